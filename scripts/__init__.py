@@ -1,0 +1,1 @@
+"""Programs around the harness: training, benchmarks."""
