@@ -118,7 +118,9 @@ def _shrink_residuals(module: nn.Module) -> None:
 
 def ids(tok: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
     """Token ids `[B, context]`."""
-    return tok(texts, padding="max_length", truncation=True, max_length=tok.model_max_length, return_tensors="pt").input_ids
+    return tok(
+        texts, padding="max_length", truncation=True, max_length=tok.model_max_length, return_tensors="pt"
+    ).input_ids
 
 
 def load_vae(folder: Path) -> AutoencoderKL:

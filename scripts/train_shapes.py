@@ -146,7 +146,9 @@ def train_judge(args: argparse.Namespace) -> bool:
                 logits = judge.logits(judge.maps(images / 2 + 0.5)[-1])
                 guesses = torch.stack([value.argmax(-1) for value in logits.values()], 1)
                 right, seen = right + (guesses == labels).float().sum(0).cpu(), seen + len(images)
-        print("judge: accuracy on fresh true renders", dict(zip(world.ATTRIBUTES, (right / seen).tolist())))
+        print(
+            "judge: accuracy on fresh true renders", dict(zip(world.ATTRIBUTES, (right / seen).tolist(), strict=True))
+        )
     return done
 
 

@@ -181,8 +181,8 @@ def changed(source: Scene, target: Scene) -> list[str]:
 def vocabulary() -> list[str]:
     """Every word that a caption or an instruction can hold, lower case, sorted."""
     words = {w for values in ATTRIBUTES.values() for w in values} - {"none"}
-    words |= set("a an drawing of on the with over add remove replace by turn into make move to it change".split())
-    return sorted(words | {"background"})
+    words |= {"a", "an", "the", "it", "drawing", "background", "of", "on", "with", "over", "by", "into", "to"}
+    return sorted(words | {"add", "remove", "replace", "turn", "make", "move", "change"})
 
 
 def _article(word: str) -> str:

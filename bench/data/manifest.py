@@ -1,0 +1,152 @@
+"""A user's own pictures: a folder with a `manifest.jsonl`, one edit a line."""
+
+import json
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from bench.data.preprocess import UNREADABLE, read_mask, read_rgb, seen_size
+from bench.errors import BadSample, UserError, nearest
+from bench.hashing import sha256
+from bench.paths import find
+from bench.types import EditSample
+
+REQUIRED = ("id", "image", "source", "target")
+OPTIONAL = ("mask", "type", "group", "classes", "blend", "instruction")
+_QUERY = (str, int, type(None))
+_KINDS = {
+    "id": (str, int),
+    "image": (str,),
+    "source": _QUERY,
+    "target": _QUERY,
+    "mask": (str, type(None)),
+    "type": (str, int, type(None)),
+    "group": (str, int, type(None)),
+    "classes": (list, type(None)),
+    "blend": (list, type(None)),
+    "instruction": (str, type(None)),
+}
+
+
+class Manifest:
+    """Edits listed in `<root>/manifest.jsonl`; picture and mask paths are relative to the root.
+
+    Args:
+        root: the folder.
+        size: pixels a side; pictures are resized and centre-cropped to it.
+        filter: one of `bench.data.preprocess.FILTERS`.
+
+    Raises:
+        UserError: naming the line that is wrong and why.
+    """
+
+    def __init__(self, root: str | None, size: int, filter: str = "bicubic"):
+        if root is None:
+            raise UserError("data=manifest needs data.root=<folder with a manifest.jsonl>")
+        folder = find(root)
+        if folder is None or not (folder / "manifest.jsonl").is_file():
+            raise UserError(
+                f"no manifest.jsonl in data.root={root}; write one there, one JSON object a line (docs: README)"
+            )
+        self.root, self.size, self.filter = folder, size, filter
+        self.file = folder / "manifest.jsonl"
+        self.rows = self._read()
+        self.ids = [str(row["id"]) for row in self.rows]
+
+    def __getitem__(self, index: int) -> EditSample:
+        row = self.rows[index]
+        return EditSample(
+            id=self.ids[index],
+            image=read_rgb(self.root / row["image"], self.size, self.filter, row["image"], as_seen=True),
+            source=row["source"],
+            target=row["target"],
+            mask=read_mask(self.root / row["mask"], self.size) if row.get("mask") else None,
+            type=_text(row.get("type")),
+            group=_text(row.get("group", row["image"])),
+            classes=tuple(row["classes"]) if row.get("classes") else None,
+            blend=tuple(row["blend"]) if row.get("blend") else None,
+            instruction=row.get("instruction"),
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Size, filter, and the hashes of the manifest and of every file it names."""
+        names = sorted({row[key] for row in self.rows for key in ("image", "mask") if row.get(key)})
+        return {
+            "size": self.size,
+            "filter": self.filter,
+            "manifest": sha256(self.file),
+            "files": [sha256(self.root / name) for name in names],
+        }
+
+    def pictures(self) -> None:
+        """`real_image` draws from the files that `identity` covers."""
+
+    def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
+        """A random source picture of the class."""
+        names = sorted({row["image"] for row in self.rows if row.get("classes") and row["classes"][0] == class_id})
+        if not names:
+            raise BadSample(f"no picture in {self.file} is of class {class_id}")
+        return read_rgb(self.root / names[rng.integers(len(names))], self.size, self.filter, as_seen=True)
+
+    def _read(self) -> list[dict]:
+        try:
+            text = self.file.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self.file} is not UTF-8 ({error}); save it in that encoding") from None
+        rows, seen = [], {}
+        for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028 inside a prompt
+            if not line.strip():
+                continue
+            where = f"{self.file}, line {number}"
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(f"{where} is not JSON ({error}); expected one object a line") from None
+            self._check(row, where)
+            if str(row["id"]) in seen:
+                raise UserError(f"{where}: id {row['id']!r} was used on line {seen[str(row['id'])]}; ids must differ")
+            seen[str(row["id"])] = number
+            rows.append(row)
+        if not rows:
+            raise UserError(f"{self.file} lists no sample; write one JSON object a line with {', '.join(REQUIRED)}")
+        return rows
+
+    def _check(self, row: object, where: str) -> None:
+        if not isinstance(row, dict):
+            raise UserError(f"{where} holds {type(row).__name__}; expected a JSON object with {', '.join(REQUIRED)}")
+        for name in row:
+            if name not in _KINDS:
+                raise UserError(f"{where}: unknown field {name!r}; {nearest(name, [*REQUIRED, *OPTIONAL])}")
+        for name in REQUIRED:
+            if name not in row:
+                raise UserError(f"{where}: field {name!r} is missing; every line needs {', '.join(REQUIRED)}")
+        for name, value in row.items():
+            if not isinstance(value, _KINDS[name]) or isinstance(value, bool):
+                expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in _KINDS[name])
+                raise UserError(f"{where}: {name} is {value!r}; expected {expected}")
+        if row["id"] == "":
+            raise UserError(f"{where}: id is empty; it names the files of the results")
+        for name, kind in (("classes", int), ("blend", str)):
+            if row.get(name) is not None and [type(value) for value in row[name]] != [kind, kind]:
+                raise UserError(f"{where}: {name} is {row[name]!r}; expected two {kind.__name__}, of source and target")
+        if not (self.root / row["image"]).is_file():
+            raise UserError(f"{where}: there is no picture {self.root / row['image']}; paths are relative to data.root")
+        if row.get("mask"):
+            self._check_mask(row, where)
+
+    def _check_mask(self, row: dict, where: str) -> None:
+        if not (self.root / row["mask"]).is_file():
+            raise UserError(f"{where}: there is no mask {self.root / row['mask']}; paths are relative to data.root")
+        try:
+            with Image.open(self.root / row["image"]) as image, Image.open(self.root / row["mask"]) as mask:
+                sizes = seen_size(image), mask.size
+        except UNREADABLE:
+            return  # unreadable: the sample is recorded as failed when its turn comes
+        if sizes[0] != sizes[1]:
+            (w, h), (mw, mh) = sizes
+            raise UserError(f"{where}: mask {row['mask']} is {mw}x{mh} px, its picture {w}x{h}; they must be equal")
+
+
+def _text(value: str | int | None) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,63 @@
+"""The embedded data set: edits in the drawn world, with their truth."""
+
+from typing import Any
+
+import numpy as np
+
+from bench.data import world
+from bench.types import EditSample
+
+WORLD_VERSION = 1
+"""Raised whenever the world draws other pixels or words."""
+
+
+class Shapes:
+    """`count` edits, the ten types in turn; sample i depends on (seed, i) alone.
+
+    Args:
+        size: pixels a side.
+        seed: of the scenes. 0 is the benchmark; the embedded model was trained on 1, its judge tested on 2.
+        count: number of samples.
+        types: keep only these edit types.
+    """
+
+    def __init__(self, size: int, seed: int = 0, count: int = 256, types: list[str] | None = None):
+        self.size, self.seed = size, seed
+        names = list(world.EDITS)
+        self._indices = [i for i in range(count) if types is None or names[i % len(names)] in types]
+        self.ids = [f"{i:05d}" for i in self._indices]
+
+    def __getitem__(self, index: int) -> EditSample:
+        number = self._indices[index]
+        type_ = list(world.EDITS)[number % len(world.EDITS)]
+        source, target = world.random_edit(np.random.default_rng([self.seed, number]), type_)
+        return EditSample(
+            id=self.ids[index],
+            image=self._draw(source),
+            source=world.caption(source),
+            target=world.caption(target),
+            mask=world.truth_mask(source, target, self.size),
+            type=type_,
+            group=self.ids[index],
+            classes=(source.class_id, target.class_id),
+            blend=world.blend_words(source, target),
+            instruction=world.instruction(source, target),
+            truth=self._draw(target),
+            attributes=(source.attributes, target.attributes),
+        )
+
+    def identity(self) -> dict[str, Any]:
+        """Options that decide pixels and words; not `count`, which only ends the list."""
+        return {"world": WORLD_VERSION, "seed": self.seed, "size": self.size}
+
+    def pictures(self) -> None:
+        """`real_image` draws from the world itself."""
+
+    def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
+        """A fresh scene of the class."""
+        shape, colour = divmod(class_id, len(world.COLOURS))
+        scene = world.random_scene(rng, shape=world.ATTRIBUTES["shape"][shape], colour=tuple(world.COLOURS)[colour])
+        return self._draw(scene)
+
+    def _draw(self, scene: world.Scene) -> np.ndarray:
+        return world.draw(scene, self.size).transpose(2, 0, 1).copy()

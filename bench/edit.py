@@ -1,0 +1,174 @@
+"""Pending samples to PNGs."""
+
+import contextlib
+import time
+import traceback
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from hydra.utils import instantiate
+from torch.nn.functional import interpolate
+from tqdm import tqdm
+
+from bench import device as devices
+from bench import validate
+from bench.errors import BadSample, UserError
+from bench.models import latent
+from bench.plan import Run
+from bench.reading import read
+from bench.rng import SampleNoise
+from bench.store import Store
+from bench.types import EditBatch, EditResult, EditSample, Shared
+
+
+def pending(runs: list[Run]) -> dict[str, list[Run]]:
+    """Sample id -> the runs that have neither an edit nor a final failure of it, of this shard, in data order.
+
+    A sample that cannot be read has failed for good; one that broke the method (its entry has a traceback) is tried
+    again by the next command, after its user has mended the method.
+    """
+    shard = runs[0].cfg["shard"]
+    todo: dict[str, list[Run]] = defaultdict(list)
+    done = {r.key: {i for i, entry in store(r).journal().items() if "traceback" not in entry} for r in runs}
+    for id_ in runs[0].ids[shard["index"] :: shard["count"]]:
+        for run in runs:
+            if id_ not in done[run.key]:
+                todo[id_].append(run)
+    return todo
+
+
+def store(run: Run) -> Store:
+    """The run's folder, for this shard."""
+    return Store(run.folder, (run.cfg["shard"]["index"], run.cfg["shard"]["count"]))
+
+
+def edit(runs: list[Run]) -> None:
+    """Makes every pending edit of runs that differ in the method's knobs only; they share what they can.
+
+    The model is loaded only if something is pending.
+
+    Raises:
+        UserError: the device or the model is not usable, another process is at work, memory is too small.
+    """
+    with contextlib.ExitStack() as stack:
+        stores = {run.key: store(run) for run in runs}
+        for run in runs:
+            stack.enter_context(stores[run.key].lock())
+        todo = pending(runs)
+        if not todo:
+            return
+        for run in runs:
+            stores[run.key].open(run.cfg, run.identity)
+        _edit(runs, todo, stores)
+
+
+def _edit(runs: list[Run], todo: dict[str, list[Run]], stores: dict[str, Store]) -> None:
+    first = runs[0]
+    device = devices.pick(first.cfg["device"])
+    model = None
+    if first.model_folder is not None:
+        model = latent.load(first.model_folder, device, getattr(torch, first.cfg["model"]["dtype"]))
+    methods = {run.key: instantiate(validate.knobs(run.cfg["method"])) for run in runs}
+    index = {id_: i for i, id_ in enumerate(first.data.ids)}
+    # Usually every run lacks the same samples; where not, those that lack the same ones go together.
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for id_, lacking in todo.items():
+        groups[tuple(run.key for run in lacking)].append(id_)
+    label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}"
+    count = sum(len(lacking) for lacking in todo.values())
+    by_key = {run.key: run for run in runs}
+    with tqdm(total=count, unit="image", desc=label, disable=None) as bar, ThreadPoolExecutor(2) as pool:
+        for keys, ids in groups.items():
+            worker = _Worker(first, model, device, pool, [(by_key[k], methods[k], stores[k]) for k in keys], bar)
+            for samples, bad in read(first.data, [index[id_] for id_ in ids], first.cfg["batch_size"]):
+                worker.fail(bad)
+                if samples:
+                    worker.work(samples)
+
+
+class _Worker:
+    """One model call after the other for a group of runs that lack the same samples."""
+
+    def __init__(self, first: Run, model, device: torch.device, pool: ThreadPoolExecutor, points: list, bar: tqdm):
+        self.first, self.model, self.device, self.pool = first, model, device, pool
+        self.points, self.bar = points, bar
+
+    def work(self, samples: list[EditSample]) -> None:
+        """Edits, saves and records one batch for every run; if one sample breaks the batch, each is tried alone."""
+        batch = EditBatch(
+            samples,
+            torch.stack([torch.from_numpy(sample.image) for sample in samples]).to(self.device),
+            Shared(self._rows, self._clock),
+            self.first.data.real_image,
+        )
+        noise = SampleNoise(self.first.cfg["seed"], [sample.id for sample in samples], self.device)
+        for run, method, store in self.points:
+            try:
+                batch.shared.open_bill()
+                with torch.inference_mode():
+                    result = method(self.model, batch, noise)
+                costs = {"nfe": batch.shared.rows, "seconds": batch.shared.seconds, "nfe_spent": batch.shared.spent}
+            except (UserError, KeyboardInterrupt):
+                raise
+            except torch.OutOfMemoryError:
+                raise UserError(
+                    f"out of memory on {self.device} with batch_size={len(samples)}; use a smaller batch_size"
+                ) from None
+            except Exception as error:
+                if len(samples) == 1:
+                    self._fail_one(store, samples[0].id, error)
+                    continue
+                alone = _Worker(self.first, self.model, self.device, self.pool, [(run, method, store)], self.bar)
+                for sample in samples:
+                    alone.work([sample])
+                continue
+            self._save(store, samples, result, {name: value / len(samples) for name, value in costs.items()})
+            self.bar.update(len(samples))
+
+    def fail(self, messages: dict[str, str]) -> None:
+        """Records samples that could not be read."""
+        for _, _, store in self.points:
+            store.record([{"id": id_, "error": message} for id_, message in messages.items()])
+            self.bar.update(len(messages))
+
+    def _fail_one(self, store: Store, id_: str, error: Exception) -> None:
+        if isinstance(error, BadSample):
+            entry = {"error": str(error)}
+        else:
+            trace = "".join(traceback.format_exception(error))
+            entry = {"error": f"{type(error).__name__}: {error}", "traceback": trace}
+        store.record([{"id": id_, **entry}])
+        self.bar.update(1)
+
+    def _save(self, store: Store, samples: list[EditSample], result: EditResult, costs: dict[str, float]) -> None:
+        _check(result, samples)
+        files = [(store.edit_file(s.id), p) for s, p in zip(samples, _pixels(result.images), strict=True)]
+        if result.mask is not None:
+            masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
+            masks = (masks * 255).round().to(torch.uint8).cpu().numpy()
+            files += [(store.mask_file(s.id), mask) for s, mask in zip(samples, masks, strict=True)]
+        list(self.pool.map(lambda pair: store.save_picture(*pair), files))
+        rounded = {name: round(value, 6) for name, value in costs.items()}
+        store.record([{"id": sample.id, **rounded} for sample in samples])
+
+    def _rows(self) -> int:
+        return self.model.rows if self.model is not None else 0
+
+    def _clock(self) -> float:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return time.perf_counter()
+
+
+def _pixels(images: torch.Tensor):
+    return images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+
+
+def _check(result: EditResult, samples: list[EditSample]) -> None:
+    expected = (len(samples), 3, *samples[0].image.shape[1:])
+    images = result.images
+    if tuple(images.shape) != expected or images.dtype != torch.uint8:
+        raise UserError(
+            f"the method returned images {tuple(images.shape)} of {images.dtype}; expected {expected} of torch.uint8"
+        )

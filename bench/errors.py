@@ -1,0 +1,24 @@
+"""Errors that are the user's to mend."""
+
+from difflib import get_close_matches
+
+from hydra.errors import CompactHydraException
+
+
+class UserError(CompactHydraException):
+    """What went wrong, what was expected and what to do, in a sentence; never shown with a stack trace.
+
+    Several missing things are several sentences, one a line.
+    """
+
+
+class BadSample(Exception):
+    """One sample that cannot be read; it is recorded and the run goes on."""
+
+
+def nearest(name: str, valid: list[str]) -> str:
+    """The part of a message that offers valid names close to `name`, or all of them."""
+    close = get_close_matches(name, valid, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(close) + "?"
+    return "one of: " + ", ".join(sorted(valid))

@@ -1,0 +1,69 @@
+"""SHA-256 of files, remembered by size and time of change."""
+
+import hashlib
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+
+
+def sha256(file: Path) -> str:
+    """Hex digest of a file's bytes; a file that kept its size and time of change is not read again."""
+    stat = file.stat()
+    stamp, known = [stat.st_size, stat.st_mtime_ns], _remembered()
+    entry = known.get(str(file.resolve()))
+    if entry and entry[:2] == stamp:
+        return entry[2]
+    with open(file, "rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _read(stream)
+    known[str(file.resolve())] = [*stamp, digest]
+    return digest
+
+
+def sha256_of(value: object) -> str:
+    """Hex digest of the canonical JSON of a value; floats are rounded to 8 digits, since Hydra's range(0.3,0.9,0.2)
+    yields 0.7000000000000001."""
+    return hashlib.sha256(json.dumps(rounded(value), sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def rounded(value: object) -> object:
+    """`value` with every float rounded to 8 digits, whole ones as int: `guidance=5` and `guidance=5.0` are one run."""
+    if isinstance(value, float):
+        value = round(value, 8)
+        return int(value) if value.is_integer() else value
+    if isinstance(value, dict):
+        return {str(k): rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(v) for v in value]
+    return value
+
+
+def remember() -> None:
+    """Writes what was hashed to the user's cache; a cache that cannot be written is no reason to fail."""
+    file = _cache_file()
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(_remembered()))
+        os.replace(temporary, file)
+    except OSError:
+        pass
+
+
+def _read(stream) -> str:  # Python 3.10
+    digest = hashlib.sha256()
+    while block := stream.read(1 << 20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _cache_file() -> Path:
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edit-bench/sha256.json"
+
+
+@lru_cache(1)
+def _remembered() -> dict[str, list]:
+    try:
+        return json.loads(_cache_file().read_text())
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,132 @@
+"""Any latent diffusion model in Stable Diffusion's diffusers folder format."""
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import diffusers
+import torch
+import transformers
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
+
+from bench.errors import UserError
+from bench.models import files
+from bench.types import Query
+
+_log = logging.getLogger(__name__)
+diffusers.utils.logging.disable_progress_bar()
+transformers.utils.logging.disable_progress_bar()
+_DECODE_PIXELS = 2**20  # decoded together; bounds the autoencoder's memory
+
+
+class LatentDiffusion:
+    """Implements `bench.types.DiffusionModel` over a UNet, an autoencoder and a CLIP text encoder.
+
+    Latents stay float32 between calls whatever the dtype of the networks.
+    """
+
+    def __init__(self, unet, vae, text_encoder, tokenizer, scheduler):
+        self.unet, self.vae, self.text_encoder, self.tokenizer = unet, vae, text_encoder, tokenizer
+        self.alphas_cumprod = scheduler.alphas_cumprod.double().numpy()
+        self.prediction = scheduler.config.prediction_type
+        if self.prediction not in ("epsilon", "v_prediction"):
+            raise UserError(f"scheduler predicts {self.prediction!r}; expected epsilon or v_prediction")
+        self.scale = vae.config.scaling_factor
+        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.size = unet.config.sample_size * self.factor
+        self.rows = 0
+        self._texts: dict[str, torch.Tensor] = {}
+
+    @classmethod
+    def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> "LatentDiffusion":
+        """Reads a folder that `bench.models.files.locate` has approved; strict.
+
+        Raises:
+            UserError: a part lacks parameters that its architecture has.
+        """
+
+        def read(kind, part: str, **dtype_name):
+            variant = "fp16" if files.weights(folder, part).name.endswith(".fp16.safetensors") else None
+            module, info = kind.from_pretrained(
+                folder / part, use_safetensors=True, variant=variant, output_loading_info=True, **dtype_name
+            )
+            if info["missing_keys"] or info.get("mismatched_keys"):
+                lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
+                raise UserError(
+                    f"{folder / part} does not fit its config.json: {lacking[0]} and {len(lacking) - 1} more"
+                )
+            return module.to(device).eval().requires_grad_(False)
+
+        unet = read(UNet2DConditionModel, "unet", torch_dtype=dtype).to(memory_format=torch.channels_last)
+        vae = read(AutoencoderKL, "vae", torch_dtype=dtype).to(memory_format=torch.channels_last)
+        text_encoder = read(CLIPTextModel, "text_encoder", dtype=dtype)
+        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
+        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
+        return cls(unet, vae, text_encoder, tokenizer, scheduler)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.unet.device
+
+    def condition(self, queries: list[Query]) -> torch.Tensor:
+        """Last hidden states `[B, L, D]`; None is the empty prompt. Prompts longer than the context are cut, with a
+        warning.
+
+        Raises:
+            UserError: a class index.
+        """
+        if any(isinstance(query, int) for query in queries):
+            raise UserError("this model is conditioned on text and got a class index; use data.queries=names")
+        texts = [query or "" for query in queries]
+        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        if new:
+            limit = self.tokenizer.model_max_length
+            for text in new:
+                count = len(self.tokenizer(text).input_ids)
+                if count > limit:
+                    _log.warning("prompt of %d tokens cut to %d: %r", count, limit, text)
+            tokens = self.tokenizer(
+                new, padding="max_length", truncation=True, max_length=limit, return_tensors="pt"
+            ).input_ids
+            states = self.text_encoder(tokens.to(self.device)).last_hidden_state
+            self._texts.update(zip(new, states, strict=True))
+        return torch.stack([self._texts[text] for text in texts])
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """float `[B, 3, H, W]` in [-1, 1] to scaled latents, the posterior's mean.
+
+        Raises:
+            UserError: a side is no multiple of the autoencoder's factor.
+        """
+        if images.shape[-1] % self.factor or images.shape[-2] % self.factor:
+            height, width = images.shape[-2:]
+            raise UserError(
+                f"images of {width}x{height} px; this model needs multiples of {self.factor}: set data.size"
+            )
+        parts = [self.vae.encode(part.to(self.vae.dtype)).latent_dist.mode() for part in self._chunks(images, 1)]
+        return torch.cat(parts).float() * self.scale
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Scaled latents to float `[B, 3, H, W]`, about [-1, 1] (not clipped)."""
+        z = (latents / self.scale).to(self.vae.dtype)
+        return torch.cat([self.vae.decode(part).sample for part in self._chunks(z, self.factor)]).float()
+
+    def eps(self, z: torch.Tensor, t: int, condition: torch.Tensor) -> torch.Tensor:
+        """Predicted noise, float32; a v-prediction is converted."""
+        self.rows += len(z)
+        out = self.unet(z.to(self.unet.dtype), t, condition).sample.float()
+        if self.prediction == "v_prediction":
+            a = float(self.alphas_cumprod[t])
+            out = a**0.5 * out + (1 - a) ** 0.5 * z
+        return out
+
+    def _chunks(self, x: torch.Tensor, factor: int) -> tuple[torch.Tensor, ...]:
+        return x.split(max(1, _DECODE_PIXELS // (x.shape[-1] * x.shape[-2] * factor**2)))
+
+
+@lru_cache(maxsize=1)
+def load(folder: Path, device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
+    """`LatentDiffusion.load`, kept for the next run of a sweep in this process."""
+    return LatentDiffusion.load(folder, device, dtype)

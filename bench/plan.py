@@ -1,0 +1,151 @@
+"""From a composed configuration to the runs it means: values checked, files located, keys made. No torch."""
+
+import itertools
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench import validate, weights
+from bench.errors import UserError
+from bench.hashing import rounded, sha256_of
+from bench.models import files
+from bench.types import EditData
+
+IDENTITY_VERSION = 1
+"""Raised when code changes what pixels a configuration means; it is part of every key."""
+
+
+@dataclass
+class Run:
+    """One operating point: a resolved configuration, its data, and where its results are.
+
+    Attributes:
+        cfg: resolved, every list of the method expanded.
+        data: the data set.
+        model_folder: None for a method that uses no model.
+        identity: everything that decides pixels; `key` is its hash.
+    """
+
+    cfg: dict[str, Any]
+    data: EditData
+    model_folder: Path | None
+    identity: dict[str, Any]
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the identity's canonical JSON."""
+        return sha256_of(self.identity)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Samples of the current command, in data order."""
+        return self.data.ids[: self.cfg["limit"]]
+
+    @cached_property
+    def folder(self) -> Path:
+        """`<out>/<data>/<method>/<slug>-<key10>`."""
+        cfg = self.cfg
+        return Path(cfg["out"]) / cfg["data"]["name"] / cfg["method"]["name"] / f"{self.slug}-{self.key[:10]}"
+
+    @property
+    def slug(self) -> str:
+        """The usual knobs, readable; the key tells runs apart."""
+        method = self.cfg["method"]
+        parts = [f"{short}{_number(method[k])}" for k, short in _SHORT.items() if method.get(k) is not None]
+        return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
+
+
+_SHORT = {"r": "r", "guidance": "w", "steps": "s"}
+
+
+def plan(cfg: DictConfig) -> list[Run]:
+    """The runs of one job: one for each combination of the method's list-valued knobs.
+
+    Raises:
+        UserError: a value out of range, or one sentence for each thing that is missing on this machine.
+    """
+    try:
+        resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(" ".join(str(error).split())) from None
+    validate.check(resolved)
+    check_writable(Path(resolved["out"]))
+    method, problems = resolved["method"], []
+    model_folder = data = None
+    if "model" in method["uses"] or (resolved["data"]["size"] is None and resolved["model"]["size"] is None):
+        try:
+            model_folder = files.locate(resolved["model"]["path"])
+        except UserError as error:
+            problems.append(str(error))
+    if resolved["data"]["size"] is None:
+        resolved["data"]["size"] = resolved["model"]["size"] or (
+            files.native_size(model_folder) if model_folder else 64
+        )
+    try:
+        data = make_data(resolved["data"])
+    except UserError as error:
+        problems.insert(0, str(error))
+    problems += weights.missing(resolved["metrics"])
+    if problems:
+        raise UserError("\n".join(problems))
+    if not data.ids:
+        raise UserError(
+            f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or the like"
+        )
+    model_folder = model_folder if "model" in method["uses"] else None
+    return [_run(resolved | {"method": point}, data, model_folder) for point in expand(method)]
+
+
+def make_data(node: dict[str, Any], **changed: Any) -> EditData:
+    """The data set of a resolved configuration node, with some of its options changed."""
+    options = validate.knobs(node) | changed
+    options.pop("reference", None)  # a hint for methods
+    try:
+        return instantiate(options)
+    except HydraException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
+
+
+def expand(method: dict[str, Any]) -> list[dict[str, Any]]:
+    """One method configuration for each combination of its list-valued knobs."""
+    axes = {name: value for name, value in method.items() if isinstance(value, list) and name != "uses"}
+    points = [method | dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    return [dict(point) for point in {sha256_of(point): point for point in points}.values()]
+
+
+def check_writable(out: Path) -> None:
+    """Raises UserError if results could not be written there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot create the output folder out={out} ({error.strerror}); choose another with out="
+        ) from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise UserError(f"the output folder out={out} is not writable; choose another with out=")
+
+
+def _run(cfg: dict[str, Any], data: EditData, model_folder: Path | None) -> Run:
+    method = cfg["method"]
+    identity = {
+        "identity_version": IDENTITY_VERSION,
+        "data": {"name": cfg["data"]["name"], **data.identity()},
+        "model": {"files": files.fingerprint(model_folder), "dtype": cfg["model"]["dtype"]} if model_folder else None,
+        "pictures": data.pictures() if "pictures" in method["uses"] else None,
+        "method": validate.knobs(method),
+        "seed": cfg["seed"] if "noise" in method["uses"] else None,
+    }
+    return Run(cfg, data, model_folder, rounded(identity))
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

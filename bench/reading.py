@@ -1,0 +1,35 @@
+"""Pictures read ahead of the model, in worker processes."""
+
+import os
+from collections.abc import Iterator
+
+from torch.utils.data import DataLoader, Dataset
+
+from bench.errors import BadSample
+from bench.types import EditData, EditSample
+
+
+class _Reader(Dataset):
+    """Index -> sample, or the message of what is wrong with it: exceptions do not cross processes well."""
+
+    def __init__(self, data: EditData, indices: list[int]):
+        self.data, self.indices = data, indices
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, position: int) -> tuple[str, EditSample | str]:
+        index = self.indices[position]
+        try:
+            return self.data.ids[index], self.data[index]
+        except BadSample as error:
+            return self.data.ids[index], str(error)
+
+
+def read(data: EditData, indices: list[int], batch_size: int) -> Iterator[tuple[list[EditSample], dict[str, str]]]:
+    """Batches of the samples at `indices`, in order, and the messages of those that could not be read, by id."""
+    workers = 0 if len(indices) <= batch_size else min(4, os.cpu_count() or 1, -(-len(indices) // batch_size))
+    loader = DataLoader(_Reader(data, indices), batch_size, num_workers=workers, collate_fn=list)
+    for pairs in loader:
+        samples = [sample for _, sample in pairs if not isinstance(sample, str)]
+        yield samples, {id_: text for id_, text in pairs if isinstance(text, str)}

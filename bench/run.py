@@ -1,0 +1,104 @@
+"""Edits and scores what a configuration, or a sweep of configurations, asks for.
+
+python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
+"""
+
+import sys
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from bench import cli, hashing
+from bench.errors import UserError
+from bench.plan import Run, plan
+from bench.score import score
+from bench.store import Store
+
+
+def execute(cfg: DictConfig) -> list[dict]:
+    """Runs one job; complete runs cost nothing, and torch is not even imported for them.
+
+    Returns:
+        the summaries of its operating points.
+
+    Raises:
+        UserError: something that the user has to mend, or samples that failed.
+    """
+    runs = plan(cfg)
+    if any(_todo(run) for run in runs):
+        from bench.edit import edit
+
+        edit(runs)
+    hashing.remember()
+    summaries = []
+    for run in runs:
+        if waiting := len(set(run.ids) - Store(run.folder).journal().keys()):
+            print(f"{run.folder}: this shard is done, {waiting} samples wait for other shards", flush=True)
+            continue
+        summary = score(run)
+        summaries.append(summary)
+        print(f"{run.folder}: {summary['n']} of {summary['n_expected']} edited. {_headline(summary)}", flush=True)
+    failed = [message for run in runs if (message := _failures(run))]
+    if failed:
+        raise UserError("\n".join(failed))
+    return summaries
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    argv = cli.flags_first(sys.argv[1:] if argv is None else argv)
+    try:
+        if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in argv):
+            for cfg in cli.jobs(argv):  # every job of a sweep is checked before the first one starts
+                plan(cfg)
+    except UserError as error:
+        return cli.fail(error)
+    _failed.clear()
+    status = cli.launch(_job, argv)
+    out = next((word.removeprefix("out=") for word in argv if word.startswith("out=")), None)
+    if "-m" in argv or "--multirun" in argv:
+        print("\ntable, trade-off plot and contact sheet: python -m bench.report" + (f" out={out}" if out else ""))
+    return status or (1 if _failed else 0)
+
+
+_failed: list[UserError] = []
+
+
+@hydra.main(version_base="1.3", config_path=str(cli.CONF), config_name="config")
+def _job(cfg: DictConfig) -> None:
+    try:
+        execute(cfg)
+    except UserError as error:
+        launcher = HydraConfig.get().launcher._target_
+        if HydraConfig.get().mode == RunMode.MULTIRUN and not launcher.endswith("BasicLauncher"):
+            raise  # in another process, where nobody reads the list
+        _failed.append(error)
+        cli.fail(error)
+
+
+def _todo(run: Run) -> bool:
+    journal = Store(run.folder).journal()
+    return any(id_ not in journal or "traceback" in journal[id_] for id_ in run.ids)
+
+
+def _failures(run: Run) -> str | None:
+    journal = Store(run.folder).journal()
+    bad = {id_: journal[id_]["error"] for id_ in run.ids if "error" in journal.get(id_, {})}
+    if not bad:
+        return None
+    id_, why = next(iter(bad.items()))
+    return f"{len(bad)} of {len(run.ids)} samples failed, recorded in {run.folder}; the first is {id_!r}: {why}"
+
+
+def _headline(summary: dict) -> str:
+    parts = []
+    for name, fact in list(summary["metrics"].items())[:4]:
+        if fact["value"] is not None:
+            parts.append(f"{name} {fact['value']:.2f}")
+    return f"{summary['profile']}: {', '.join(parts)}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Timestep grids and the encoding ratio. No torch."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The noise levels that a sampler visits.
+
+    Attributes:
+        timesteps: int `[S]`, rising; `timesteps[j]` is where the model is asked between level j and j + 1.
+        levels: alpha-bar, float64 `[S + 1]`; level 0 is alpha-bar[0] (never 1), level j + 1 that of `timesteps[j]`.
+    """
+
+    timesteps: tuple[int, ...]
+    levels: tuple[float, ...]
+
+
+def grid(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
+    """Stable Diffusion 1.x's "leading" grid: t_j = offset + j * floor(T / S), so 1, 21, ..., 981 at 50 steps.
+
+    The offset is 1 even where a scheduler file says 0: StableDiffusionPipeline rewrites it to 1, so that all
+    published editing code ran with 1.
+
+    Raises:
+        ValueError: steps outside [1, T - 1].
+    """
+    count = len(alphas_cumprod)
+    if not 1 <= steps < count:
+        raise ValueError(f"steps={steps}, expected 1 to {count - 1}")
+    timesteps = tuple(offset + j * (count // steps) for j in range(steps))
+    alphas = np.asarray(alphas_cumprod, np.float64)
+    return Grid(timesteps, (float(alphas[0]), *(float(alphas[t]) for t in timesteps)))
+
+
+def encode_steps(r: float, steps: int) -> int:
+    """Number of steps k = floor(r * S + 1/2) that an encoding ratio r in [0, 1] stands for (DiffEdit, section 3.1).
+
+    Half is rounded up (12.5 -> 13), unlike Python's round; a truncation would turn 0.57 * 100 into 56.
+    """
+    return math.floor(r * steps + 0.5)
+
+
+def strength_timestep(strength: float, grid: Grid) -> int:
+    """Timestep at which `strength` in (0, 1] of the grid is used up: that of step k - 1, so 481 for 0.5 at 50."""
+    return grid.timesteps[max(encode_steps(strength, len(grid.timesteps)), 1) - 1]

@@ -1,0 +1,105 @@
+"""Saved PNGs to scores. Never loads the diffusion model."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import validate, weights
+from bench.hashing import sha256, sha256_of
+from bench.paths import ROOT
+from bench.plan import Run, make_data
+from bench.statistics import mean_interval
+from bench.store import Store, write
+
+PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "filter", "weights")
+"""Keys of a metric profile that are no metric."""
+JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
+
+
+def columns(profile: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Metric name -> configuration, of a resolved metric profile."""
+    return {name: node for name, node in profile.items() if name not in PROFILE_KEYS}
+
+
+def score(run: Run) -> dict[str, Any]:
+    """Scores the current command's samples of a run, as far as they are edited, and writes `per_image.<profile>.csv`
+    and `summary.<profile>.json`; only what is missing is computed, and nothing is imported if nothing is.
+
+    Returns:
+        the summary.
+    """
+    store, profile = Store(run.folder), run.cfg["metrics"]
+    journal = store.journal()
+    ids = [id_ for id_ in run.ids if id_ in journal and "error" not in journal[id_]]
+    signature = sha256_of([profile, ids, len(run.ids), _code()])
+    file = run.folder / f"summary.{profile['name']}.json"
+    if file.exists() and (summary := json.loads(file.read_text()))["signature"] == signature:
+        return summary
+    with store.lock():
+        table, facts, groups = _measure(run, store, ids)
+        summary = _summary(run, journal, ids, table, facts, groups) | {"signature": signature}
+        _write_table(run.folder / f"per_image.{profile['name']}.csv", ids, table, journal)
+        write(file, json.dumps(summary, indent=1) + "\n")
+    return summary
+
+
+def _measure(run: Run, store: Store, ids: list[str]):
+    """Values of every metric: `{metric: float64 [N]}` for pairs, facts of all, group of each id."""
+    from bench import measure  # torch, and the metrics themselves
+
+    profile = run.cfg["metrics"]
+    located = {name: weights.locate(name, entry) for name, entry in (profile.get("weights") or {}).items()}
+    metrics = measure.build(columns(profile), located)
+    changed = {key: profile[key] for key in ("size", "filter") if profile.get(key) is not None}
+    data = make_data(run.cfg["data"], **changed)
+    return measure.measure(run, store, data, ids, metrics)
+
+
+def _summary(run: Run, journal, ids: list[str], table: dict, facts: dict, groups: list[str]) -> dict[str, Any]:
+    cfg, profile = run.cfg, run.cfg["metrics"]
+    metrics = {}
+    for name, fact in facts.items():
+        if name in table:
+            value, low, high, n = mean_interval(table[name], groups)
+            fact = fact | {"value": value, "lo": low, "hi": high, "n": n}
+        metrics[name] = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
+    costs = {key: float(np.mean([journal[i][key] for i in ids])) if ids else None for key in JOURNAL_KEYS}
+    method = cfg["method"]
+    return {
+        "data": cfg["data"]["name"],
+        "method": method["name"],
+        "model": cfg["model"]["name"] if run.model_folder else None,
+        "notice": cfg["model"]["notice"] if run.model_folder else None,
+        "profile": profile["name"],
+        "backbone": profile["backbone"],
+        "plot": profile["plot"],
+        "table": profile["table"],
+        "knobs": {k: v for k, v in validate.knobs(method).items() if k != "_target_"},
+        "seed": cfg["seed"] if "noise" in method["uses"] else None,
+        "n": len(ids),
+        "n_expected": len(run.ids),
+        "n_failed": sum("error" in journal.get(id_, {}) for id_ in run.ids),
+        "ids": sha256_of(ids),
+        "metrics": metrics,
+        **costs,
+    }
+
+
+def _write_table(file: Path, ids: list[str], table: dict[str, np.ndarray], journal: dict) -> None:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["id", *table, *JOURNAL_KEYS])
+    for i, id_ in enumerate(ids):
+        values = [repr(float(column[i])) if not math.isnan(column[i]) else "" for column in table.values()]
+        writer.writerow([id_, *values, *(journal[id_][key] for key in JOURNAL_KEYS)])
+    write(file, stream.getvalue())
+
+
+def _code() -> str:
+    """Hash of the metrics' source, so that a new version of a metric is noticed without importing it."""
+    return sha256_of([sha256(file) for file in sorted((ROOT / "metrics").glob("*.py"))])

@@ -1,0 +1,165 @@
+"""The folder of one run: what is done, and how to add to it without ever leaving half a file."""
+
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from filelock import FileLock, Timeout
+from omegaconf import OmegaConf
+from PIL import Image
+
+from bench.errors import UserError
+from bench.paths import ROOT
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "diffusers",
+    "transformers",
+    "hydra-core",
+    "torchmetrics",
+    "lpips",
+    "numpy",
+    "pillow",
+)
+
+
+class Store:
+    """`<out>/<data>/<method>/<slug>-<key10>/`: edits, masks, journal, scores and what produced them.
+
+    Args:
+        folder: need not exist.
+        shard: (index, count); each shard has a journal and a lock of its own.
+    """
+
+    def __init__(self, folder: Path, shard: tuple[int, int] = (0, 1)):
+        self.folder = Path(folder)
+        self.shard = f"{shard[0]}of{shard[1]}"
+
+    def edit_file(self, id_: str) -> Path:
+        """Edited picture of a sample: a PNG named by its percent-encoded id."""
+        return self.folder / "edits" / f"{quote(id_, safe='')}.png"
+
+    def mask_file(self, id_: str) -> Path:
+        """Mask that the method worked with, of the picture's size, 255 = edit."""
+        return self.folder / "masks" / f"{quote(id_, safe='')}.png"
+
+    def journal(self) -> dict[str, dict[str, Any]]:
+        """What is known of each finished sample, by id: `nfe`, `seconds`, `nfe_spent`, or `error`. An entry without
+        its picture does not count; a torn last line (a killed process) is ignored."""
+        entries = {}
+        for file in sorted(self.folder.glob("edits-*of*.jsonl")):
+            for line in file.read_text().splitlines():
+                try:
+                    entry = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                entries[entry["id"]] = entry
+        there = {file.name for file in (self.folder / "edits").glob("*.png")}
+        return {i: e for i, e in entries.items() if "error" in e or self.edit_file(i).name in there}
+
+    def open(self, config: dict[str, Any], identity: dict[str, Any]) -> None:
+        """Creates the folder and writes what defines the run, once.
+
+        Raises:
+            UserError: the folder belongs to a run with another identity.
+        """
+        (self.folder / "edits").mkdir(parents=True, exist_ok=True)
+        file = self.folder / "identity.json"
+        text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
+        if not file.exists():
+            write(file, text)
+            write(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+        elif file.read_text() != text:
+            raise UserError(
+                f"{self.folder} belongs to another run (its identity.json differs); move it away and run again"
+            )
+        environments = json.loads(self.env_file.read_text()) if self.env_file.exists() else []
+        if (now := environment()) not in environments:
+            write(self.env_file, json.dumps([*environments, now], indent=1) + "\n")
+
+    @property
+    def env_file(self) -> Path:
+        """Every environment that worked on this run."""
+        return self.folder / "env.json"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run (this shard of it) against other processes.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / f".lock-{self.shard}", timeout=0):
+                yield
+        except Timeout:
+            raise UserError(
+                f"another process is working on {self.folder}; wait for it, or give this one another shard.index or out="
+            ) from None
+
+    def save_picture(self, file: Path, pixels: np.ndarray) -> None:
+        """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with atomic(file) as temporary:
+            Image.fromarray(pixels).save(temporary, format="PNG")
+
+    def record(self, entries: list[dict[str, Any]]) -> None:
+        """Appends to this shard's journal; call it once the pictures are saved."""
+        with open(self.folder / f"edits-{self.shard}.jsonl", "a") as stream:
+            stream.writelines(json.dumps(entry) + "\n" for entry in entries)
+
+
+@contextmanager
+def atomic(file: Path) -> Iterator[Path]:
+    """A temporary path in the same folder that replaces `file` when the block succeeds."""
+    handle, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    os.close(handle)
+    try:
+        yield Path(name)
+        os.chmod(name, 0o644)
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def write(file: Path, text: str) -> None:
+    """Writes a text file atomically."""
+    with atomic(file) as temporary:
+        temporary.write_text(text)
+
+
+def environment() -> dict[str, Any]:
+    """Commit, dirty flag, package versions and hardware, as far as they can be told."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            versions[name] = None
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "packages": versions,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+    }
+
+
+def _git(*words: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

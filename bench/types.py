@@ -1,0 +1,238 @@
+"""Records and protocols that the boxes share. No torch models here, and no torch at run time: listing and checking
+must work before torch is imported."""
+
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Query = str | int | None
+"""A prompt, a class index, or None for the unconditional model."""
+
+
+@dataclass(frozen=True)
+class EditSample:
+    """One edit to make.
+
+    Attributes:
+        id: unique in its data set; names the files of its results.
+        image: source picture, uint8 `[3, H, W]`, preprocessed to the data set's size.
+        source, target: what the picture shows, and what it should show.
+        mask: True where the edit belongs, bool `[H, W]`; None where unknown.
+        type: edit type, in the data set's own terms.
+        group: samples of one source picture share it (clustered statistics).
+        classes: class index of source and target, None where the data set has no classes.
+        blend: word of the source and of the target that carries the edit.
+        instruction: the edit as an order.
+        truth: the true edited picture, uint8 `[3, H, W]`; None where unknown.
+        attributes: names and values that the truth is made of, source then target; None where unknown.
+    """
+
+    id: str
+    image: np.ndarray
+    source: Query
+    target: Query
+    mask: np.ndarray | None = None
+    type: str | None = None
+    group: str | None = None
+    classes: tuple[int, int] | None = None
+    blend: tuple[str, str] | None = None
+    instruction: str | None = None
+    truth: np.ndarray | None = None
+    attributes: tuple[dict[str, str], dict[str, str]] | None = None
+
+
+class EditData(Protocol):
+    """A data set: ids in a fixed order; a sample is read when asked for, in a worker process."""
+
+    ids: list[str]
+    size: int
+
+    def __getitem__(self, index: int) -> EditSample:
+        """Raises: BadSample: this one cannot be read."""
+
+    def identity(self) -> dict[str, Any]:
+        """What its pixels and words depend on: options and hashes of its files, never a path."""
+
+    def pictures(self) -> Any:
+        """What `real_image` depends on beyond `identity`."""
+
+    def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
+        """A random real picture of a class, uint8 `[3, H, W]`. Raises: BadSample: it has none."""
+
+
+class Shared:
+    """Results that several consumers of one batch need, computed once and billed to each of them.
+
+    `rows` and `seconds` are the stand-alone cost since `open_bill`: what was computed since then plus what was found
+    ready, at the price it had. `spent` is what the model really evaluated.
+    """
+
+    def __init__(self, rows: Callable[[], int] = lambda: 0, clock: Callable[[], float] = time.perf_counter):
+        self._rows, self._clock, self._values = rows, clock, {}
+        self.open_bill()
+
+    def open_bill(self) -> None:
+        """Starts the bill of the next consumer."""
+        self._saved_rows, self._saved_seconds = 0, 0.0
+        self._start_rows, self._start_time = self._rows(), self._clock()
+
+    @property
+    def spent(self) -> int:
+        """Model rows evaluated since `open_bill`."""
+        return self._rows() - self._start_rows
+
+    @property
+    def rows(self) -> int:
+        """Stand-alone cost since `open_bill`, in model rows."""
+        return self.spent + self._saved_rows
+
+    @property
+    def seconds(self) -> float:
+        """Stand-alone cost since `open_bill`, in seconds."""
+        return self._clock() - self._start_time + self._saved_seconds
+
+    def __call__(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """The value kept under `key`, made by `make` the first time. The key must name all that the value depends
+        on, apart from the batch itself."""
+        if key in self._values:
+            value, rows, seconds = self._values[key]
+            self._saved_rows += rows
+            self._saved_seconds += seconds
+            return value
+        rows, seconds = self.rows, self.seconds
+        value = make()
+        self._values[key] = value, self.rows - rows, self.seconds - seconds
+        return value
+
+
+@dataclass
+class EditBatch:
+    """Samples to edit together.
+
+    Attributes:
+        samples: the records, for methods that need more than the usual fields.
+        images: uint8 `[B, 3, H, W]`, on the device.
+        shared: see `Shared`; `batch.shared(key, make)` lets the operating points of a batch share work.
+        real_image: `EditData.real_image`, for methods that need other pictures.
+    """
+
+    samples: list[EditSample]
+    images: "torch.Tensor"
+    shared: Shared = field(default_factory=Shared)
+    real_image: Callable[[int, np.random.Generator], np.ndarray] | None = None
+
+    @property
+    def sources(self) -> list[Query]:
+        """Source queries, in batch order."""
+        return [sample.source for sample in self.samples]
+
+    @property
+    def targets(self) -> list[Query]:
+        """Target queries, in batch order."""
+        return [sample.target for sample in self.samples]
+
+
+@dataclass
+class EditResult:
+    """What a method returns for a batch: images uint8 `[B, 3, H, W]`, and the mask it worked with, float
+    `[B, 1, h, w]` in [0, 1], 1 = edit (None if it has none)."""
+
+    images: "torch.Tensor"
+    mask: "torch.Tensor | None" = None
+
+
+@dataclass
+class ScoreBatch:
+    """Saved edits beside what they are judged against.
+
+    Attributes:
+        samples: the records, read at the profile's size.
+        edits, sources: uint8 `[B, 3, H, W]`, on the device.
+        edit_masks: mask that the method worked with, bool `[H, W]`, None where it saved none.
+        shared: lets metrics of a batch share a backbone's forward pass.
+    """
+
+    samples: list[EditSample]
+    edits: "torch.Tensor"
+    sources: "torch.Tensor"
+    edit_masks: list[np.ndarray | None]
+    shared: Shared = field(default_factory=Shared)
+
+
+class PairMetric(Protocol):
+    """A number for each edit. Class attributes are part of the metric's identity: `version` is raised whenever the
+    same picture would get another number."""
+
+    version: int
+    higher_is_better: bool
+    unit: str
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        """float64 `[B]`; NaN where one is undefined. Raises: Undefined: all are, for the same reason."""
+
+
+class SetMetric(Protocol):
+    """One number for all edits of a run together."""
+
+    version: int
+    higher_is_better: bool
+    unit: str
+
+    def update(self, batch: ScoreBatch) -> None:
+        """Takes in a batch."""
+
+    def compute(self) -> float:
+        """The number. Raises: Undefined."""
+
+
+class Undefined(Exception):
+    """A metric has no value here; the message says why: too few pictures, or no truth to compare with."""
+
+
+class Noise(Protocol):
+    """Per-sample noise: independent of batch size, order and sharding."""
+
+    def __call__(self, stream: str, shape: tuple[int, ...]) -> "torch.Tensor":
+        """Standard normal float32 `[B, *shape]` of a named stream, on the device."""
+
+    def rng(self, stream: str) -> list[np.random.Generator]:
+        """One numpy generator a sample, for choices that are not noise."""
+
+
+class DiffusionModel(Protocol):
+    """A denoiser with its autoencoder; every checkpoint flavour is wrapped once, samplers see only this.
+
+    Attributes:
+        alphas_cumprod: float64 `[T]`, decreasing.
+        size: pixels a side it was made for.
+        rows: evaluations of the denoiser so far, counted per batch row.
+    """
+
+    alphas_cumprod: np.ndarray
+    size: int
+    rows: int
+
+    def condition(self, queries: list[Query]) -> "torch.Tensor":
+        """Conditioning `[B, L, D]`; None is the unconditional model."""
+
+    def encode(self, images: "torch.Tensor") -> "torch.Tensor":
+        """float `[B, 3, H, W]` in [-1, 1] to scaled latents `[B, C, h, w]` (posterior mean)."""
+
+    def decode(self, latents: "torch.Tensor") -> "torch.Tensor":
+        """Scaled latents `[B, C, h, w]` to float `[B, 3, H, W]` in [-1, 1]."""
+
+    def eps(self, z: "torch.Tensor", t: int, condition: "torch.Tensor") -> "torch.Tensor":
+        """Predicted noise `[B, C, h, w]` at timestep `t`."""
+
+
+class Method(Protocol):
+    """An editing method at one operating point; its knobs are constructor arguments, named in its YAML."""
+
+    def __call__(self, model: DiffusionModel | None, batch: EditBatch, noise: Noise) -> EditResult:
+        """Edits a batch. `model` is None for methods whose YAML says they do not use one."""

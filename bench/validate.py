@@ -1,0 +1,49 @@
+"""Values against the ranges and names that configurations declare under `valid`. No torch."""
+
+from typing import Any
+
+from bench.errors import UserError, nearest
+
+_RESERVED = ("valid", "name", "uses")
+
+
+def check(cfg: dict[str, Any]) -> None:
+    """Checks a resolved configuration: top-level knobs, then those of data and method; lists value by value.
+
+    Raises:
+        UserError: for the first value out of range.
+    """
+    _check_node(cfg, "")
+    for group in ("data", "method"):
+        _check_node(cfg[group], f"{group}.", shared=cfg.get("valid", {}))
+    if not 0 <= cfg["shard"]["index"] < cfg["shard"]["count"]:
+        raise UserError(f"shard.index={cfg['shard']['index']}, expected 0 to shard.count-1={cfg['shard']['count'] - 1}")
+
+
+def knobs(node: dict[str, Any]) -> dict[str, Any]:
+    """The part of a group's configuration that its class is built with."""
+    return {name: value for name, value in node.items() if name not in _RESERVED}
+
+
+def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -> None:
+    for name, rule in {**(shared or {}), **node.get("valid", {})}.items():
+        value = node.get(name)
+        for one in value if isinstance(value, list) else [value]:
+            if one is not None:
+                _check_value(prefix + name, one, rule)
+    for name, value in node.items():
+        if isinstance(value, list) and not value and name not in _RESERVED:
+            raise UserError(f"{prefix}{name} is an empty list; expected at least one value")
+
+
+def _check_value(name: str, value: Any, rule: list) -> None:
+    if all(isinstance(option, str) for option in rule):
+        if value not in rule:
+            raise UserError(f"{name}={value}, {nearest(str(value), rule)}")
+        return
+    low, high = rule
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise UserError(f"{name}={value}, expected a number from {low} to {high}")
+    whole = name in ("steps", "seed", "limit", "batch_size", "method.steps", "method.n", "method.seed")
+    if whole and value != int(value):
+        raise UserError(f"{name}={value}, expected a whole number")

@@ -1,0 +1,70 @@
+"""Weights of metric backbones: where they are sought, whether they are the right ones, how to get them. No torch."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.hashing import sha256
+from bench.paths import find
+
+
+def missing(profile: dict[str, Any]) -> list[str]:
+    """One sentence for each backbone of a metric profile that is not here."""
+    problems = []
+    for name, entry in (profile.get("weights") or {}).items():
+        try:
+            locate(name, entry)
+        except UserError as error:
+            problems.append(str(error))
+    return problems
+
+
+def locate(name: str, entry: dict[str, Any]) -> Path:
+    """File or folder of one backbone.
+
+    Args:
+        name: its key under `metrics.weights`.
+        entry: `path` (a local file or folder, or null), and one of `file` (its official name, sought in torch's hub
+            folder; an official hash suffix is verified) and `hub` (a Hugging Face id, sought in the hub cache);
+            `source` says where it comes from.
+
+    Raises:
+        UserError: it is not there, or is not what its official hash says.
+    """
+    key = f"metrics.weights.{name}.path"
+    if entry.get("path"):
+        found = find(entry["path"])
+        if found is None:
+            official = entry.get("file") or entry.get("hub")
+            expected = f"; expected {official}, or null to seek it where it is usually kept" if official else ""
+            raise UserError(f"{key}={entry['path']} does not exist{expected}")
+        return found
+    if entry.get("hub"):
+        return _in_hub_cache(entry, key)
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(os.environ.get("TORCH_HOME") or Path(cache, "torch")).expanduser() / "hub/checkpoints"
+    file = folder / entry["file"]
+    if not file.is_file():
+        raise UserError(
+            f"metric backbone {name} is missing: {entry['file']} was sought in {folder}; get it with "
+            f"`curl -L --create-dirs -o {file} {entry['source']}` or set {key}=<local file>"
+        )
+    suffix = file.stem.rsplit("-", 1)[-1]
+    if entry.get("hashed", True) and not sha256(file).startswith(suffix):
+        raise UserError(f"{file} is not the official file: its SHA-256 does not start with {suffix}; download it again")
+    return file
+
+
+def _in_hub_cache(entry: dict[str, Any], key: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(entry["hub"], local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"metric backbone {entry['hub']} is missing: sought in the hub cache {HF_HUB_CACHE}; get it with "
+            f"`hf download {entry['hub']}` or set {key}=<local folder>"
+        ) from None

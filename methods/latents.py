@@ -1,0 +1,49 @@
+"""Steps that the DiffEdit family shares; the operating points of a batch compute each of them once."""
+
+import torch
+
+from bench import ddim
+from bench.device import to_float, to_uint8
+from bench.schedule import Grid
+from bench.types import DiffusionModel, EditBatch, Noise, Query
+
+
+def clean(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
+    """Latents x_0 of the source, `[B, C, h, w]`."""
+    return batch.shared("clean", lambda: model.encode(to_float(batch.images)))
+
+
+def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> torch.Tensor:
+    """Conditioning of one query a sample, `[B, L, D]`."""
+    return batch.shared(("condition", tuple(queries)), lambda: model.condition(queries))
+
+
+def null(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
+    """Conditioning of the unconditional model, `[B, L, D]`."""
+    return condition(model, batch, [None] * len(batch.samples))
+
+
+def encoded(model: DiffusionModel, batch: EditBatch, grid: Grid, k: int) -> list[torch.Tensor]:
+    """Unconditional DDIM encoding E_r of the source, levels 0 to k (DiffEdit, section 3.1). A further level only adds
+    to what a smaller r has computed."""
+    trajectory = [clean(model, batch)]
+    for j in range(k):
+        empty = null(model, batch)
+        trajectory.append(
+            batch.shared(
+                ("encoded", grid, j + 1),
+                lambda j=j, empty=empty: ddim.invert_step(model, trajectory[j], grid, j, empty, empty, 1.0),
+            )
+        )
+    return trajectory
+
+
+def start_noise(model: DiffusionModel, batch: EditBatch, noise: Noise) -> torch.Tensor:
+    """The one noise that every r of a sample starts from, `[B, C, h, w]`."""
+    shape = tuple(clean(model, batch).shape[1:])
+    return batch.shared("start", lambda: noise("start", shape))
+
+
+def images(model: DiffusionModel, latents: torch.Tensor) -> torch.Tensor:
+    """Latents to uint8 `[B, 3, H, W]`."""
+    return to_uint8(model.decode(latents))

@@ -1,0 +1,129 @@
+"""Distances between the set of edits and a set of references."""
+
+from collections import defaultdict
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from bench.types import ScoreBatch, Undefined
+from metrics import features
+from metrics.frechet import Moments, frechet_distance
+
+_NUMPY = [
+    np.ndarray,
+    np.dtype,
+    np.dtypes.Float32DType,
+    np.dtypes.Float64DType,
+    (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
+    (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),
+]
+
+
+class Fid:
+    """Frechet distance between edits and references of the same samples.
+
+    Args:
+        features: callable of `metrics.features`.
+        reference: `truths` (true edited images) or `sources`.
+    """
+
+    version, higher_is_better, unit = 1, False, ""
+
+    def __init__(self, features, reference: str):
+        self.features, self.reference = features, reference
+        self._edits, self._references = Moments(), Moments()
+
+    def update(self, batch: ScoreBatch) -> None:
+        self._edits.update(_of(batch, "edits", self.features))
+        self._references.update(_of(batch, self.reference, self.features))
+
+    def compute(self) -> float:
+        return frechet_distance(self._edits, self._references)
+
+
+class _MeanDistance:
+    """Squared distances of feature means, without covariances, as FlexIT's evaluation has them.
+
+    Args:
+        features: callable of `metrics.features`.
+        reference: `truths` (true edited images of the same samples), or None to take `weights`.
+        weights: a torch file `{mean, classwise: {id: {mean}}}` such as FlexIT's inception_stats_256.pt.
+    """
+
+    version, higher_is_better, unit = 1, False, ""
+
+    def __init__(self, features, reference: str | None = None, weights: Path | None = None):
+        self.features, self.reference, self._statistics = features, reference, weights
+        self._edits, self._references = defaultdict(list), defaultdict(list)
+
+    def update(self, batch: ScoreBatch) -> None:
+        edits = _of(batch, "edits", self.features).double().cpu()
+        references = _of(batch, self.reference, self.features).double().cpu() if self.reference else [None] * len(edits)
+        for sample, edit, reference in zip(batch.samples, edits, references, strict=True):
+            class_id = sample.classes[1] if sample.classes else None
+            self._edits[class_id].append(edit)
+            self._references[class_id].append(reference)
+
+    def _known(self) -> dict:
+        with torch.serialization.safe_globals(_NUMPY):  # the file may hold numpy arrays, but no code
+            return torch.load(self._statistics, map_location="cpu", weights_only=True)
+
+
+class Sfid(_MeanDistance):
+    """Squared distance of the mean feature of all edits to that of all references (FlexIT's SFID)."""
+
+    def compute(self) -> float:
+        if not self._edits:
+            raise Undefined("SFID needs at least one edit")
+        edits = torch.stack(list(chain.from_iterable(self._edits.values())))
+        if self.reference:
+            mean = torch.stack(list(chain.from_iterable(self._references.values()))).mean(0)
+        else:
+            mean = torch.as_tensor(self._known()["mean"]).double()
+        return float((edits.mean(0) - mean).square().sum())
+
+
+class Csfid(_MeanDistance):
+    """Mean, over the target classes present, of the squared distance between the mean feature of the class's edits
+    and that of its references (FlexIT's CSFID). Values for different numbers of images a class do not compare.
+
+    Args:
+        least: edits that every class must have; of a single one, its own spread is all that is measured. FlexIT's
+            code is `least=1`.
+
+    Raises:
+        Undefined: (from `compute`) a class has fewer edits, or no reference; or there are no classes, or no edits.
+    """
+
+    def __init__(self, features, reference: str | None = None, weights: Path | None = None, least: int = 2):
+        super().__init__(features, reference, weights)
+        self.least = least
+
+    def compute(self) -> float:
+        if not self._edits:
+            raise Undefined(f"CSFID needs at least {self.least} edits of every target class, got none")
+        if None in self._edits:
+            raise Undefined("CSFID needs the target class of every sample, and this data set has none")
+        if few := sum(len(rows) < self.least for rows in self._edits.values()):
+            raise Undefined(
+                f"CSFID needs at least {self.least} edits of every target class; {few} of {len(self._edits)} have fewer"
+            )
+        known = None if self.reference else self._known()["classwise"]
+        if known is not None and (unknown := sorted(self._edits.keys() - known.keys())):
+            raise Undefined(
+                f"{self._statistics} lacks {len(unknown)} of {len(self._edits)} target classes, such as {unknown[0]}"
+            )
+        distances = []
+        for class_id, rows in self._edits.items():
+            if known is None:
+                mean = torch.stack(self._references[class_id]).mean(0)
+            else:
+                mean = torch.as_tensor(known[class_id]["mean"]).double()
+            distances.append((torch.stack(rows).mean(0) - mean).square().sum())
+        return float(torch.stack(distances).mean())
+
+
+def _of(batch: ScoreBatch, which: str, extract) -> torch.Tensor:
+    return features.of(batch, which, f"{type(extract).__name__} {extract.weights}", extract)

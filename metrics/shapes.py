@@ -1,0 +1,119 @@
+"""Metrics of the shapes world: what its judge sees in an edit, against the truth that the world knows."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from bench.types import EditSample, ScoreBatch, Undefined
+from metrics import features
+
+
+class _Judged:
+    """Base of the metrics that share the judge's forward pass.
+
+    Args:
+        weights: folder written by `metrics.judge.Judge.save`.
+    """
+
+    version = 1
+
+    def __init__(self, weights: Path):
+        self.weights = Path(weights)
+        self.judge = features.judge(self.weights)
+
+    def maps(self, batch: ScoreBatch, which: str) -> list[torch.Tensor]:
+        """Feature maps of `edits`, `sources` or `truths`."""
+        return features.of(batch, which, f"judge {self.weights}", lambda x: features.judge_maps(self.weights, x))
+
+    def right(self, batch: ScoreBatch) -> dict[str, np.ndarray]:
+        """Attribute -> whether the edit is judged to have the target's value, bool `[B]`."""
+        logits = self.judge.logits(self.maps(batch, "edits")[-1])
+        found = {name: value.argmax(-1).tolist() for name, value in logits.items()}
+        wanted = [_attributes(sample)[1] for sample in batch.samples]
+        return {
+            name: np.array([values[i] == w[name] for i, w in zip(found[name], wanted, strict=True)])
+            for name, values in self.judge.attributes.items()
+        }
+
+
+class EditSuccess(_Judged):
+    """Whether every attribute that the edit changes is judged equal to the target's; NaN where it changes none."""
+
+    higher_is_better, unit = True, "%"
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        return _all(batch, self.right(batch), changed=True)
+
+
+class Kept(_Judged):
+    """Whether every attribute that the edit leaves alone is judged unchanged; NaN where it leaves none."""
+
+    higher_is_better, unit = True, "%"
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        return _all(batch, self.right(batch), changed=False)
+
+
+class TextAgreement(_Judged):
+    """100 x cosine of the judge's embeddings of edit and target caption: this world's CLIPScore."""
+
+    higher_is_better, unit = True, "x 10^2"
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        image = self.judge.embed_images(self.maps(batch, "edits")[-1])
+        text = self.judge.embed_texts([str(sample.target) for sample in batch.samples])
+        return 100 * (image * text).sum(-1).double().cpu().numpy()
+
+
+class Perceptual(_Judged):
+    """Distance of the judge's unit-normalised feature maps, summed over stages: this world's LPIPS.
+
+    Args:
+        against: `sources` or `truths`.
+    """
+
+    higher_is_better, unit = False, "x 10^2"
+
+    def __init__(self, weights: Path, against: str = "sources"):
+        super().__init__(weights)
+        self.against = against
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        total = torch.zeros(len(batch.samples), dtype=torch.float64, device=batch.edits.device)
+        for a, b in zip(self.maps(batch, "edits"), self.maps(batch, self.against), strict=True):
+            difference = F.normalize(a, dim=1, eps=1e-10) - F.normalize(b, dim=1, eps=1e-10)
+            total += difference.square().sum(1).mean((1, 2)).double()
+        return 100 * total.cpu().numpy()
+
+
+class StructureDistance(_Judged):
+    """Mean squared difference of the self-similarity matrices of the judge's third stage (8 x 8 cells)."""
+
+    higher_is_better, unit = False, "x 10^3"
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        a, b = (self_similarity(self.maps(batch, which)[2]) for which in ("edits", "sources"))
+        return 1000 * (a - b).square().mean((1, 2)).double().cpu().numpy()
+
+
+def self_similarity(maps: torch.Tensor) -> torch.Tensor:
+    """Cosines between all cells of `[B, C, h, w]`: `[B, hw, hw]`."""
+    cells = F.normalize(maps.flatten(2), dim=1)
+    return cells.transpose(1, 2) @ cells
+
+
+def _attributes(sample: EditSample) -> tuple[dict[str, str], dict[str, str]]:
+    if sample.attributes is None:
+        raise Undefined("needs the scene's attributes, which only data=shapes has")
+    return sample.attributes
+
+
+def _all(batch: ScoreBatch, right: dict[str, np.ndarray], changed: bool) -> np.ndarray:
+    verdicts = []
+    for i, sample in enumerate(batch.samples):
+        source, target = _attributes(sample)
+        names = [name for name in source if (source[name] != target[name]) == changed]
+        verdicts.append(100.0 * all(right[name][i] for name in names) if names else np.nan)
+    return np.array(verdicts)

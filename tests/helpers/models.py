@@ -1,0 +1,43 @@
+"""Models for tests: one whose best denoiser is known in closed form, and the shipped one in several guises."""
+
+import numpy as np
+import torch
+
+from bench.models import latent
+from bench.paths import ROOT
+from bench.types import EditBatch, EditSample, Shared
+
+SHIPPED = ROOT / "bench/models/shapes"
+
+
+def shipped():
+    """The embedded model on the CPU, in float32."""
+    return latent.load(SHIPPED, torch.device("cpu"), torch.float32)
+
+
+class Gaussian:
+    """Best denoiser of x0 ~ N(mean, spread^2), independent of any text, in float64; counts its calls."""
+
+    def __init__(self, mean: float = 0.3, spread: float = 0.5):
+        betas = np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2
+        self.alphas_cumprod = np.cumprod(1 - betas)
+        self.mean, self.spread, self.rows, self.calls = mean, spread, 0, 0
+        self.size = 8
+
+    def eps(self, z, t, condition):
+        self.rows += len(z)
+        self.calls += 1
+        a = float(self.alphas_cumprod[t])
+        return (1 - a) ** 0.5 * (z - a**0.5 * self.mean) / (a * self.spread**2 + 1 - a)
+
+    def exact(self, x0, a):
+        """Where the probability flow takes latents at level alphas_cumprod[0] when it reaches level a."""
+        start = float(self.alphas_cumprod[0])
+        ratio = (a * self.spread**2 + 1 - a) / (start * self.spread**2 + 1 - start)
+        return a**0.5 * self.mean + ratio**0.5 * (x0 - start**0.5 * self.mean)
+
+
+def batch(samples: list[EditSample], model=None) -> EditBatch:
+    """A batch on the CPU whose bill counts the model's rows."""
+    images = torch.from_numpy(np.stack([sample.image for sample in samples]))
+    return EditBatch(samples, images, Shared((lambda: model.rows) if model else (lambda: 0)))
