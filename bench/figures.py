@@ -29,10 +29,9 @@ def trade_off(table: pd.DataFrame, stem: Path) -> list[Path]:
     """
     facts = table.summary.iloc[0]
     x, y = facts["plot"]["x"], facts["plot"]["y"]
-    if x not in table or y not in table:
-        return []
-    shown = table.dropna(subset=[x, y])
+    shown = table.dropna(subset=[x, y]) if {x, y} <= set(table) else table[:0]
     if shown.empty:
+        print(f"no trade-off plot: no run of {facts['data']}, {facts['profile']} has both {x} and {y}\n")
         return []
     figure, axes = plt.subplots(figsize=(7.2, 5.2), layout="constrained")
     for label, curve in _curves(shown):
@@ -100,7 +99,7 @@ def contact_sheet(table: pd.DataFrame, file: Path, rows: int) -> list[Path]:
         words = f"{sample.id}  {sample.type or ''}:  {sample.source} → {sample.target}"
         pen.text((_GAP, y), words, _INK, font)
         cells = [_outlined(_picture(sample.image), sample.mask)]
-        cells += [_picture(sample.truth)] * has_truth
+        cells += [_picture(sample.truth)] if has_truth else []
         cells += [_edit(store, sample.id) for store in stores]
         for column, cell in enumerate(cells):
             sheet.paste(cell, (_GAP + column * step, y + _LINE))

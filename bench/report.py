@@ -69,7 +69,8 @@ def _variants(table: pd.DataFrame) -> list[str]:
 def readable(table: pd.DataFrame) -> str:
     """The runs of one data set and profile as a text table, with what its header must say."""
     facts = table.summary.iloc[0]
-    shown = [name for name in facts["table"] or facts["metrics"] if name in table]
+    listed = [name for name in facts["table"] or facts["metrics"] if name in table]
+    shown = [name for name in listed if table[name].notna().any()]
     rows = []
     for _, row in table.iterrows():
         line: dict[str, Any] = {"method": " ".join(filter(None, [row.method, row.variant]))}
@@ -81,7 +82,7 @@ def readable(table: pd.DataFrame) -> str:
         line["s/image"] = f"{row.seconds:.2f}"
         rows.append(line)
     lines = [header(table), "", pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)]
-    reasons = {n: f["reason"] for s in table.summary for n, f in s["metrics"].items() if f.get("reason") and n in shown}
+    reasons = {n: f["reason"] for s in table.summary for n, f in s["metrics"].items() if f.get("reason") and n in listed}
     lines += [f"{name} is empty: {reason}" for name, reason in reasons.items()]
     return "\n".join(lines)
 

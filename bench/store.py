@@ -105,7 +105,7 @@ class Store:
                 yield
         except Timeout:
             raise UserError(
-                f"another process is working on {self.folder}; wait for it, or give this one another shard.index or out="
+                f"another process is working on {self.folder}; wait for it, or set another shard.index or out="
             ) from None
 
     def save_picture(self, file: Path, pixels: np.ndarray) -> None:

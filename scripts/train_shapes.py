@@ -8,7 +8,6 @@ writes the diffusers folder (fp16 safetensors) and the judge to the places from 
 """
 
 import argparse
-import itertools
 import os
 from pathlib import Path
 
@@ -17,55 +16,24 @@ os.environ.setdefault("MALLOC_ARENA_MAX", "1")
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
-from PIL import Image
 from torch import nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms.functional import gaussian_blur
 
 from bench.data import world
 from metrics.judge import Judge
 from scripts import shapes_model
+from scripts.scenes import SEED, grid, stream
 from scripts.training import fit, generator, load_average
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL, JUDGE = ROOT / "bench/models/shapes", ROOT / "metrics/shapes_judge"
-SEED = 1  # data.seed of the benchmark is 0: no training scene is a test scene
 POOL, PASSES = 8192, 4  # latents are encoded a pool at a time and each seen a few times with other noise
-
-
-class Scenes(Dataset):
-    """Endless stream of scenes, by index: uint8 `[3, size, size]`, caption, attribute indices `[7]`."""
-
-    def __init__(self, seed: int = SEED):
-        self.seed = seed
-
-    def __getitem__(self, index: int):
-        scene = world.random_scene(np.random.default_rng([self.seed, index]))
-        labels = [values.index(scene.attributes[name]) for name, values in world.ATTRIBUTES.items()]
-        pixels = torch.from_numpy(world.draw(scene)).permute(2, 0, 1).contiguous()
-        return pixels, world.caption(scene), torch.tensor(labels)
-
-
-def stream(start: int, batch: int, device: torch.device, seed: int = SEED):
-    """Batches of `Scenes` from index `start` on; images float in [-1, 1]."""
-    indices = (list(range(i, i + batch)) for i in itertools.count(start, batch))
-    workers = 12 if device.type == "cuda" else 0
-    for pixels, captions, labels in DataLoader(Scenes(seed), batch_sampler=indices, num_workers=workers):
-        images = pixels.to(device).float() / 127.5 - 1
-        yield images.contiguous(memory_format=torch.channels_last), list(captions), labels.to(device)
 
 
 def progress(file: Path) -> int:
     """Step of a checkpoint, 0 where there is none."""
     return torch.load(file, map_location="cpu", weights_only=True)["step"] if file.exists() else 0
-
-
-def grid(images: torch.Tensor, file: Path, columns: int = 8) -> None:
-    """Writes float images `[N, 3, H, W]` in [-1, 1] as one PNG."""
-    array = ((images.float().cpu() / 2 + 0.5).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    rows = [np.concatenate(list(array[i : i + columns]), 1) for i in range(0, len(array), columns)]
-    Image.fromarray(np.concatenate(rows)).save(file)
 
 
 # --------------------------------------------------------------------------------------------------- stages

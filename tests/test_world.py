@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.data import shapes, world
+from bench.data import drawing, shapes, world
 from bench.data.shapes import Shapes
 
 COUNT = 60
@@ -182,8 +182,8 @@ def test_classes_are_shape_and_colour(samples):
 
 def test_real_image_is_a_fresh_scene_of_the_class(monkeypatch):
     drawn = []
-    draw = world.draw
-    monkeypatch.setattr(world, "draw", lambda scene, size: drawn.append(scene) or draw(scene, size))
+    draw = drawing.draw
+    monkeypatch.setattr(drawing, "draw", lambda scene, size: drawn.append(scene) or draw(scene, size))
     data, rng = Shapes(64), np.random.default_rng(0)
     images = [data.real_image(class_id, rng) for class_id in range(36)]
     assert [scene.class_id for scene in drawn] == list(range(36))

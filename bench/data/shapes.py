@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.data import world
+from bench.data import drawing, world
 from bench.types import EditSample
 
 WORLD_VERSION = 1
@@ -36,7 +36,7 @@ class Shapes:
             image=self._draw(source),
             source=world.caption(source),
             target=world.caption(target),
-            mask=world.truth_mask(source, target, self.size),
+            mask=drawing.truth_mask(source, target, self.size),
             type=type_,
             group=self.ids[index],
             classes=(source.class_id, target.class_id),
@@ -60,4 +60,4 @@ class Shapes:
         return self._draw(scene)
 
     def _draw(self, scene: world.Scene) -> np.ndarray:
-        return world.draw(scene, self.size).transpose(2, 0, 1).copy()
+        return drawing.draw(scene, self.size).transpose(2, 0, 1).copy()

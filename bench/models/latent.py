@@ -46,21 +46,23 @@ class LatentDiffusion:
             UserError: a part lacks parameters that its architecture has.
         """
 
-        def read(kind, part: str, **dtype_name):
+        def read(kind, part: str):
             variant = "fp16" if files.weights(folder, part).name.endswith(".fp16.safetensors") else None
             module, info = kind.from_pretrained(
-                folder / part, use_safetensors=True, variant=variant, output_loading_info=True, **dtype_name
+                folder / part, use_safetensors=True, variant=variant, output_loading_info=True
             )
             if info["missing_keys"] or info.get("mismatched_keys"):
                 lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
                 raise UserError(
                     f"{folder / part} does not fit its config.json: {lacking[0]} and {len(lacking) - 1} more"
                 )
+            if module.dtype != dtype:
+                module = module.to(dtype)
             return module.to(device).eval().requires_grad_(False)
 
-        unet = read(UNet2DConditionModel, "unet", torch_dtype=dtype).to(memory_format=torch.channels_last)
-        vae = read(AutoencoderKL, "vae", torch_dtype=dtype).to(memory_format=torch.channels_last)
-        text_encoder = read(CLIPTextModel, "text_encoder", dtype=dtype)
+        unet = read(UNet2DConditionModel, "unet").to(memory_format=torch.channels_last)
+        vae = read(AutoencoderKL, "vae").to(memory_format=torch.channels_last)
+        text_encoder = read(CLIPTextModel, "text_encoder")
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
         scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
         return cls(unet, vae, text_encoder, tokenizer, scheduler)
@@ -84,7 +86,7 @@ class LatentDiffusion:
         if new:
             limit = self.tokenizer.model_max_length
             for text in new:
-                count = len(self.tokenizer(text).input_ids)
+                count = len(self.tokenizer(text, verbose=False).input_ids)
                 if count > limit:
                     _log.warning("prompt of %d tokens cut to %d: %r", count, limit, text)
             tokens = self.tokenizer(

@@ -1,0 +1,172 @@
+"""Speed and memory on the embedded model, as ratios measured in one run.
+
+    python -m scripts.bench_cpu [sharing overhead diffusers memory]
+
+sharing    list form r=[0.3,0.5,0.7,0.9] against four runs: UNet evaluations and wall time
+overhead   wall time that is not the model's own forward passes, at batch 16
+diffusers  time for each edited image against diffusers' own pipelines called in a loop
+memory     peak memory of 2,000 samples against 20
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+
+from bench import cli
+from bench.edit import edit
+from bench.errors import nearest
+from bench.models import files, latent
+from bench.plan import plan
+from bench.store import Store
+
+MODEL = "bench/models/shapes"
+RATIOS = (0.3, 0.5, 0.7, 0.9)
+METHODS = ("sdedit", "encode_decode", "diffedit")
+
+
+def timed(out: str, *words: str) -> tuple[float, float]:
+    """Wall seconds of editing, and UNet evaluations paid for each image and operating point."""
+    (cfg,) = cli.jobs([f"out={out}", "device=cpu", *words])
+    runs = plan(cfg)
+    start = time.perf_counter()
+    edit(runs)
+    wall = time.perf_counter() - start
+    spent = [np.mean([entry["nfe_spent"] for entry in Store(run.folder).journal().values()]) for run in runs]
+    return wall, float(sum(spent))
+
+
+def sharing() -> None:
+    """The work that operating points share."""
+    for method in METHODS:
+        with tempfile.TemporaryDirectory() as out:
+            apart = [timed(f"{out}/apart", f"method={method}", f"r={r}", "limit=16") for r in RATIOS]
+            together = timed(f"{out}/together", f"method={method}", f"r=[{','.join(map(str, RATIOS))}]", "limit=16")
+        wall, spent = (sum(part) for part in zip(*apart, strict=True))
+        print(
+            f"sharing: {method}: evaluations {together[1]:.0f} / {spent:.0f} = {together[1] / spent:.2f}, "
+            f"wall {together[0]:.1f} / {wall:.1f} s = {together[0] / wall:.2f}"
+        )
+
+
+def overhead() -> None:
+    """Wall time outside the networks."""
+    model = latent.load(files.locate(MODEL), torch.device("cpu"), torch.float32)
+    for method in METHODS:
+        with tempfile.TemporaryDirectory() as out, _clocked(model) as clock:
+            wall, _ = timed(out, f"method={method}", "r=0.8", "limit=64", "batch_size=16")
+            share = 1 - clock[0] / wall
+        print(f"overhead: {method}: {wall:.1f} s, of which networks {clock[0]:.1f} s; overhead {100 * share:.1f} %")
+
+
+@contextmanager
+def _clocked(model):
+    """Seconds spent in the forward passes of a model's networks."""
+    total = [0.0]
+
+    def clock(function):
+        def wrapped(*args, **kwargs):
+            start = time.perf_counter()
+            try:
+                return function(*args, **kwargs)
+            finally:
+                total[0] += time.perf_counter() - start
+
+        return wrapped
+
+    patched = [(model.unet, "forward"), (model.text_encoder, "forward"), (model.vae, "encode"), (model.vae, "decode")]
+    for owner, name in patched:
+        setattr(owner, name, clock(getattr(owner, name)))
+    try:
+        yield total
+    finally:
+        for owner, name in patched:
+            delattr(owner, name)
+
+
+def diffusers_loop(count: int = 16) -> None:
+    """The same edits by diffusers' pipelines, one image at a time, as their documentation calls them."""
+    from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
+    from diffusers import StableDiffusionImg2ImgPipeline as Img2Img
+    from diffusers.utils import logging
+    from PIL import Image
+
+    logging.set_verbosity_error()
+    folder = files.locate(MODEL)
+    quiet = {"safety_checker": None, "requires_safety_checker": False, "dtype": torch.float32}
+    strength, guidance, steps = 0.8, 4.0, 50
+    samples = [plan(cli.jobs([])[0])[0].data[i] for i in range(count)]
+    pictures = [Image.fromarray(sample.image.transpose(1, 2, 0)) for sample in samples]
+
+    pipe = Img2Img.from_pretrained(folder, **quiet)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    start = time.perf_counter()
+    for sample, picture in zip(samples, pictures, strict=True):
+        pipe(sample.target, picture, strength, num_inference_steps=steps, guidance_scale=guidance)
+    theirs = {"sdedit": (time.perf_counter() - start) / count}
+
+    pipe = StableDiffusionDiffEditPipeline.from_pretrained(folder, **quiet)
+    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
+    pipe.inverse_scheduler = DDIMInverseScheduler.from_config(pipe.scheduler.config)
+    pipe.set_progress_bar_config(disable=True)
+    start = time.perf_counter()
+    for sample, picture in zip(samples, pictures, strict=True):
+        mask = pipe.generate_mask(
+            picture, target_prompt=sample.target, source_prompt=sample.source, num_inference_steps=steps
+        )
+        inverted = pipe.invert(
+            prompt="", image=picture, inpaint_strength=strength, num_inference_steps=steps, guidance_scale=1.0
+        ).latents
+        pipe(
+            sample.target,
+            mask_image=mask,
+            image_latents=inverted,
+            inpaint_strength=strength,
+            num_inference_steps=steps,
+            guidance_scale=guidance,
+        )
+    theirs["diffedit"] = (time.perf_counter() - start) / count
+
+    for method, seconds in theirs.items():
+        with tempfile.TemporaryDirectory() as out:
+            wall, _ = timed(out, f"method={method}", f"r={strength}", f"steps={steps}", f"limit={count}")
+        ours = wall / count
+        print(f"diffusers: {method}: {seconds:.2f} s an image, ours {ours:.2f} s: {seconds / ours:.1f} times as fast")
+
+
+def memory() -> None:
+    """Peak resident memory, each in a process of its own."""
+    code = (
+        "import resource, sys; from bench import run; status = run.main(sys.argv[1:]); "
+        "print('peak', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024); sys.exit(status)"
+    )
+    peaks = {}
+    for count in (20, 2000):
+        with tempfile.TemporaryDirectory() as out:
+            words = [f"out={out}", "method=sdedit", "steps=2", f"limit={count}", f"data.count={count}"]
+            done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=True)
+        peaks[count] = int(done.stdout.split()[-1])
+    print(f"memory: 20 samples {peaks[20]} MB, 2000 samples {peaks[2000]} MB: {peaks[2000] - peaks[20]:+d} MB")
+
+
+PARTS = {"sharing": sharing, "overhead": overhead, "diffusers": diffusers_loop, "memory": memory}
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="part", help="of " + ", ".join(PARTS) + "; all by default")
+    parts = parser.parse_args(argv).parts or list(PARTS)
+    if unknown := set(parts) - set(PARTS):
+        parser.error(f"unknown part {unknown.pop()!r}; {nearest(parts[0], list(PARTS))}")
+    for part in parts:
+        PARTS[part]()
+
+
+if __name__ == "__main__":
+    main()

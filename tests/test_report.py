@@ -1,0 +1,102 @@
+"""What the report says of the runs it finds."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench import report, run
+from bench.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    """Copy, and two methods at two ratios, over the same six edits."""
+    out = tmp_path_factory.mktemp("out")
+    few = [f"out={out}", "steps=4", "limit=6"]
+    assert run.main(["-m", "method=copy,sdedit", "r=[0.5,0.8]", *few]) == 0
+    assert run.main(["method=diffedit", "method.n=2", "r=[0.5,0.8]", *few]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def files(out):
+    return report.report(out, rows=4)
+
+
+def test_summary_has_a_row_for_each_operating_point(out, files):
+    table = pd.read_csv(out / "summary.csv")
+    assert table.method.tolist() == ["copy", "diffedit", "diffedit", "sdedit", "sdedit"]
+    assert table.r.tolist()[1:] == [0.5, 0.8, 0.5, 0.8]
+    for name in ("edit_success", "psnr_background", "mask_iou"):
+        assert {name, f"{name}_lo", f"{name}_hi", f"{name}_n"} <= set(table)
+    assert {"data", "model", "profile", "guidance", "steps", "seed", "n", "nfe", "seconds", "nfe_spent"} <= set(table)
+    edited = table[table.method != "copy"]
+    assert (edited.psnr_background_lo <= edited.psnr_background).all()
+    assert (edited.psnr_background <= edited.psnr_background_hi).all()
+    assert edited.nfe.tolist() == [4 + 6, 4 + 9, 4, 6]
+    assert (edited.nfe_spent <= edited.nfe).all()
+
+
+def test_summary_means_are_those_of_the_per_image_tables(out, files):
+    table = pd.read_csv(out / "summary.csv")
+    for _, row in table[table.method != "copy"].iterrows():
+        images = pd.read_csv(f"{row.folder}/per_image.shapes-v1.csv")
+        assert row.psnr_background == pytest.approx(images.psnr_background.mean())
+        assert row.edit_success == pytest.approx(images.edit_success.mean())
+
+
+def test_printed_table_names_profile_backbone_and_notice(out):
+    text = report.readable(report.collect(out))
+    head = text.splitlines()
+    assert head[0] == "data shapes; profile shapes-v1 (shapes judge); model shapes"
+    assert head[1] == "embedded model of a drawn world, comparable with no paper"
+    assert "edit_success ↑ (%)" in text
+    assert "perceptual ↓" in text
+
+
+def test_pictures_and_the_numbers_behind_them(out, files):
+    names = {file.name for file in files}
+    stem = "shapes.shapes-v1.trade-off"
+    assert names == {f"{stem}.png", f"{stem}.pdf", f"{stem}.csv", "shapes.contact-sheet.png"}
+    plotted = pd.read_csv(out / "report" / f"{stem}.csv")
+    assert plotted.method.tolist() == ["diffedit", "diffedit", "sdedit", "sdedit"]  # copy has no finite PSNR
+    with Image.open(out / "report/shapes.contact-sheet.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).reshape(-1, 3)
+    assert (pixels == (255, 0, 90)).all(1).any()  # outlines of masks
+    assert sheet.width > 7 * 112
+
+
+def test_variants_name_the_knobs_that_differ(out):
+    rows = report.collect(out)
+    assert set(rows.variant) == {""}
+    summary = json.loads(json.dumps(rows.summary.iloc[1]))
+    summary["knobs"]["threshold"] = 0.25
+    both = pd.DataFrame({"summary": [rows.summary.iloc[1], summary], "data": "shapes", "method": "diffedit"})
+    assert report._variants(both) == ["threshold=0.5", "threshold=0.25"]
+
+
+def test_incomplete_runs_are_marked(out):
+    table = report.collect(out)
+    table.loc[1, "n_expected"] = 9
+    assert "6/9 incomplete" in report.readable(table)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["out=/nowhere"], "no run under out=/nowhere"),
+        (["ot=x"], "unknown option 'ot'; did you mean out?"),
+        (["nonsense"], "unknown option 'nonsense'"),
+    ],
+)
+def test_wrong_words(capsys, words, sentence):
+    assert report.main(words) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_unknown_data(out):
+    with pytest.raises(UserError, match="no run of data=shape under .*did you mean shapes"):
+        report.report(out, data="shape")
