@@ -7,6 +7,7 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
+from hydra.errors import HydraException
 from hydra.utils import instantiate
 from torch.nn.functional import interpolate
 from tqdm import tqdm
@@ -19,7 +20,7 @@ from bench.plan import Run
 from bench.reading import read
 from bench.rng import SampleNoise
 from bench.store import Store
-from bench.types import EditBatch, EditResult, EditSample, Shared
+from bench.types import EditBatch, EditResult, EditSample, Method, Shared
 
 
 def pending(runs: list[Run]) -> dict[str, list[Run]]:
@@ -69,7 +70,7 @@ def _edit(runs: list[Run], todo: dict[str, list[Run]], stores: dict[str, Store])
     model = None
     if first.model_folder is not None:
         model = latent.load(first.model_folder, device, getattr(torch, first.cfg["model"]["dtype"]))
-    methods = {run.key: instantiate(validate.knobs(run.cfg["method"])) for run in runs}
+    methods = {run.key: _method(run) for run in runs}
     index = {id_: i for i, id_ in enumerate(first.data.ids)}
     # Usually every run lacks the same samples; where not, those that lack the same ones go together.
     groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -85,6 +86,13 @@ def _edit(runs: list[Run], todo: dict[str, list[Run]], stores: dict[str, Store])
                 worker.fail(bad)
                 if samples:
                     worker.work(samples)
+
+
+def _method(run: Run) -> Method:
+    try:
+        return instantiate(validate.knobs(run.cfg["method"]))
+    except HydraException as error:
+        raise UserError(f"method={run.cfg['method']['name']}: {str(error).splitlines()[0]}") from error
 
 
 class _Worker:

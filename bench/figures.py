@@ -1,5 +1,6 @@
 """Trade-off plots and contact sheets."""
 
+import textwrap
 from pathlib import Path
 
 import matplotlib
@@ -90,22 +91,24 @@ def contact_sheet(table: pd.DataFrame, file: Path, rows: int) -> list[Path]:
     has_truth = samples[0].truth is not None
     heads = ["source"] + ["truth"] * has_truth + [_short(row) for _, row in table.iterrows()]
     step, top = _CELL + _GAP, 3 * _LINE
-    sheet = Image.new("RGB", (_GAP + step * len(heads), top + (step + _LINE) * len(samples) + 2 * _LINE), "white")
-    pen, font = ImageDraw.Draw(sheet), _font()
+    notices = " ".join(sorted({s["notice"] for s in table.summary if s["notice"]}))
+    note = f"{config['data']['name']}; outlines: true mask on the source, the method's own mask on its edit. {notices}"
+    width, font = _GAP + step * len(heads), _font()
+    notes = textwrap.wrap(note, max(20, width // 7))
+    sheet = Image.new("RGB", (width, top + (step + _LINE) * len(samples) + _LINE * (len(notes) + 1)), "white")
+    pen = ImageDraw.Draw(sheet)
     for column, head in enumerate(heads):
         pen.multiline_text((_GAP + column * step, 4), head, _INK, font, spacing=2)
     for line, sample in enumerate(samples):
         y = top + line * (step + _LINE)
         words = f"{sample.id}  {sample.type or ''}:  {sample.source} → {sample.target}"
-        pen.text((_GAP, y), words, _INK, font)
+        pen.text((_GAP, y), _shortened(words, pen, font, sheet.width - 2 * _GAP), _INK, font)
         cells = [_outlined(_picture(sample.image), sample.mask)]
         cells += [_picture(sample.truth)] if has_truth else []
         cells += [_edit(store, sample.id) for store in stores]
         for column, cell in enumerate(cells):
             sheet.paste(cell, (_GAP + column * step, y + _LINE))
-    notices = " ".join(sorted({s["notice"] for s in table.summary if s["notice"]}))
-    note = f"{config['data']['name']}; outlines: true mask on the source, the method's own mask on its edit. {notices}"
-    pen.text((_GAP, sheet.height - 1.5 * _LINE), note, _INK, font)
+    pen.multiline_text((_GAP, sheet.height - _LINE * (len(notes) + 0.5)), "\n".join(notes), _INK, font)
     with atomic(file) as temporary:
         sheet.save(temporary, format="PNG")
     return [file]
@@ -113,6 +116,14 @@ def contact_sheet(table: pd.DataFrame, file: Path, rows: int) -> list[Path]:
 
 def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 11)  # PIL's own font has no arrows
+
+
+def _shortened(text: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, width: float) -> str:
+    if pen.textlength(text, font) <= width:
+        return text
+    while pen.textlength(text + "…", font) > width:
+        text = text[:-1]
+    return text + "…"
 
 
 def _curves(table: pd.DataFrame):

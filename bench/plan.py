@@ -140,7 +140,7 @@ def _run(cfg: dict[str, Any], data: EditData, model_folder: Path | None) -> Run:
         "identity_version": IDENTITY_VERSION,
         "data": {"name": cfg["data"]["name"], **data.identity()},
         "model": {"files": files.fingerprint(model_folder), "dtype": cfg["model"]["dtype"]} if model_folder else None,
-        "pictures": data.pictures() if "pictures" in method["uses"] else None,
+        "pictures": data.pool() if "pictures" in method["uses"] else None,
         "method": validate.knobs(method),
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
     }

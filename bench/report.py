@@ -82,7 +82,9 @@ def readable(table: pd.DataFrame) -> str:
         line["s/image"] = f"{row.seconds:.2f}"
         rows.append(line)
     lines = [header(table), "", pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)]
-    reasons = {n: f["reason"] for s in table.summary for n, f in s["metrics"].items() if f.get("reason") and n in listed}
+    reasons = {
+        n: f["reason"] for s in table.summary for n, f in s["metrics"].items() if f.get("reason") and n in listed
+    }
     lines += [f"{name} is empty: {reason}" for name, reason in reasons.items()]
     return "\n".join(lines)
 

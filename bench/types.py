@@ -59,7 +59,7 @@ class EditData(Protocol):
     def identity(self) -> dict[str, Any]:
         """What its pixels and words depend on: options and hashes of its files, never a path."""
 
-    def pictures(self) -> Any:
+    def pool(self) -> Any:
         """What `real_image` depends on beyond `identity`."""
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:

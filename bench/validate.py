@@ -8,13 +8,13 @@ _RESERVED = ("valid", "name", "uses")
 
 
 def check(cfg: dict[str, Any]) -> None:
-    """Checks a resolved configuration: top-level knobs, then those of data and method; lists value by value.
+    """Checks a resolved configuration: top-level knobs, then those of data, model and method; lists value by value.
 
     Raises:
         UserError: for the first value out of range.
     """
     _check_node(cfg, "")
-    for group in ("data", "method"):
+    for group in ("data", "model", "method"):
         _check_node(cfg[group], f"{group}.", shared=cfg.get("valid", {}))
     if not 0 <= cfg["shard"]["index"] < cfg["shard"]["count"]:
         raise UserError(f"shard.index={cfg['shard']['index']}, expected 0 to shard.count-1={cfg['shard']['count'] - 1}")

@@ -1,12 +1,11 @@
 """How good the embedded model is: every bar of its model card, measured.
 
-    python -m scripts.evaluate_shapes [--count 256] [--out results/runs]
+    python -m scripts.evaluate_shapes [--count 256] [--out results/runs] [--card bench/models/shapes/README.md]
 
 Edits are made and scored by the harness itself, in `--out`, and are reused when they are there.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ from metrics.pixel import mean_squared_error, peak_signal_noise_ratio
 STEPS, BATCH = 50, 32
 RATIOS = (0.5, 0.6, 0.7, 0.8, 0.9)
 JUDGE = "metrics/shapes_judge"
+HEADING = "## Measured quality"
 
 
 class Card:
@@ -125,7 +125,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=256)
     parser.add_argument("--out", type=Path, default=Path("results/runs"))
-    parser.add_argument("--json", type=Path, help="also write the rows there")
+    parser.add_argument("--card", type=Path, help="also write the table there, below its last heading")
     args = parser.parse_args(argv)
     card, cfg = Card(), OmegaConf.to_container(cli.jobs([])[0].model)
     judge = Judge.load(Path(__file__).resolve().parents[1] / JUDGE)
@@ -135,8 +135,11 @@ def main(argv: list[str] | None = None) -> None:
         model_bars(card, model, judge, Shapes(64, count=args.count), cfg["guidance"])
     edit_bars(card, args.count, args.out)
     print("\n" + card.table())
-    if args.json:
-        args.json.write_text(json.dumps(card.rows, indent=1) + "\n")
+    if args.card:
+        head, line, _ = args.card.read_text().partition(HEADING)
+        if not line:
+            raise SystemExit(f"{args.card} has no line {HEADING!r} below which to write")
+        args.card.write_text(f"{head}{HEADING}\n\n{card.table()}\n")
 
 
 if __name__ == "__main__":

@@ -196,7 +196,12 @@ def export(args: argparse.Namespace) -> bool:
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(MODEL)
+    # transformers would otherwise load the text encoder in the fp16 it is stored in, diffusers the rest in float32
+    config = MODEL / "text_encoder/config.json"
+    config.write_text(config.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
     Judge.load(args.work / "judge/model").save(JUDGE)
+    for file in [*MODEL.rglob("*.safetensors"), *JUDGE.rglob("*.safetensors")]:
+        file.chmod(0o644)
     print(f"exported the UNet of step {steps} to {MODEL}, the judge to {JUDGE}")
     return True
 

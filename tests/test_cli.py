@@ -70,6 +70,7 @@ def test_no_torch_before_an_answer_that_does_not_need_it():
         (["r=0.3,0.5"], "names several values; add -m"),
         (["nonsense"], "'nonsense' is no override; expected knob=value"),
         (["data.types=[colours]"], "data.types=colours, did you mean colour?"),
+        (["model.dtype=float23"], "model.dtype=float23, did you mean float32"),
         (["shard.index=2", "shard.count=2"], "shard.index=2, expected 0 to shard.count-1=1"),
         (["model.path=/nowhere/at/all"], "model /nowhere/at/all is not here"),
         (["data=manifest", "model=shapes", "metrics=pixel"], "data=manifest needs data.root="),

@@ -98,5 +98,5 @@ def test_wrong_words(capsys, words, sentence):
 
 
 def test_unknown_data(out):
-    with pytest.raises(UserError, match="no run of data=shape under .*did you mean shapes"):
+    with pytest.raises(UserError, match=r"no run of data=shape under .*did you mean shapes"):
         report.report(out, data="shape")

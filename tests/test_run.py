@@ -234,6 +234,11 @@ def test_broken_method_is_reported_kept_and_tried_again(tmp_path, monkeypatch, c
     assert len(edits(folder)) == 3
 
 
+def test_method_that_does_not_exist(tmp_path, capsys):
+    assert go(tmp_path, "method=custom", "method._target_=no_such.Thing", "limit=1", few=[]) == 1
+    assert capsys.readouterr().err.startswith("error: method=custom: Error locating target 'no_such.Thing'")
+
+
 def test_method_that_returns_the_wrong_thing(tmp_path, monkeypatch, capsys):
     (tmp_path / "wrong.py").write_text(
         "from bench.types import EditResult\n"

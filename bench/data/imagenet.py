@@ -94,7 +94,7 @@ class ImageNet:
             "files": sorted({sha256(file) for file in self.pictures.files(numbers)}),
         }
 
-    def pictures(self) -> str:
+    def pool(self) -> str:
         """Hash of the class -> validation image numbers that `real_image` draws from; layouts know more or less."""
         return sha256_of({str(class_id): numbers for class_id, numbers in self._of_class.items()})
 

@@ -79,7 +79,7 @@ class Manifest:
             "files": [sha256(self.root / name) for name in names],
         }
 
-    def pictures(self) -> None:
+    def pool(self) -> None:
         """`real_image` draws from the files that `identity` covers."""
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:

@@ -50,7 +50,7 @@ class Shapes:
         """Options that decide pixels and words; not `count`, which only ends the list."""
         return {"world": WORLD_VERSION, "seed": self.seed, "size": self.size}
 
-    def pictures(self) -> None:
+    def pool(self) -> None:
         """`real_image` draws from the world itself."""
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,71 @@
+"""The main line with all it needs: a validation set, a Stable-Diffusion-format folder and backbones, all generated."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench import run
+from tests.helpers import seeded, trees
+from tests.helpers.models import SHIPPED
+
+LINE = ["method=diffedit", "data=imagenet", "-m", "r=0.3,0.5,0.7,0.9"]
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """Words that name everything: images in class folders, queries, model, metric backbones and statistics."""
+    root = tmp_path_factory.mktemp("machine")
+    images = trees.class_folders(root / "val")
+    # two queries a target class, since a class with one has no CSFID
+    queries = [(i, n, t, True) for i, (n, t) in enumerate([(39524, 149), (31, 149), (1234, 148), (42240, 148)])]
+    annotations = trees.queries_csv(root / "queries.csv", queries)
+    rng = np.random.default_rng(0)
+    means = {c: {"mean": torch.from_numpy(rng.random(2048, np.float32))} for c in (148, 149)}
+    torch.save({"mean": means[148]["mean"], "std": None, "classwise": means}, root / "inception_stats_256.pt")
+    return [
+        f"data.root={images}",
+        f"data.annotations={annotations}",
+        "data.size=64",
+        f"model.path={SHIPPED}",
+        f"metrics.weights.alexnet.path={seeded.alexnet(root)}",
+        f"metrics.weights.inception.path={seeded.inception(root)}",
+        f"metrics.weights.statistics.path={root / 'inception_stats_256.pt'}",
+        "method.n=2",
+        "steps=5",
+    ]
+
+
+def test_main_line_end_to_end(machine, tmp_path, capsys):
+    assert run.main([*LINE, *machine, f"out={tmp_path}"]) == 0
+    assert f"python -m bench.report out={tmp_path}" in capsys.readouterr().out
+    folders = sorted((tmp_path / "imagenet/diffedit").iterdir())
+    assert [folder.name[:4] for folder in folders] == ["r0.3", "r0.5", "r0.7", "r0.9"]
+    distances = []
+    for folder in folders:
+        assert sorted(file.name for file in (folder / "edits").iterdir()) == [f"{i:04d}.png" for i in range(4)]
+        with Image.open(folder / "edits/0000.png") as edit:
+            assert edit.size == (64, 64)
+        summary = json.loads((folder / "summary.flexit-v1.json").read_text())
+        assert {name for name, fact in summary["metrics"].items() if fact["value"] is not None} == {
+            "lpips",
+            "csfid",
+            "sfid",
+        }
+        assert summary["knobs"]["reference"] == "none"  # section 4.2
+        distances.append(summary["metrics"]["lpips"]["value"])
+    assert distances[0] < distances[-1]
+
+
+def test_copy_is_at_distance_zero_and_retrieve_is_not(machine, tmp_path):
+    """Up to resizing: the edit is stored at the model's size, the source is read at 256 px from the original."""
+    words = [word for word in machine if not word.startswith("method.")]
+    assert run.main(["-m", "method=copy,retrieve", "data=imagenet", *words, "data.size=256", f"out={tmp_path}"]) == 0
+    lpips = {}
+    for file in Path(tmp_path).glob("imagenet/*/*/summary.flexit-v1.json"):
+        summary = json.loads(file.read_text())
+        lpips[summary["method"]] = summary["metrics"]["lpips"]["value"]
+    assert lpips["copy"] < 0.1 * lpips["retrieve"]
