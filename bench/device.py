@@ -18,6 +18,11 @@ def pick(device: str) -> torch.device:
     return torch.device(device)
 
 
+def name(device: torch.device) -> str:
+    """What the hardware calls itself."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
 def to_uint8(images: torch.Tensor) -> torch.Tensor:
     """float images in [-1, 1] to uint8, rounding to the nearest grey level."""
     return ((images / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)

@@ -59,15 +59,14 @@ def edit(runs: list[Run]) -> None:
         todo = pending(runs)
         if not todo:
             return
+        device = devices.pick(runs[0].cfg["device"])
         for run in runs:
-            stores[run.key].open(run.cfg, run.identity)
-        _edit(runs, todo, stores)
+            stores[run.key].open(run.cfg, run.identity, devices.name(device))
+        _edit(runs, todo, stores, device)
 
 
-def _edit(runs: list[Run], todo: dict[str, list[Run]], stores: dict[str, Store]) -> None:
-    first = runs[0]
-    device = devices.pick(first.cfg["device"])
-    model = None
+def _edit(runs: list[Run], todo: dict[str, list[Run]], stores: dict[str, Store], device: torch.device) -> None:
+    first, model = runs[0], None
     if first.model_folder is not None:
         model = latent.load(first.model_folder, device, getattr(torch, first.cfg["model"]["dtype"]))
     methods = {run.key: _method(run) for run in runs}
@@ -130,6 +129,12 @@ class _Worker:
                 alone = _Worker(self.first, self.model, self.device, self.pool, [(run, method, store)], self.bar)
                 for sample in samples:
                     alone.work([sample])
+                if all("traceback" in entry for entry in store.journal().values()):
+                    what = f"{type(error).__name__}: {error}"
+                    raise UserError(
+                        f"method={run.cfg['method']['name']} failed on every sample of its first batch ({what}); the "
+                        f"tracebacks are in {store.folder}/edits-{store.shard}.jsonl"
+                    ) from error
                 continue
             self._save(store, samples, result, {name: value / len(samples) for name, value in costs.items()})
             self.bar.update(len(samples))
@@ -156,7 +161,10 @@ class _Worker:
             masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
             masks = (masks * 255).round().to(torch.uint8).cpu().numpy()
             files += [(store.mask_file(s.id), mask) for s, mask in zip(samples, masks, strict=True)]
-        list(self.pool.map(lambda pair: store.save_picture(*pair), files))
+        try:
+            list(self.pool.map(lambda pair: store.save_picture(*pair), files))
+        except OSError as error:
+            raise UserError(f"cannot write to {store.folder} ({error.strerror}); make room and run again") from None
         rounded = {name: round(value, 6) for name, value in costs.items()}
         store.record([{"id": sample.id, **rounded} for sample in samples])
 

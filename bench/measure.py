@@ -41,7 +41,6 @@ def measure(run: Run, store: Store, data: EditData, ids: list[str], metrics: dic
         per-image values by pair metric, facts of every metric (and the value of set metrics), group of each id.
     """
     folder = store.folder / "scores" / run.cfg["metrics"]["name"]
-    folder.mkdir(parents=True, exist_ok=True)
     pairs = {name: m for name, m in metrics.items() if hasattr(m, "score")}
     sets = {name: m for name, m in metrics.items() if name not in pairs}
     known = {name: _read_column(folder / f"{name}@{m.version}.csv") for name, m in pairs.items()}

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,16 +37,28 @@ def score(run: Run) -> dict[str, Any]:
     store, profile = Store(run.folder), run.cfg["metrics"]
     journal = store.journal()
     ids = [id_ for id_ in run.ids if id_ in journal and "error" not in journal[id_]]
-    signature = sha256_of([profile, ids, len(run.ids), _code()])
+    backbones = weights.fingerprints(profile)
+    signature = sha256_of([profile, ids, len(run.ids), _code(), backbones])
     file = run.folder / f"summary.{profile['name']}.json"
     if file.exists() and (summary := json.loads(file.read_text()))["signature"] == signature:
         return summary
     with store.lock():
+        _forget_other_backbones(run.folder / "scores" / profile["name"], backbones)
         table, facts, groups = _measure(run, store, ids)
-        summary = _summary(run, journal, ids, table, facts, groups) | {"signature": signature}
+        summary = _summary(run, journal, ids, table, facts, groups) | {"weights": backbones, "signature": signature}
         _write_table(run.folder / f"per_image.{profile['name']}.csv", ids, table, journal)
         write(file, json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def _forget_other_backbones(folder: Path, backbones: dict[str, str]) -> None:
+    """Deletes stored scores that other weights under the same names gave."""
+    file, text = folder / "weights.json", json.dumps(backbones, indent=1) + "\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    if file.exists() and file.read_text() != text:
+        shutil.rmtree(folder)
+        folder.mkdir()
+    write(file, text)
 
 
 def _measure(run: Run, store: Store, ids: list[str]):

@@ -1,4 +1,5 @@
-"""Values against the ranges and names that configurations declare under `valid`. No torch."""
+"""Values against what configurations declare under `valid`: the names allowed, `[lowest, highest]`, or
+`[lowest, highest, whole]` for whole numbers. No torch."""
 
 from typing import Any
 
@@ -41,9 +42,8 @@ def _check_value(name: str, value: Any, rule: list) -> None:
         if value not in rule:
             raise UserError(f"{name}={value}, {nearest(str(value), rule)}")
         return
-    low, high = rule
+    low, high, *whole = rule
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise UserError(f"{name}={value}, expected a number from {low} to {high}")
-    whole = name in ("steps", "seed", "limit", "batch_size", "method.steps", "method.n", "method.seed")
-    if whole and value != int(value):
+    if whole and not isinstance(value, int):
         raise UserError(f"{name}={value}, expected a whole number")

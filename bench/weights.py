@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.hashing import sha256
+from bench.hashing import sha256, sha256_of
 from bench.paths import find
 
 
@@ -18,6 +18,17 @@ def missing(profile: dict[str, Any]) -> list[str]:
         except UserError as error:
             problems.append(str(error))
     return problems
+
+
+def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
+    """SHA-256 of each backbone of a metric profile; of a folder, that of its files' names and hashes."""
+    found = {name: locate(name, entry) for name, entry in (profile.get("weights") or {}).items()}
+    return {name: sha256(path) if path.is_file() else _of_folder(path) for name, path in found.items()}
+
+
+def _of_folder(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return sha256_of([[str(file.relative_to(folder)), sha256(file)] for file in files])
 
 
 def locate(name: str, entry: dict[str, Any]) -> Path:

@@ -1,7 +1,6 @@
 """Distances between the set of edits and a set of references."""
 
-from collections import defaultdict
-from itertools import chain
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,8 @@ class Fid:
 
 
 class _MeanDistance:
-    """Squared distances of feature means, without covariances, as FlexIT's evaluation has them.
+    """Squared distances of feature means, without covariances, as FlexIT's evaluation has them. Only float64 sums a
+    target class are kept, so that memory does not grow with the number of images.
 
     Args:
         features: callable of `metrics.features`.
@@ -56,15 +56,16 @@ class _MeanDistance:
 
     def __init__(self, features, reference: str | None = None, weights: Path | None = None):
         self.features, self.reference, self._statistics = features, reference, weights
-        self._edits, self._references = defaultdict(list), defaultdict(list)
+        self._counts, self._edits, self._references = Counter(), defaultdict(float), defaultdict(float)
 
     def update(self, batch: ScoreBatch) -> None:
         edits = _of(batch, "edits", self.features).double().cpu()
-        references = _of(batch, self.reference, self.features).double().cpu() if self.reference else [None] * len(edits)
+        references = _of(batch, self.reference, self.features).double().cpu() if self.reference else [0.0] * len(edits)
         for sample, edit, reference in zip(batch.samples, edits, references, strict=True):
             class_id = sample.classes[1] if sample.classes else None
-            self._edits[class_id].append(edit)
-            self._references[class_id].append(reference)
+            self._counts[class_id] += 1
+            self._edits[class_id] += edit
+            self._references[class_id] += reference
 
     def _known(self) -> dict:
         with torch.serialization.safe_globals(_NUMPY):  # the file may hold numpy arrays, but no code
@@ -75,14 +76,14 @@ class Sfid(_MeanDistance):
     """Squared distance of the mean feature of all edits to that of all references (FlexIT's SFID)."""
 
     def compute(self) -> float:
-        if not self._edits:
+        if not self._counts:
             raise Undefined("SFID needs at least one edit")
-        edits = torch.stack(list(chain.from_iterable(self._edits.values())))
+        count = self._counts.total()
         if self.reference:
-            mean = torch.stack(list(chain.from_iterable(self._references.values()))).mean(0)
+            mean = sum(self._references.values()) / count
         else:
             mean = torch.as_tensor(self._known()["mean"]).double()
-        return float((edits.mean(0) - mean).square().sum())
+        return float((sum(self._edits.values()) / count - mean).square().sum())
 
 
 class Csfid(_MeanDistance):
@@ -102,26 +103,26 @@ class Csfid(_MeanDistance):
         self.least = least
 
     def compute(self) -> float:
-        if not self._edits:
+        if not self._counts:
             raise Undefined(f"CSFID needs at least {self.least} edits of every target class, got none")
-        if None in self._edits:
+        if None in self._counts:
             raise Undefined("CSFID needs the target class of every sample, and this data set has none")
-        if few := sum(len(rows) < self.least for rows in self._edits.values()):
+        if few := sum(count < self.least for count in self._counts.values()):
             raise Undefined(
-                f"CSFID needs at least {self.least} edits of every target class; {few} of {len(self._edits)} have fewer"
+                f"CSFID needs at least {self.least} edits of every target class; {few} of {len(self._counts)} lack them"
             )
         known = None if self.reference else self._known()["classwise"]
-        if known is not None and (unknown := sorted(self._edits.keys() - known.keys())):
+        if known is not None and (unknown := sorted(self._counts.keys() - known.keys())):
             raise Undefined(
-                f"{self._statistics} lacks {len(unknown)} of {len(self._edits)} target classes, such as {unknown[0]}"
+                f"{self._statistics} lacks {len(unknown)} of {len(self._counts)} target classes, such as {unknown[0]}"
             )
         distances = []
-        for class_id, rows in self._edits.items():
+        for class_id, count in self._counts.items():
             if known is None:
-                mean = torch.stack(self._references[class_id]).mean(0)
+                mean = self._references[class_id] / count
             else:
                 mean = torch.as_tensor(known[class_id]["mean"]).double()
-            distances.append((torch.stack(rows).mean(0) - mean).square().sum())
+            distances.append((self._edits[class_id] / count - mean).square().sum())
         return float(torch.stack(distances).mean())
 
 

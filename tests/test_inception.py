@@ -82,7 +82,7 @@ def test_flexit_csfid(weights, batch, flexit, statistics):
     made.update(batch)
     assert made.compute() == pytest.approx(flexit["output"]["CSFID(mean) score"], rel=1e-4)
     made.least = 2
-    with pytest.raises(Undefined, match="1 of 4 have fewer"):
+    with pytest.raises(Undefined, match="1 of 4 lack them"):
         made.compute()
 
 

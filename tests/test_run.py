@@ -11,8 +11,10 @@ from PIL import Image
 
 from bench import run
 from bench.edit import store
+from bench.paths import ROOT
 from bench.plan import plan
 from bench.store import Store
+from metrics.judge import Judge
 from tests.helpers.trees import manifest
 
 FEW = ["steps=4", "method.n=2"]
@@ -100,6 +102,21 @@ def test_other_metrics_rescore_without_editing(swept, tmp_path, monkeypatch):
     rows = (folder / "per_image.pixel-v1.csv").read_text().splitlines()
     assert rows[0] == "id,psnr_background,psnr,ssim,mse,mask_iou,nfe,seconds,nfe_spent"
     assert len(rows) == 6
+
+
+def test_another_judge_is_noticed_and_scores_anew(swept, tmp_path):
+    shutil.copytree(swept, tmp_path / "out")
+    folder = folders(tmp_path / "out")[0]
+    before = json.loads((folder / "summary.shapes-v1.json").read_text())
+    judge = Judge.load(ROOT / "metrics/shapes_judge")
+    with torch.no_grad():
+        for parameter in judge.heads.parameters():
+            parameter.neg_()
+    judge.save(tmp_path / "judge")
+    assert go(tmp_path / "out", "r=0.5", "limit=5", f"metrics.weights.judge.path={tmp_path / 'judge'}") == 0
+    after = json.loads((folder / "summary.shapes-v1.json").read_text())
+    assert before["weights"] != after["weights"]
+    assert before["metrics"]["kept"]["value"] != after["metrics"]["kept"]["value"]
 
 
 def test_killed_run_goes_on_where_it_stopped(swept, tmp_path):
@@ -232,6 +249,18 @@ def test_broken_method_is_reported_kept_and_tried_again(tmp_path, monkeypatch, c
     monkeypatch.delenv("BREAK")
     assert go(tmp_path / "out", *words, few=[]) == 0
     assert len(edits(folder)) == 3
+
+
+def test_method_that_always_fails_stops_at_its_first_batch(tmp_path, monkeypatch, capsys):
+    (tmp_path / "hopeless.py").write_text(
+        "class Hopeless:\n    def __call__(self, model, batch, noise):\n        raise RuntimeError('never works')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["method=custom", "method._target_=hopeless.Hopeless", "limit=6", "batch_size=2"]
+    assert go(tmp_path / "out", *words, few=[]) == 1
+    assert "failed on every sample of its first batch (RuntimeError: never works)" in capsys.readouterr().err
+    (folder,) = folders(tmp_path / "out")
+    assert len(Store(folder).journal()) == 2
 
 
 def test_method_that_does_not_exist(tmp_path, capsys):

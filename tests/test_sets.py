@@ -65,7 +65,7 @@ def test_class_that_the_statistics_lack_is_undefined(tmp_path):
 
 
 def test_one_edit_of_a_class_is_undefined():
-    with pytest.raises(Undefined, match="at least 2 edits of every target class; 1 of 3 have fewer"):
+    with pytest.raises(Undefined, match="at least 2 edits of every target class; 1 of 3 lack them"):
         fed(Csfid(Colour(), "truths"), [*CLASSES[:4], (7, 9)]).compute()
 
 

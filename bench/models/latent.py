@@ -8,6 +8,7 @@ import diffusers
 import torch
 import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bench.errors import UserError
@@ -17,6 +18,7 @@ from bench.types import Query
 _log = logging.getLogger(__name__)
 diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.disable_progress_bar()
+_KEPT_TEXTS = 256  # prompts whose states are kept for the next batch
 _DECODE_PIXELS = 2**20  # decoded together; bounds the autoencoder's memory
 
 
@@ -48,9 +50,13 @@ class LatentDiffusion:
 
         def read(kind, part: str):
             variant = "fp16" if files.weights(folder, part).name.endswith(".fp16.safetensors") else None
-            module, info = kind.from_pretrained(
-                folder / part, use_safetensors=True, variant=variant, output_loading_info=True
-            )
+            try:
+                module, info = kind.from_pretrained(
+                    folder / part, use_safetensors=True, variant=variant, output_loading_info=True
+                )
+            except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+                reason = str(error).splitlines()[0]
+                raise UserError(f"{folder / part} cannot be loaded ({reason}); download the model again") from error
             if info["missing_keys"] or info.get("mismatched_keys"):
                 lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
                 raise UserError(
@@ -82,7 +88,8 @@ class LatentDiffusion:
         if any(isinstance(query, int) for query in queries):
             raise UserError("this model is conditioned on text and got a class index; use data.queries=names")
         texts = [query or "" for query in queries]
-        new = [text for text in dict.fromkeys(texts) if text not in self._texts]
+        states = {text: self._texts[text] for text in texts if text in self._texts}
+        new = [text for text in dict.fromkeys(texts) if text not in states]
         if new:
             limit = self.tokenizer.model_max_length
             for text in new:
@@ -92,9 +99,9 @@ class LatentDiffusion:
             tokens = self.tokenizer(
                 new, padding="max_length", truncation=True, max_length=limit, return_tensors="pt"
             ).input_ids
-            states = self.text_encoder(tokens.to(self.device)).last_hidden_state
-            self._texts.update(zip(new, states, strict=True))
-        return torch.stack([self._texts[text] for text in texts])
+            states.update(zip(new, self.text_encoder(tokens.to(self.device)).last_hidden_state, strict=True))
+            self._texts = states if len(self._texts) + len(new) > _KEPT_TEXTS else self._texts | states
+        return torch.stack([states[text] for text in texts])
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """float `[B, 3, H, W]` in [-1, 1] to scaled latents, the posterior's mean.
