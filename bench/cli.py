@@ -42,7 +42,8 @@ def jobs(argv: list[str]) -> list[DictConfig]:
         _check_group(override)
     if not sweep and (swept := [o for o in parsed if o.is_sweep_override()]):
         word = swept[0].input_line
-        raise UserError(f"{word} names several values; add -m for a sweep, or write a list: {word.replace('=', '=[')}]")
+        listed = word.replace("=", "=[", 1) + "]"
+        raise UserError(f"{word} names several values; add -m for a sweep, or write a list: {listed}")
     batches = BasicSweeper.split_arguments(parsed, None)[0] if sweep else [overrides]
     return [_compose(batch) for batch in batches]
 

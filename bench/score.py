@@ -43,7 +43,7 @@ def score(run: Run) -> dict[str, Any]:
     if file.exists() and (summary := json.loads(file.read_text()))["signature"] == signature:
         return summary
     with store.lock():
-        _forget_other_backbones(run.folder / "scores" / profile["name"], backbones)
+        _forget_stale(run.folder / "scores" / profile["name"], profile, backbones)
         table, facts, groups = _measure(run, store, ids)
         summary = _summary(run, journal, ids, table, facts, groups) | {"weights": backbones, "signature": signature}
         _write_table(run.folder / f"per_image.{profile['name']}.csv", ids, table, journal)
@@ -51,14 +51,21 @@ def score(run: Run) -> dict[str, Any]:
     return summary
 
 
-def _forget_other_backbones(folder: Path, backbones: dict[str, str]) -> None:
-    """Deletes stored scores that other weights under the same names gave."""
-    file, text = folder / "weights.json", json.dumps(backbones, indent=1) + "\n"
-    folder.mkdir(parents=True, exist_ok=True)
-    if file.exists() and file.read_text() != text:
+def _forget_stale(folder: Path, profile: dict[str, Any], backbones: dict[str, str]) -> None:
+    """Deletes stored scores that other weights, another size or another configuration gave under the same name."""
+    settings = {key: profile.get(key) for key in ("size", "filter")} | {"weights": backbones}
+    now = {"settings": settings, "columns": {name: sha256_of(node) for name, node in columns(profile).items()}}
+    file = folder / "made_with.json"
+    before = json.loads(file.read_text()) if file.exists() else now
+    if before["settings"] != now["settings"]:
         shutil.rmtree(folder)
-        folder.mkdir()
-    write(file, text)
+    for name, node in before["columns"].items():
+        if now["columns"].get(name, node) != node:
+            for stale in folder.glob(f"{name}@*"):
+                stale.unlink()
+    folder.mkdir(parents=True, exist_ok=True)
+    now["columns"] = before["columns"] | now["columns"]
+    write(file, json.dumps(now, indent=1) + "\n")
 
 
 def _measure(run: Run, store: Store, ids: list[str]):

@@ -5,6 +5,7 @@ import shutil
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -117,6 +118,32 @@ def test_another_judge_is_noticed_and_scores_anew(swept, tmp_path):
     after = json.loads((folder / "summary.shapes-v1.json").read_text())
     assert before["weights"] != after["weights"]
     assert before["metrics"]["kept"]["value"] != after["metrics"]["kept"]["value"]
+
+
+def test_another_configuration_of_a_metric_scores_that_one_anew(swept, tmp_path):
+    shutil.copytree(swept, tmp_path / "out")
+    folder = folders(tmp_path / "out")[0]
+    before = pd.read_csv(folder / "per_image.shapes-v1.csv")
+    assert go(tmp_path / "out", "r=0.5", "limit=5", "metrics.perceptual.against=truths") == 0
+    after = pd.read_csv(folder / "per_image.shapes-v1.csv")
+    assert after.perceptual.tolist() == before.perceptual_truth.tolist()
+    assert after.kept.tolist() == before.kept.tolist()
+
+
+def test_metric_of_ones_own(swept, tmp_path, monkeypatch):
+    (tmp_path / "own.py").write_text(
+        "class Redness:\n"
+        "    version, higher_is_better, unit = 3, True, ''\n"
+        "    def score(self, batch):\n"
+        "        return batch.edits[:, 0].double().mean((1, 2)).numpy()\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    shutil.copytree(swept, tmp_path / "out")
+    assert go(tmp_path / "out", "r=0.5", "limit=5", "+metrics.redness._target_=own.Redness") == 0
+    folder = folders(tmp_path / "out")[0]
+    assert (folder / "scores/shapes-v1/redness@3.csv").exists()
+    red = [pixels[..., 0].mean() for pixels in edits(folder).values()]
+    assert pd.read_csv(folder / "per_image.shapes-v1.csv").redness.tolist() == pytest.approx(red)
 
 
 def test_killed_run_goes_on_where_it_stopped(swept, tmp_path):
