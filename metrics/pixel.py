@@ -36,16 +36,16 @@ class Psnr:
     """Peak signal-to-noise ratio, per image (pooling errors first would give another mean).
 
     Args:
-        against: `source`, or `truth`, the true edited image.
+        against: `sources`, or `truths`, the true edited image.
     """
 
     version, higher_is_better, unit = 1, True, "dB"
 
-    def __init__(self, against: str = "source"):
+    def __init__(self, against: str = "sources"):
         self.against = against
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        other = batch.sources if self.against == "source" else truths(batch)
+        other = batch.sources if self.against == "sources" else truths(batch)
         return peak_signal_noise_ratio(mean_squared_error(batch.edits, other)).cpu().numpy()
 
 

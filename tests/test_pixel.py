@@ -87,14 +87,14 @@ def test_untouched_pictures(pictures):
 def test_psnr_against_the_truth(pictures):
     edits, sources = pictures
     batch = score_batch(edits, sources, truth=list(edits[[0, 0, 2]]))
-    values = Psnr(against="truth").score(batch)
+    values = Psnr(against="truths").score(batch)
     assert np.isposinf(values[[0, 2]]).all()
     assert values[1] == pytest.approx(peak_signal_noise_ratio(edits[0], edits[1], data_range=255), rel=1e-6)
 
 
 def test_psnr_against_an_unknown_truth_is_undefined(pictures):
     with pytest.raises(Undefined, match="true edited images"):
-        Psnr(against="truth").score(score_batch(*pictures))
+        Psnr(against="truths").score(score_batch(*pictures))
 
 
 def test_background_psnr_averages_over_the_background_alone(pictures):
