@@ -1,6 +1,6 @@
 """All runs under a folder as one table, trade-off plots and contact sheets.
 
-    python -m bench.report out=results/runs [data=shapes]
+    python -m bench.report out=results/runs [data=shapes] [to=<folder>] [rows=10]
 
 Reads summaries only: no model, no metric, no torch.
 """
@@ -16,10 +16,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import cli
 from bench.errors import UserError, nearest
-from bench.store import atomic
+from bench.store import atomic, write
 
-OPTIONS = {"out": "results/runs", "data": None, "rows": 10}
-"""Folder of the runs, the data set to show (null: each), samples on a contact sheet."""
+OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10}
+"""Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
+contact sheet."""
 IDENTITY = ["data", "method", "variant", "model", "profile", "r", "guidance", "steps", "seed", "n", "n_expected"]
 COSTS = ["nfe", "seconds", "nfe_spent"]
 
@@ -114,11 +115,11 @@ def cell(row: pd.Series, name: str) -> str:
     return f"{text} ±{(row[f'{name}_hi'] - row[f'{name}_lo']) / 2:.1f}"
 
 
-def report(out: Path, data: str | None = None, rows: int = 10) -> list[Path]:
-    """Writes `summary.csv` and `report/`, prints the tables.
+def report(out: Path, data: str | None = None, to: Path | None = None, rows: int = 10) -> list[Path]:
+    """Writes `summary.csv` beside the runs, tables and figures to `to`, and prints the tables.
 
     Returns:
-        the plots and contact sheets written.
+        the files written to `to`.
 
     Raises:
         UserError: nothing to report on.
@@ -132,16 +133,17 @@ def report(out: Path, data: str | None = None, rows: int = 10) -> list[Path]:
         if data not in set(table.data):
             raise UserError(f"no run of data={data} under out={out}; {nearest(data, sorted(set(table.data)))}")
         table = table[table.data == data]
-    written = []
-    (out / "report").mkdir(exist_ok=True)
+    to, written = to or out / "report", []
+    to.mkdir(parents=True, exist_ok=True)
     for (name, profile), part in table.groupby(["data", "profile"]):
-        print(readable(part), end="\n\n")
-        written += figures.trade_off(part, out / "report" / f"{name}.{profile}.trade-off")
+        text = readable(part)
+        print(text, end="\n\n")
+        written.append(to / f"{name}.{profile}.table.md")
+        write(written[-1], text + "\n")
+        written += figures.trade_off(part, to / f"{name}.{profile}.trade-off")
     for name, part in table.drop_duplicates("folder").groupby("data"):
-        written += figures.contact_sheet(part, out / "report" / f"{name}.contact-sheet.png", rows)
-    print(f"table: {out / 'summary.csv'}")
-    for file in written:
-        print(f"figure: {file}")
+        written += figures.contact_sheet(part, to / f"{name}.contact-sheet.png", rows)
+    print("\n".join(f"written: {file}" for file in [out / "summary.csv", *written]))
     return written
 
 
@@ -149,10 +151,17 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
         options = _options(sys.argv[1:] if argv is None else argv)
-        report(Path(options["out"]), options["data"], options["rows"])
+        to = Path(options["to"]) if options["to"] else None
+        report(Path(options["out"]), options["data"], to, _count(options["rows"]))
     except UserError as error:
         return cli.fail(error)
     return 0
+
+
+def _count(rows: Any) -> int:
+    if not isinstance(rows, int) or rows < 1:
+        raise UserError(f"rows={rows}, expected a whole number from 1")
+    return rows
 
 
 def _options(argv: list[str]) -> dict[str, Any]:

@@ -60,7 +60,13 @@ def test_printed_table_names_profile_backbone_and_notice(out):
 def test_pictures_and_the_numbers_behind_them(out, files):
     names = {file.name for file in files}
     stem = "shapes.shapes-v1.trade-off"
-    assert names == {f"{stem}.png", f"{stem}.pdf", f"{stem}.csv", "shapes.contact-sheet.png"}
+    assert names == {
+        "shapes.shapes-v1.table.md",
+        f"{stem}.png",
+        f"{stem}.pdf",
+        f"{stem}.csv",
+        "shapes.contact-sheet.png",
+    }
     plotted = pd.read_csv(out / "report" / f"{stem}.csv")
     assert plotted.method.tolist() == ["diffedit", "diffedit", "sdedit", "sdedit"]  # copy has no finite PSNR
     with Image.open(out / "report/shapes.contact-sheet.png") as sheet:
@@ -84,11 +90,19 @@ def test_incomplete_runs_are_marked(out):
     assert "6/9 incomplete" in report.readable(table)
 
 
+def test_figures_go_where_they_are_told(out, tmp_path):
+    assert report.main([f"out={out}", f"to={tmp_path / 'figures'}", "rows=1", "data=shapes"]) == 0
+    table = (tmp_path / "figures/shapes.shapes-v1.table.md").read_text()
+    assert table == report.readable(report.collect(out)) + "\n"
+    assert len(list((tmp_path / "figures").iterdir())) == 5
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
         (["out=/nowhere"], "no run under out=/nowhere"),
-        (["ot=x"], "unknown option 'ot'; did you mean out?"),
+        (["ot=x"], "unknown option 'ot'; did you mean out"),
+        (["rows=0", "out=."], "rows=0, expected a whole number from 1"),
         (["nonsense"], "unknown option 'nonsense'"),
     ],
 )
