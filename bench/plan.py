@@ -100,7 +100,13 @@ def plan(cfg: DictConfig) -> list[Run]:
             f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or the like"
         )
     model_folder = model_folder if "model" in method["uses"] else None
-    return [_run(resolved | {"method": point}, data, model_folder) for point in expand(method)]
+    return [_run(_at(resolved, point), data, model_folder) for point in expand(method)]
+
+
+def _at(resolved: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that the scalar command of an operating point would have given."""
+    shared = {name: value for name, value in point.items() if isinstance(resolved.get(name), list)}
+    return resolved | shared | {"method": point}
 
 
 def make_data(node: dict[str, Any], **changed: Any) -> EditData:

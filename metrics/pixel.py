@@ -1,4 +1,4 @@
-"""Pixel metrics of edit against source, both uint8 and compared in [0, 1], in float64."""
+"""Pixel metrics of edit against source, both uint8 and compared in [0, 1]."""
 
 import numpy as np
 import torch
@@ -69,7 +69,7 @@ class Ssim:
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
         values = structural_similarity_index_measure(
-            batch.edits.double() / 255, batch.sources.double() / 255, data_range=1.0, reduction="none"
+            batch.edits.float() / 255, batch.sources.float() / 255, data_range=1.0, reduction="none"
         )
         return 100 * values.cpu().numpy()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from omegaconf import OmegaConf
 from PIL import Image
 
 from bench import run
@@ -67,6 +68,8 @@ def test_list_form_gives_the_files_of_the_scalar_form(swept, tmp_path):
     together = folders(swept)[1]
     assert alone.name == together.name
     assert (alone / "identity.json").read_text() == (together / "identity.json").read_text()
+    configs = [OmegaConf.to_container(OmegaConf.load(folder / "config.yaml")) for folder in (alone, together)]
+    assert configs[0] | {"out": None} == configs[1] | {"out": None}
     for name, pixels in edits(alone).items():
         assert np.abs(pixels - edits(together)[name]).max() <= 1
     paid, scalar = (sum(e["nfe_spent"] for e in Store(f).journal().values()) for f in (together, alone))
