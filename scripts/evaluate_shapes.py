@@ -1,6 +1,6 @@
 """How good the embedded model is: every bar of its model card, measured.
 
-    python -m scripts.evaluate_shapes [--count 256] [--out results/runs] [--card bench/models/shapes/README.md]
+    python -m scripts.evaluate_shapes [--count 256] [--out results/runs/evaluation] [--card bench/models/shapes/README.md]
 
 Edits are made and scored by the harness itself, in `--out`, and are reused when they are there.
 """
@@ -112,6 +112,12 @@ def edit_bars(card: Card, count: int, out: Path) -> None:
         r, table = best
         card.add(f"DiffEdit, {type_} edits at its best r = {r:g}: success", table["edit_success"], success, "%")
         card.add(f"DiffEdit, {type_} edits: mask IoU", table["mask_iou"], overlap, "x 10^2")
+        empty = [*options[:1], "r=0", *options[2:], "method.reference=none"]  # the mask alone
+        run.main(empty)
+        (point,) = plan(cli.jobs(empty)[0])
+        table = _columns(point.folder / "per_image.shapes-v1.csv", point.ids)
+        what = f"DiffEdit, {type_} edits: mask IoU with method.reference=none"
+        card.add(what, table["mask_iou"], overlap, "x 10^2")
 
 
 def _columns(file: Path, ids: list[str]) -> dict[str, np.ndarray]:
@@ -124,7 +130,7 @@ def _columns(file: Path, ids: list[str]) -> dict[str, np.ndarray]:
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=256)
-    parser.add_argument("--out", type=Path, default=Path("results/runs"))
+    parser.add_argument("--out", type=Path, default=Path("results/runs/evaluation"))
     parser.add_argument("--card", type=Path, help="also write the table there, below its last heading")
     args = parser.parse_args(argv)
     card, cfg = Card(), OmegaConf.to_container(cli.jobs([])[0].model)
