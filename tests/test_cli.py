@@ -121,6 +121,13 @@ def test_data_picks_model_and_metrics_and_the_command_line_wins():
     )
 
 
+def test_an_experiment_changes_knobs_and_the_command_line_wins():
+    (job,) = cli.jobs(["experiment=demo", "steps=7"])
+    assert job.r == [0.3, 0.5, 0.7, 0.9]
+    assert job.limit == 60
+    assert job.steps == job.method.steps == 7
+
+
 def test_unknown_group_choice_lists_all_when_nothing_is_near():
     with pytest.raises(UserError, match="one of: copy, custom, diffedit"):
         cli.jobs(["method=zzz"])
