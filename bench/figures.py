@@ -56,7 +56,8 @@ def trade_off(table: pd.DataFrame, stem: Path) -> list[Path]:
     files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv")]
     for file in files[:2]:
         with atomic(file) as temporary:
-            figure.savefig(temporary, format=file.suffix[1:], dpi=150)
+            undated = {"CreationDate": None} if file.suffix == ".pdf" else None  # equal runs, equal bytes
+            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
     plt.close(figure)
     with atomic(files[2]) as temporary:
         columns = [f"{name}{end}" for name in (x, y) for end in ("", "_lo", "_hi", "_n")]

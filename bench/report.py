@@ -51,19 +51,15 @@ def collect(out: Path) -> pd.DataFrame:
     return table.sort_values(["data", "profile", "method", "variant", "seed", "r"], kind="stable", ignore_index=True)
 
 
-def _variants(table: pd.DataFrame) -> list[str]:
-    """For each run, the knobs (apart from r) in which runs of its method differ, as `knob=value`."""
-    labels = []
-    for _, row in table.iterrows():
-        peers = [
-            s
-            for s, d, m in zip(table.summary, table.data, table.method, strict=True)
-            if (d, m) == (row.data, row.method)
-        ]
-        knobs = {**row.summary["knobs"], "model": row.summary["model"]}
-        seen = [{**peer["knobs"], "model": peer["model"]} for peer in peers]
-        names = [name for name in knobs if name != "r" and len({json.dumps(s.get(name)) for s in seen}) > 1]
-        labels.append(" ".join(f"{name}={knobs[name]}" for name in names))
+def _variants(table: pd.DataFrame) -> pd.Series:
+    """For each run, the knobs (apart from r) in which runs of its method on its data differ, as `knob=value`."""
+    knobs = table.summary.map(lambda summary: {**summary["knobs"], "model": summary["model"]})
+    labels = pd.Series("", index=table.index)
+    for _, rows in table.groupby(["data", "method"]).groups.items():
+        mine = [knobs[row] for row in rows]
+        names = dict.fromkeys(name for one in mine for name in one if name != "r")
+        differ = [name for name in names if len({json.dumps(one.get(name)) for one in mine}) > 1]
+        labels[rows] = [" ".join(f"{name}={one[name]}" for name in differ if name in one) for one in mine]
     return labels
 
 

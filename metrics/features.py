@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from bench.types import ScoreBatch
 from metrics.judge import Judge
+from metrics.pixel import truths
 
 
 class InceptionPool:
@@ -59,7 +60,6 @@ def judge_maps(weights: Path, images: torch.Tensor) -> list[torch.Tensor]:
 
 def of(batch: ScoreBatch, which: str, name: str, extract):
     """`extract` of the batch's `edits`, `sources` or `truths`, computed once a batch under (name, which)."""
-    from metrics.pixel import truths
 
     def make():
         return extract(truths(batch) if which == "truths" else getattr(batch, which))

@@ -1,6 +1,6 @@
 """How good the embedded model is: every bar of its model card, measured.
 
-    python -m scripts.evaluate_shapes [--count 256] [--out results/runs/evaluation] [--card bench/models/shapes/README.md]
+    python -m scripts.evaluate_shapes [--count 256] [--out results/runs/evaluation] [--card <model card>]
 
 Edits are made and scored by the harness itself, in `--out`, and are reused when they are there.
 """

@@ -81,7 +81,7 @@ def test_variants_name_the_knobs_that_differ(out):
     summary = json.loads(json.dumps(rows.summary.iloc[1]))
     summary["knobs"]["threshold"] = 0.25
     both = pd.DataFrame({"summary": [rows.summary.iloc[1], summary], "data": "shapes", "method": "diffedit"})
-    assert report._variants(both) == ["threshold=0.5", "threshold=0.25"]
+    assert report._variants(both).tolist() == ["threshold=0.5", "threshold=0.25"]
 
 
 def test_incomplete_runs_are_marked(out):
