@@ -32,6 +32,14 @@ def tokenizer(words: list[str]) -> CLIPTokenizer:
     return CLIPTokenizer(vocab=vocab, merges=merges, model_max_length=CONTEXT)
 
 
+def stored_tokenizer(folder: Path, words: list[str]) -> CLIPTokenizer:
+    """The tokenizer of a training, made the first time: ties between merges are broken differently in every process,
+    and a resumed training must give each word the id it had."""
+    if not folder.exists():
+        tokenizer(words).save_pretrained(folder)
+    return CLIPTokenizer.from_pretrained(folder)
+
+
 def vae() -> AutoencoderKL:
     """Autoencoder 64 px -> 4 x 16 x 16, initialised near an identity (default initialisation crawls)."""
     module = AutoencoderKL(

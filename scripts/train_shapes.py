@@ -8,7 +8,9 @@ writes the diffusers folder (fp16 safetensors) and the judge to the places from 
 """
 
 import argparse
+import json
 import os
+import shutil
 from pathlib import Path
 
 os.environ.setdefault("MALLOC_ARENA_MAX", "1")
@@ -74,7 +76,7 @@ def train_vae(args: argparse.Namespace) -> bool:
 
 def train_judge(args: argparse.Namespace) -> bool:
     folder = args.work / "judge"
-    vae = shapes_model.load_vae(args.work / "vae/model").to(args.device)
+    vae = shapes_model.load_vae(_trained(args, "vae/model", MODEL / "vae")).to(args.device)
     torch.manual_seed(SEED)
     judge = Judge({k: list(v) for k, v in world.ATTRIBUTES.items()}, world.vocabulary()).to(args.device)
     judge = judge.to(memory_format=torch.channels_last)
@@ -122,8 +124,8 @@ def train_judge(args: argparse.Namespace) -> bool:
 
 def train_unet(args: argparse.Namespace) -> bool:
     folder, device = args.work / "unet", args.device
-    vae = shapes_model.load_vae(args.work / "vae/model").to(device)
-    tokenizer = shapes_model.tokenizer(world.vocabulary())
+    vae = shapes_model.load_vae(_trained(args, "vae/model", MODEL / "vae")).to(device)
+    tokenizer = _tokenizer(args)
     scheduler = shapes_model.scheduler()
     torch.manual_seed(SEED)
     module = nn.ModuleDict({"unet": shapes_model.unet(), "text": shapes_model.text_encoder(tokenizer)})
@@ -183,11 +185,11 @@ def train_unet(args: argparse.Namespace) -> bool:
 
 def export(args: argparse.Namespace) -> bool:
     """Writes the trained parts, averaged and in fp16, to where the harness loads them; the UNet as far as it is."""
-    tokenizer = shapes_model.tokenizer(world.vocabulary())
+    tokenizer = _tokenizer(args)
     module = nn.ModuleDict({"unet": shapes_model.unet(), "text": shapes_model.text_encoder(tokenizer)})
     steps = load_average(module, args.work / "unet/checkpoint.pt")
     StableDiffusionPipeline(
-        vae=shapes_model.load_vae(args.work / "vae/model").half(),
+        vae=shapes_model.load_vae(_trained(args, "vae/model", MODEL / "vae")).half(),
         unet=module["unet"].half(),
         text_encoder=module["text"].half(),
         tokenizer=tokenizer,
@@ -197,13 +199,29 @@ def export(args: argparse.Namespace) -> bool:
         requires_safety_checker=False,
     ).save_pretrained(MODEL)
     # transformers would otherwise load the text encoder in the fp16 it is stored in, diffusers the rest in float32
-    config = MODEL / "text_encoder/config.json"
-    config.write_text(config.read_text().replace('"dtype": "float16"', '"dtype": "float32"'))
-    Judge.load(args.work / "judge/model").save(JUDGE)
+    _change(MODEL / "text_encoder/config.json", dtype="float32")
+    _change(MODEL / "vae/config.json", _name_or_path=None)  # a path of this machine
+    Judge.load(_trained(args, "judge/model", JUDGE)).save(JUDGE)
     for file in [*MODEL.rglob("*.safetensors"), *JUDGE.rglob("*.safetensors")]:
         file.chmod(0o644)
     print(f"exported the UNet of step {steps} to {MODEL}, the judge to {JUDGE}")
     return True
+
+
+def _tokenizer(args: argparse.Namespace):
+    if args.from_shipped and not (args.work / "tokenizer").exists():
+        shutil.copytree(MODEL / "tokenizer", args.work / "tokenizer")
+    return shapes_model.stored_tokenizer(args.work / "tokenizer", world.vocabulary())
+
+
+def _trained(args: argparse.Namespace, part: str, shipped: Path) -> Path:
+    """A part trained in this work folder, else the shipped one."""
+    return args.work / part if (args.work / part).exists() else shipped
+
+
+def _change(file: Path, **values: str | None) -> None:
+    config = json.loads(file.read_text()) | values
+    file.write_text(json.dumps({k: v for k, v in config.items() if v is not None or k not in values}, indent=2) + "\n")
 
 
 STAGES = {"vae": train_vae, "judge": train_judge, "unet": train_unet, "export": export}

@@ -70,6 +70,14 @@ def test_every_word_of_the_world_is_one_token_and_other_words_are_some():
     assert tokenizer.model_max_length == shapes_model.CONTEXT
 
 
+def test_a_training_keeps_the_tokenizer_it_began_with(tmp_path, monkeypatch):
+    first = shapes_model.stored_tokenizer(tmp_path / "tokenizer", world.vocabulary())
+    monkeypatch.setattr(shapes_model, "tokenizer", None)  # calling it would fail
+    again = shapes_model.stored_tokenizer(tmp_path / "tokenizer", world.vocabulary())
+    assert again.get_vocab() == first.get_vocab()
+    assert again.model_max_length == shapes_model.CONTEXT
+
+
 def test_untrained_parts_fit_together():
     tokenizer = shapes_model.tokenizer(world.vocabulary())
     vae, unet, text = shapes_model.vae(), shapes_model.unet(), shapes_model.text_encoder(tokenizer)
