@@ -1,7 +1,6 @@
 """The command line before Hydra sees it: argument order, names that do not exist, every job of a sweep composed."""
 
 import sys
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -11,8 +10,9 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 from bench.paths import ROOT
+from bench.validate import RESERVED
 
 CONF = ROOT / "conf"
 GROUPS = ("method", "data", "model", "metrics", "experiment")
@@ -24,9 +24,9 @@ def flags_first(argv: list[str]) -> list[str]:
     return flags[:1] + [word for word in argv if word not in ("-m", "--multirun")]
 
 
-def names(group: str, conf: Path = CONF) -> list[str]:
+def names(group: str) -> list[str]:
     """What a user may type after `group=`."""
-    return sorted(file.stem for file in (conf / group).glob("*.yaml"))
+    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
 def jobs(argv: list[str]) -> list[DictConfig]:
@@ -75,7 +75,7 @@ def _compose(overrides: list[str]) -> DictConfig:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return compose("config", overrides=overrides)
     except (HydraException, OmegaConfBaseException) as error:
-        raise _unknown_knob(overrides) or UserError(" ".join(str(error).split())) from None
+        raise _unknown_knob(overrides) or UserError(one_line(error)) from None
 
 
 def _unknown_knob(overrides: list[str]) -> UserError | None:
@@ -99,7 +99,7 @@ def _unknown_knob(overrides: list[str]) -> UserError | None:
 
 def _knobs(node: dict, prefix: str = ""):
     for name, value in node.items():
-        if name in ("valid", "name", "uses"):
+        if name in RESERVED:
             continue
         yield prefix + name
         if isinstance(value, dict):

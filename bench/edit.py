@@ -23,27 +23,6 @@ from bench.store import Store
 from bench.types import EditBatch, EditResult, EditSample, Method, Shared
 
 
-def pending(runs: list[Run]) -> dict[str, list[Run]]:
-    """Sample id -> the runs that have neither an edit nor a final failure of it, of this shard, in data order.
-
-    A sample that cannot be read has failed for good; one that broke the method (its entry has a traceback) is tried
-    again by the next command, after its user has mended the method.
-    """
-    shard = runs[0].cfg["shard"]
-    todo: dict[str, list[Run]] = defaultdict(list)
-    done = {r.key: {i for i, entry in store(r).journal().items() if "traceback" not in entry} for r in runs}
-    for id_ in runs[0].ids[shard["index"] :: shard["count"]]:
-        for run in runs:
-            if id_ not in done[run.key]:
-                todo[id_].append(run)
-    return todo
-
-
-def store(run: Run) -> Store:
-    """The run's folder, for this shard."""
-    return Store(run.folder, (run.cfg["shard"]["index"], run.cfg["shard"]["count"]))
-
-
 def edit(runs: list[Run]) -> None:
     """Makes every pending edit of runs that differ in the method's knobs only; they share what they can.
 
@@ -53,19 +32,22 @@ def edit(runs: list[Run]) -> None:
         UserError: the device or the model is not usable, another process is at work, memory is too small.
     """
     with contextlib.ExitStack() as stack:
-        stores = {run.key: store(run) for run in runs}
         for run in runs:
-            stack.enter_context(stores[run.key].lock())
-        todo = pending(runs)
+            stack.enter_context(run.store.lock())
+        lacking = {id_: [] for id_ in runs[0].ids}  # in data order
+        for run in runs:
+            for id_ in run.pending():
+                lacking[id_].append(run)
+        todo = {id_: keen for id_, keen in lacking.items() if keen}
         if not todo:
             return
         device = devices.pick(runs[0].cfg["device"])
         for run in runs:
-            stores[run.key].open(run.cfg, run.identity, devices.name(device))
-        _edit(runs, todo, stores, device)
+            run.store.open(run.cfg, run.identity, devices.name(device))
+        _edit(runs, todo, device)
 
 
-def _edit(runs: list[Run], todo: dict[str, list[Run]], stores: dict[str, Store], device: torch.device) -> None:
+def _edit(runs: list[Run], todo: dict[str, list[Run]], device: torch.device) -> None:
     first, model = runs[0], None
     if first.model_folder is not None:
         model = latent.load(first.model_folder, device, getattr(torch, first.cfg["model"]["dtype"]))
@@ -80,7 +62,7 @@ def _edit(runs: list[Run], todo: dict[str, list[Run]], stores: dict[str, Store],
     by_key = {run.key: run for run in runs}
     with tqdm(total=count, unit="image", desc=label, disable=None) as bar, ThreadPoolExecutor(2) as pool:
         for keys, ids in groups.items():
-            worker = _Worker(first, model, device, pool, [(by_key[k], methods[k], stores[k]) for k in keys], bar)
+            worker = _Worker(first, model, device, pool, [(by_key[k], methods[k], by_key[k].store) for k in keys], bar)
             for samples, bad in read(first.data, [index[id_] for id_ in ids], first.cfg["batch_size"]):
                 worker.fail(bad)
                 if samples:

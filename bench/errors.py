@@ -16,6 +16,11 @@ class BadSample(Exception):
     """One sample that cannot be read; it is recorded and the run goes on."""
 
 
+def one_line(error: Exception) -> str:
+    """A library's message of several lines as one."""
+    return " ".join(str(error).split())
+
+
 def nearest(name: str, valid: list[str]) -> str:
     """The part of a message that offers valid names close to `name`, or all of them."""
     close = get_close_matches(name, valid, n=3, cutoff=0.5)

@@ -48,7 +48,7 @@ def trade_off(table: pd.DataFrame, stem: Path) -> list[Path]:
     axes.legend(fontsize=9)
     counts = sorted({int(n) for n in shown.n})
     many = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
-    notices = sorted({s["notice"] for s in shown.summary if s["notice"]})
+    notices = sorted(shown.notice.dropna().unique())
     axes.set_title(f"{facts['data']}, {facts['profile']} ({facts['backbone']}), {many}", fontsize=10)
     notes = [*notices, "numbers on the curves: encoding ratio r; bars: 95 % bootstrap intervals"]
     notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(table.method) - set(shown.method))]
@@ -92,7 +92,7 @@ def contact_sheet(table: pd.DataFrame, file: Path, rows: int) -> list[Path]:
     has_truth = samples[0].truth is not None
     heads = ["source"] + ["truth"] * has_truth + [_short(row) for _, row in table.iterrows()]
     step, top = _CELL + _GAP, 3 * _LINE
-    notices = " ".join(sorted({s["notice"] for s in table.summary if s["notice"]}))
+    notices = " ".join(sorted(table.notice.dropna().unique()))
     note = f"{config['data']['name']}; outlines: true mask on the source, the method's own mask on its edit. {notices}"
     width, font = _GAP + step * len(heads), _font()
     notes = textwrap.wrap(note, max(20, width // 7))

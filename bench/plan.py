@@ -13,9 +13,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import validate, weights
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.hashing import rounded, sha256_of
 from bench.models import files
+from bench.store import Store
 from bench.types import EditData
 
 IDENTITY_VERSION = 1
@@ -48,6 +49,21 @@ class Run:
         """Samples of the current command, in data order."""
         return self.data.ids[: self.cfg["limit"]]
 
+    @property
+    def store(self) -> Store:
+        """The run's folder, for this shard of it."""
+        return Store(self.folder, (self.cfg["shard"]["index"], self.cfg["shard"]["count"]))
+
+    def pending(self) -> list[str]:
+        """Samples of this shard that have neither an edit nor a final failure, in data order.
+
+        A sample that cannot be read has failed for good; one that broke the method (its entry has a traceback) is
+        tried again by the next command, after its user has mended the method.
+        """
+        journal, shard = self.store.journal(), self.cfg["shard"]
+        mine = self.ids[shard["index"] :: shard["count"]]
+        return [id_ for id_ in mine if id_ not in journal or "traceback" in journal[id_]]
+
     @cached_property
     def folder(self) -> Path:
         """`<out>/<data>/<method>/<slug>-<key10>`."""
@@ -74,7 +90,7 @@ def plan(cfg: DictConfig) -> list[Run]:
     try:
         resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as error:
-        raise UserError(" ".join(str(error).split())) from None
+        raise UserError(one_line(error)) from None
     validate.check(resolved)
     check_writable(Path(resolved["out"]))
     method, problems = resolved["method"], []

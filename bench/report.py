@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import cli
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, one_line
 from bench.store import atomic, write
 
 OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10}
@@ -90,7 +90,7 @@ def header(table: pd.DataFrame) -> str:
     """Data, profile, backbone, models, and the notices of embedded weights."""
     facts = table.summary.iloc[0]
     models = ", ".join(sorted({s["model"] for s in table.summary if s["model"]})) or "no model"
-    notices = sorted({s["notice"] for s in table.summary if s["notice"]})
+    notices = sorted(table.notice.dropna().unique())
     words = [f"data {facts['data']}", f"profile {facts['profile']} ({facts['backbone']})", f"model {models}"]
     return "; ".join(words) + "".join(f"\n{notice}" for notice in notices)
 
@@ -164,7 +164,7 @@ def _options(argv: list[str]) -> dict[str, Any]:
     try:
         given = OmegaConf.to_container(OmegaConf.from_cli([word for word in argv if "=" in word]))
     except OmegaConfBaseException as error:
-        raise UserError(" ".join(str(error).split())) from None
+        raise UserError(one_line(error)) from None
     unknown = [word for word in argv if "=" not in word] + [name for name in given if name not in OPTIONS]
     if unknown:
         raise UserError(f"unknown option {unknown[0]!r}; {nearest(unknown[0], list(OPTIONS))}")

@@ -14,7 +14,6 @@ from bench import cli, hashing
 from bench.errors import UserError
 from bench.plan import Run, plan
 from bench.score import score
-from bench.store import Store
 
 
 def execute(cfg: DictConfig) -> list[dict]:
@@ -27,20 +26,21 @@ def execute(cfg: DictConfig) -> list[dict]:
         UserError: something that the user has to mend, or samples that failed.
     """
     runs = plan(cfg)
-    if any(_todo(run) for run in runs):
+    if any(run.pending() for run in runs):
         from bench.edit import edit
 
         edit(runs)
     hashing.remember()
-    summaries = []
+    summaries, failed = [], []
     for run in runs:
-        if waiting := len(set(run.ids) - Store(run.folder).journal().keys()):
+        journal = run.store.journal()
+        failed += _failures(run, journal)
+        if waiting := len(set(run.ids) - journal.keys()):
             print(f"{run.folder}: this shard is done, {waiting} samples wait for other shards", flush=True)
             continue
         summary = score(run)
         summaries.append(summary)
         print(f"{run.folder}: {summary['n']} of {summary['n_expected']} edited. {_headline(summary)}", flush=True)
-    failed = [message for run in runs if (message := _failures(run))]
     if failed:
         raise UserError("\n".join(failed))
     return summaries
@@ -78,18 +78,12 @@ def _job(cfg: DictConfig) -> None:
         cli.fail(error)
 
 
-def _todo(run: Run) -> bool:
-    journal = Store(run.folder).journal()
-    return any(id_ not in journal or "traceback" in journal[id_] for id_ in run.ids)
-
-
-def _failures(run: Run) -> str | None:
-    journal = Store(run.folder).journal()
+def _failures(run: Run, journal: dict[str, dict]) -> list[str]:
     bad = {id_: journal[id_]["error"] for id_ in run.ids if "error" in journal.get(id_, {})}
     if not bad:
-        return None
+        return []
     id_, why = next(iter(bad.items()))
-    return f"{len(bad)} of {len(run.ids)} samples failed, recorded in {run.folder}; the first is {id_!r}: {why}"
+    return [f"{len(bad)} of {len(run.ids)} samples failed, recorded in {run.folder}; the first is {id_!r}: {why}"]
 
 
 def _headline(summary: dict) -> str:

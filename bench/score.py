@@ -34,7 +34,7 @@ def score(run: Run) -> dict[str, Any]:
     Returns:
         the summary.
     """
-    store, profile = Store(run.folder), run.cfg["metrics"]
+    store, profile = Store(run.folder), run.cfg["metrics"]  # whatever the shard, one process scores at a time
     journal = store.journal()
     ids = [id_ for id_ in run.ids if id_ in journal and "error" not in journal[id_]]
     backbones = weights.fingerprints(profile)
@@ -73,8 +73,7 @@ def _measure(run: Run, store: Store, ids: list[str]):
     from bench import measure  # torch, and the metrics themselves
 
     profile = run.cfg["metrics"]
-    located = {name: weights.locate(name, entry) for name, entry in (profile.get("weights") or {}).items()}
-    metrics = measure.build(columns(profile), located)
+    metrics = measure.build(columns(profile), weights.located(profile))
     changed = {key: profile[key] for key in ("size", "filter") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
     return measure.measure(run, store, data, ids, metrics)

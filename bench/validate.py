@@ -5,7 +5,8 @@ from typing import Any
 
 from bench.errors import UserError, nearest
 
-_RESERVED = ("valid", "name", "uses")
+RESERVED = ("valid", "name", "uses")
+"""Keys of a group that describe it and are no knobs of its class."""
 
 
 def check(cfg: dict[str, Any]) -> None:
@@ -23,7 +24,7 @@ def check(cfg: dict[str, Any]) -> None:
 
 def knobs(node: dict[str, Any]) -> dict[str, Any]:
     """The part of a group's configuration that its class is built with."""
-    return {name: value for name, value in node.items() if name not in _RESERVED}
+    return {name: value for name, value in node.items() if name not in RESERVED}
 
 
 def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -> None:
@@ -33,7 +34,7 @@ def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -
             if one is not None:
                 _check_value(prefix + name, one, rule)
     for name, value in node.items():
-        if isinstance(value, list) and not value and name not in _RESERVED:
+        if isinstance(value, list) and not value and name not in RESERVED:
             raise UserError(f"{prefix}{name} is an empty list; expected at least one value")
 
 

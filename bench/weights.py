@@ -20,10 +20,14 @@ def missing(profile: dict[str, Any]) -> list[str]:
     return problems
 
 
+def located(profile: dict[str, Any]) -> dict[str, Path]:
+    """File or folder of each backbone of a metric profile. Raises: UserError: one is not there."""
+    return {name: locate(name, entry) for name, entry in (profile.get("weights") or {}).items()}
+
+
 def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
     """SHA-256 of each backbone of a metric profile; of a folder, that of its files' names and hashes."""
-    found = {name: locate(name, entry) for name, entry in (profile.get("weights") or {}).items()}
-    return {name: sha256(path) if path.is_file() else _of_folder(path) for name, path in found.items()}
+    return {name: sha256(path) if path.is_file() else _of_folder(path) for name, path in located(profile).items()}
 
 
 def _of_folder(folder: Path) -> str:

@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from bench import run
-from bench.edit import store
 from bench.paths import ROOT
 from bench.plan import plan
 from bench.store import Store
@@ -228,7 +227,7 @@ def test_two_processes_on_one_run(swept, tmp_path, capsys):
     from bench import cli
 
     (made,) = plan(cli.jobs([f"out={tmp_path}", "method=copy", "limit=2"])[0])
-    with store(made).lock():
+    with made.store.lock():
         assert go(tmp_path, "method=copy", "limit=2", few=[]) == 1
     assert "another process is working on" in capsys.readouterr().err
 
