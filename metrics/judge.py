@@ -68,6 +68,11 @@ class Judge(nn.Module):
         flat = top.flatten(1)
         return {name: head(flat) for name, head in self.heads.items()}
 
+    def read(self, top: torch.Tensor) -> list[dict[str, str]]:
+        """What each image shows, attribute -> likeliest value, from the last of `maps`."""
+        guesses = {name: value.argmax(-1).tolist() for name, value in self.logits(top).items()}
+        return [{n: self.attributes[n][guess[i]] for n, guess in guesses.items()} for i in range(len(top))]
+
     def embed_images(self, top: torch.Tensor) -> torch.Tensor:
         """Unit embeddings `[B, D]`, from the last of `maps`."""
         return F.normalize(self.image_embedding(top.flatten(1)), dim=-1)

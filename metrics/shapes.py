@@ -27,15 +27,14 @@ class _Judged:
         """Feature maps of `edits`, `sources` or `truths`."""
         return features.of(batch, which, f"judge {self.weights}", lambda x: features.judge_maps(self.weights, x))
 
-    def right(self, batch: ScoreBatch) -> dict[str, np.ndarray]:
-        """Attribute -> whether the edit is judged to have the target's value, bool `[B]`."""
-        logits = self.judge.logits(self.maps(batch, "edits")[-1])
-        found = {name: value.argmax(-1).tolist() for name, value in logits.items()}
-        wanted = [_attributes(sample)[1] for sample in batch.samples]
-        return {
-            name: np.array([values[i] == w[name] for i, w in zip(found[name], wanted, strict=True)])
-            for name, values in self.judge.attributes.items()
-        }
+    def verdicts(self, batch: ScoreBatch, changed: bool) -> np.ndarray:
+        """100 where every attribute that the edit changes (or, if not `changed`, leaves alone) is judged to have the
+        target's value, else 0; NaN where there is none. float64 `[B]`."""
+        truths, verdicts = [_attributes(sample) for sample in batch.samples], []
+        for (source, target), found in zip(truths, self.judge.read(self.maps(batch, "edits")[-1]), strict=True):
+            names = [name for name in source if (source[name] != target[name]) == changed]
+            verdicts.append(100.0 * all(found[name] == target[name] for name in names) if names else np.nan)
+        return np.array(verdicts)
 
 
 class EditSuccess(_Judged):
@@ -44,7 +43,7 @@ class EditSuccess(_Judged):
     higher_is_better, unit = True, "%"
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        return _all(batch, self.right(batch), changed=True)
+        return self.verdicts(batch, changed=True)
 
 
 class Kept(_Judged):
@@ -53,7 +52,7 @@ class Kept(_Judged):
     higher_is_better, unit = True, "%"
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        return _all(batch, self.right(batch), changed=False)
+        return self.verdicts(batch, changed=False)
 
 
 class TextAgreement(_Judged):
@@ -108,12 +107,3 @@ def _attributes(sample: EditSample) -> tuple[dict[str, str], dict[str, str]]:
     if sample.attributes is None:
         raise Undefined("needs the scene's attributes, which only data=shapes has")
     return sample.attributes
-
-
-def _all(batch: ScoreBatch, right: dict[str, np.ndarray], changed: bool) -> np.ndarray:
-    verdicts = []
-    for i, sample in enumerate(batch.samples):
-        source, target = _attributes(sample)
-        names = [name for name in source if (source[name] != target[name]) == changed]
-        verdicts.append(100.0 * all(right[name][i] for name in names) if names else np.nan)
-    return np.array(verdicts)

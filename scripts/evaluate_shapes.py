@@ -51,12 +51,8 @@ class Card:
 
 def attributes_right(judge: Judge, images: torch.Tensor, wanted: list[dict[str, str]]) -> dict[str, np.ndarray]:
     """Attribute -> percent right (0 or 100), `[N]`, for uint8 images."""
-    logits = judge.logits(judge.maps(images.float() / 255)[-1])
-    return {
-        name: 100.0
-        * np.array([judge.attributes[name][i] == w[name] for i, w in zip(v.argmax(-1).tolist(), wanted, strict=True)])
-        for name, v in logits.items()
-    }
+    pairs = list(zip(judge.read(judge.maps(images.float() / 255)[-1]), wanted, strict=True))
+    return {name: 100.0 * np.array([found[name] == w[name] for found, w in pairs]) for name in judge.attributes}
 
 
 def judge_bars(card: Card, judge: Judge, count: int) -> None:

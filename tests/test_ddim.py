@@ -1,9 +1,9 @@
 import pytest
 import torch
-from diffusers import DDIMScheduler
 
 from bench import ddim
 from bench.schedule import grid
+from scripts.shapes_model import scheduler as stable_diffusion_schedule
 from tests.helpers.models import Gaussian
 
 
@@ -31,14 +31,7 @@ def test_round_trip_closes_as_steps_grow():
 
 
 def test_step_equals_diffusers_in_float64():
-    scheduler = DDIMScheduler(
-        beta_start=0.00085,
-        beta_end=0.012,
-        beta_schedule="scaled_linear",
-        clip_sample=False,
-        set_alpha_to_one=False,
-        steps_offset=1,
-    )
+    scheduler = stable_diffusion_schedule()
     scheduler.alphas_cumprod = scheduler.alphas_cumprod.double()
     scheduler.final_alpha_cumprod = scheduler.final_alpha_cumprod.double()
     scheduler.set_timesteps(20)

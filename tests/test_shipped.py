@@ -31,12 +31,8 @@ def judge():
 
 
 def accuracy(judge, images, wanted):
-    logits = judge.logits(judge.maps(images.float() / 255)[-1])
-    found = {name: value.argmax(-1).tolist() for name, value in logits.items()}
-    return {
-        name: np.mean([judge.attributes[name][i] == w[name] for i, w in zip(found[name], wanted, strict=True)])
-        for name in found
-    }
+    pairs = list(zip(judge.read(judge.maps(images.float() / 255)[-1]), wanted, strict=True))
+    return {name: np.mean([found[name] == w[name] for found, w in pairs]) for name in judge.attributes}
 
 
 def test_size_in_the_repository():
@@ -75,11 +71,9 @@ def test_judge_is_not_fooled_by_sources(judge):
     """On unedited sources no edit succeeds: the score measures the edit, not the picture."""
     samples = [Shapes(64, seed=2)[i] for i in range(100)]
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    logits = judge.logits(judge.maps(images.float() / 255)[-1])
     fooled = 0
-    for i, sample in enumerate(samples):
+    for sample, found in zip(samples, judge.read(judge.maps(images.float() / 255)[-1]), strict=True):
         changed = [n for n in world.ATTRIBUTES if sample.attributes[0][n] != sample.attributes[1][n]]
-        found = {n: judge.attributes[n][logits[n][i].argmax()] for n in changed}
         fooled += all(found[n] == sample.attributes[1][n] for n in changed)
     assert fooled == 0
 
