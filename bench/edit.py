@@ -148,7 +148,8 @@ class _Worker:
         except OSError as error:
             raise UserError(f"cannot write to {store.folder} ({error.strerror}); make room and run again") from None
         rounded = {name: round(value, 6) for name, value in costs.items()}
-        store.record([{"id": sample.id, **rounded} for sample in samples])
+        notes = result.notes or [{}] * len(samples)
+        store.record([{"id": s.id, **rounded, **note} for s, note in zip(samples, notes, strict=True)])
 
     def _rows(self) -> int:
         return self.model.rows if self.model is not None else 0

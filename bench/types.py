@@ -140,11 +140,18 @@ class EditBatch:
 
 @dataclass
 class EditResult:
-    """What a method returns for a batch: images uint8 `[B, 3, H, W]`, and the mask it worked with, float
-    `[B, 1, h, w]` in [0, 1], 1 = edit (None if it has none)."""
+    """What a method returns for a batch.
+
+    Attributes:
+        images: uint8 `[B, 3, H, W]`.
+        mask: the mask it worked with, float `[B, 1, h, w]` in [0, 1], 1 = edit; None if it has none.
+        notes: for each sample, facts about this edit that belong in the run's journal beside its cost, such as a word
+            that was not found; empty for most. None if it has none at all.
+    """
 
     images: "torch.Tensor"
     mask: "torch.Tensor | None" = None
+    notes: list[dict[str, Any]] | None = None
 
 
 @dataclass

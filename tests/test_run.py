@@ -264,7 +264,7 @@ def test_broken_method_is_reported_kept_and_tried_again(tmp_path, monkeypatch, c
         "    def __call__(self, model, batch, noise):\n"
         "        if os.environ.get('BREAK') and any(s.id == '00001' for s in batch.samples):\n"
         "            raise RuntimeError('no such luck')\n"
-        "        return EditResult(batch.images)\n"
+        "        return EditResult(batch.images, notes=[{'seen': s.target} for s in batch.samples])\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("BREAK", "1")
@@ -274,7 +274,8 @@ def test_broken_method_is_reported_kept_and_tried_again(tmp_path, monkeypatch, c
     assert "RuntimeError: no such luck" in err
     (folder,) = folders(tmp_path / "out")
     assert len(edits(folder)) == 2
-    assert "traceback" in Store(folder).journal()["00001"]
+    assert "traceback" in (journal := Store(folder).journal())["00001"]
+    assert "seen" in journal["00002"]  # the method's own note
     monkeypatch.delenv("BREAK")
     assert go(tmp_path / "out", *words, few=[]) == 0
     assert len(edits(folder)) == 3
