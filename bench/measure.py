@@ -108,7 +108,7 @@ def _batches(run: Run, store: Store, data: EditData, ids: list[str]):
 
 def _load(store: Store, sample: EditSample, profile: dict) -> tuple[np.ndarray, np.ndarray | None]:
     """A saved edit, uint8 `[3, H, W]`, and its mask, bool `[H, W]`, at the size of the sample as it was read."""
-    size, resample = sample.image.shape[1], FILTERS[profile.get("filter") or "bilinear"]
+    size, resample = sample.image.shape[1], FILTERS[profile.get("resample") or "bilinear"]
     with Image.open(store.edit_file(sample.id)) as image:
         edit = np.asarray(fit(image.convert("RGB"), size, resample)).transpose(2, 0, 1).copy()
     if not store.mask_file(sample.id).exists():

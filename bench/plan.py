@@ -128,7 +128,7 @@ def _at(resolved: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
 def make_data(node: dict[str, Any], **changed: Any) -> EditData:
     """The data set of a resolved configuration node, with some of its options changed."""
     options = validate.knobs(node) | changed
-    options.pop("reference", None)  # a hint for methods
+    options.pop("mask_reference", None)  # a hint for methods
     try:
         return instantiate(options)
     except HydraException as error:

@@ -17,7 +17,7 @@ from bench.plan import Run, make_data
 from bench.statistics import mean_interval
 from bench.store import Store, write
 
-PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "filter", "weights")
+PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "resample", "weights")
 """Keys of a metric profile that are no metric."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
 
@@ -53,7 +53,7 @@ def score(run: Run) -> dict[str, Any]:
 
 def _forget_stale(folder: Path, profile: dict[str, Any], backbones: dict[str, str]) -> None:
     """Deletes stored scores that other weights, another size or another configuration gave under the same name."""
-    settings = {key: profile.get(key) for key in ("size", "filter")} | {"weights": backbones}
+    settings = {key: profile.get(key) for key in ("size", "resample")} | {"weights": backbones}
     now = {"settings": settings, "columns": {name: sha256_of(node) for name, node in columns(profile).items()}}
     file = folder / "made_with.json"
     before = json.loads(file.read_text()) if file.exists() else now
@@ -74,7 +74,7 @@ def _measure(run: Run, store: Store, ids: list[str]):
 
     profile = run.cfg["metrics"]
     metrics = measure.build(columns(profile), weights.located(profile))
-    changed = {key: profile[key] for key in ("size", "filter") if profile.get(key) is not None}
+    changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
     return measure.measure(run, store, data, ids, metrics)
 

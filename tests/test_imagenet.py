@@ -80,9 +80,9 @@ def test_queries_may_be_class_ids(tmp_path):
     assert sample.classes == (148, 149)
 
 
-def test_filter_and_size_are_those_asked_for(tmp_path):
+def test_resample_and_size_are_those_asked_for(tmp_path):
     folder, queries = trees.class_folders(tmp_path / "val"), trees.queries_csv(tmp_path / "queries.csv")
-    made = ImageNet(folder, queries, 30, filter="bilinear")[0].image
+    made = ImageNet(folder, queries, 30, resample="bilinear")[0].image
     assert np.array_equal(made, read_rgb(io.BytesIO(trees.jpeg(39524)), 30, "bilinear"))
 
 
@@ -189,7 +189,7 @@ def test_identity_is_that_of_the_content(tmp_path, layout):
     os.rename(tmp_path / "here", tmp_path / "there")
     folder, queries = tmp_path / "there/images", tmp_path / "there/queries.csv"
     assert ImageNet(folder, queries, SIZE).identity() == before
-    for options in ({"split": "dev"}, {"queries": "ids"}, {"filter": "lanczos"}):
+    for options in ({"split": "dev"}, {"queries": "ids"}, {"resample": "lanczos"}):
         changed = ImageNet(folder, queries, SIZE, **options).identity()
         assert changed != before
     assert ImageNet(folder, queries, SIZE + 1).identity() != before

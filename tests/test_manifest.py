@@ -55,7 +55,7 @@ def test_optional_fields_may_be_left_out_or_null(tmp_path):
         assert absent == (None,) * 5
 
 
-def test_filter_and_size_are_those_asked_for(tmp_path):
+def test_resample_and_size_are_those_asked_for(tmp_path):
     root = manifest(tmp_path, [DOG])
     made = Manifest(str(root), 24, "bilinear")[0].image
     assert np.array_equal(made, read_rgb(root / "dog.jpg", 24, "bilinear"))

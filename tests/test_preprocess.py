@@ -39,7 +39,7 @@ def test_every_kind_of_picture_becomes_rgb(tmp_path, mode):
     assert np.array_equal(read_rgb(tmp_path / "a.tif", 32).transpose(1, 2, 0), image.convert("RGB"))
 
 
-def test_filter_is_the_one_asked_for(tmp_path):
+def test_resample_is_the_one_asked_for(tmp_path):
     picture(3).save(tmp_path / "a.png")
     made = [read_rgb(tmp_path / "a.png", 24, name) for name in FILTERS]
     assert not np.array_equal(made[0], made[1])

@@ -32,7 +32,7 @@ class ImageNet:
         split: `test` or `dev`, 1,092 queries each.
         queries: `names` (class names verbatim, for text models) or `ids` (0 to 999, for class models).
         size: pixels a side.
-        filter: one of `bench.data.preprocess.FILTERS`.
+        resample: one of `bench.data.preprocess.FILTERS`.
 
     Sample ids are the row positions in queries.csv: FlexIT names outputs by them, not by the file's first column.
 
@@ -40,8 +40,8 @@ class ImageNet:
         UserError: one sentence for each thing that is missing.
     """
 
-    def __init__(self, root, annotations, size: int, split: str = "test", queries: str = "names", filter="bicubic"):
-        self.size, self.filter, self.split, self.names = size, filter, split, queries == "names"
+    def __init__(self, root, annotations, size: int, split: str = "test", queries: str = "names", resample="bicubic"):
+        self.size, self.resample, self.split, self.names = size, resample, split, queries == "names"
         problems = []
         file = find(annotations) if annotations else None
         if file is None or not file.is_file():
@@ -87,7 +87,7 @@ class ImageNet:
         numbers = [_number(row["path"]) for _, row in self.rows]
         return {
             "size": self.size,
-            "filter": self.filter,
+            "resample": self.resample,
             "queries": "names" if self.names else "ids",
             "split": self.split,
             "annotations": sha256(self.file),
@@ -106,7 +106,7 @@ class ImageNet:
         return self._read(numbers[rng.integers(len(numbers))])
 
     def _read(self, number: int) -> np.ndarray:
-        return read_rgb(self.pictures.open(number), self.size, self.filter, f"ILSVRC2012_val_{number:08d}")
+        return read_rgb(self.pictures.open(number), self.size, self.resample, f"ILSVRC2012_val_{number:08d}")
 
 
 class _Files:

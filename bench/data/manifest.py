@@ -35,13 +35,13 @@ class Manifest:
     Args:
         root: the folder.
         size: pixels a side; pictures are resized and centre-cropped to it.
-        filter: one of `bench.data.preprocess.FILTERS`.
+        resample: one of `bench.data.preprocess.FILTERS`.
 
     Raises:
         UserError: naming the line that is wrong and why.
     """
 
-    def __init__(self, root: str | None, size: int, filter: str = "bicubic"):
+    def __init__(self, root: str | None, size: int, resample: str = "bicubic"):
         if root is None:
             raise UserError("data=manifest needs data.root=<folder with a manifest.jsonl>")
         folder = find(root)
@@ -49,7 +49,7 @@ class Manifest:
             raise UserError(
                 f"no manifest.jsonl in data.root={root}; write one there, one JSON object a line (docs: README)"
             )
-        self.root, self.size, self.filter = folder, size, filter
+        self.root, self.size, self.resample = folder, size, resample
         self.file = folder / "manifest.jsonl"
         self.rows = self._read()
         self.ids = [str(row["id"]) for row in self.rows]
@@ -58,7 +58,7 @@ class Manifest:
         row = self.rows[index]
         return EditSample(
             id=self.ids[index],
-            image=read_rgb(self.root / row["image"], self.size, self.filter, row["image"], as_seen=True),
+            image=read_rgb(self.root / row["image"], self.size, self.resample, row["image"], as_seen=True),
             source=row["source"],
             target=row["target"],
             mask=read_mask(self.root / row["mask"], self.size) if row.get("mask") else None,
@@ -70,11 +70,11 @@ class Manifest:
         )
 
     def identity(self) -> dict[str, Any]:
-        """Size, filter, and the hashes of the manifest and of every file it names."""
+        """Size, resampling, and the hashes of the manifest and of every file it names."""
         names = sorted({row[key] for row in self.rows for key in ("image", "mask") if row.get(key)})
         return {
             "size": self.size,
-            "filter": self.filter,
+            "resample": self.resample,
             "manifest": sha256(self.file),
             "files": [sha256(self.root / name) for name in names],
         }
@@ -87,7 +87,7 @@ class Manifest:
         names = sorted({row["image"] for row in self.rows if row.get("classes") and row["classes"][0] == class_id})
         if not names:
             raise BadSample(f"no picture in {self.file} is of class {class_id}")
-        return read_rgb(self.root / names[rng.integers(len(names))], self.size, self.filter, as_seen=True)
+        return read_rgb(self.root / names[rng.integers(len(names))], self.size, self.resample, as_seen=True)
 
     def _read(self) -> list[dict]:
         try:

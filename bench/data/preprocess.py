@@ -19,7 +19,9 @@ UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.erro
 """What PIL raises for a damaged or an enormous picture, depending on the format."""
 
 
-def read_rgb(source, size: int, filter: str = "bicubic", name: str | None = None, as_seen: bool = False) -> np.ndarray:
+def read_rgb(
+    source, size: int, resample: str = "bicubic", name: str | None = None, as_seen: bool = False
+) -> np.ndarray:
     """A picture as uint8 `[3, size, size]`: shorter side resized to `size`, then centre-cropped.
 
     Args:
@@ -38,7 +40,7 @@ def read_rgb(source, size: int, filter: str = "bicubic", name: str | None = None
                 if image.has_transparency_data:
                     image = image.convert("RGBA")
                     image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-            return np.asarray(fit(image.convert("RGB"), size, FILTERS[filter])).transpose(2, 0, 1).copy()
+            return np.asarray(fit(image.convert("RGB"), size, FILTERS[resample])).transpose(2, 0, 1).copy()
     except UNREADABLE as error:
         raise BadSample(f"{name or source} is not a readable picture ({error})") from None
 
