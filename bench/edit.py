@@ -5,6 +5,7 @@ import time
 import traceback
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import torch
 from hydra.errors import HydraException
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from bench import device as devices
 from bench import validate
 from bench.errors import BadSample, UserError
+from bench.hashing import sha256
 from bench.models import latent
 from bench.plan import Run
 from bench.reading import read
@@ -42,8 +44,9 @@ def edit(runs: list[Run]) -> None:
         if not todo:
             return
         device = devices.pick(runs[0].cfg["device"])
+        annotations = {f"{file.parent.name}/{file.name}": sha256(file) for file in runs[0].data.annotations}
         for run in runs:
-            run.store.open(run.cfg, run.identity, devices.name(device))
+            run.store.open(run.cfg, run.identity, devices.name(device), annotations)
         _edit(runs, todo, device)
 
 
@@ -95,8 +98,9 @@ class _Worker:
         for run, method, store in self.points:
             try:
                 batch.shared.open_bill()
+                mine = replace(batch, results=run.results.read) if run.results else batch
                 with torch.inference_mode():
-                    result = method(self.model, batch, noise)
+                    result = method(self.model, mine, noise)
                 costs = {"nfe": batch.shared.rows, "seconds": batch.shared.seconds, "nfe_spent": batch.shared.spent}
             except (UserError, KeyboardInterrupt):
                 raise

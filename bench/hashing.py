@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
@@ -14,9 +16,25 @@ def sha256(file: Path) -> str:
     entry = known.get(str(file.resolve()))
     if entry and entry[:2] == stamp:
         return entry[2]
-    with open(file, "rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _read(stream)
+    digest = _digest(file)
     known[str(file.resolve())] = [*stamp, digest]
+    return digest
+
+
+def sha256_of_files(files: dict[str, Path]) -> str:
+    """Hex digest of the content of named files, wherever they lie; remembered for all of them together, so that ten
+    thousands of pictures cost one look at their sizes and times of change."""
+    stats = [(os.path.abspath(file), file.stat()) for file in dict.fromkeys(files.values())]
+    places = {name: os.path.abspath(file) for name, file in files.items()}
+    stamp = sha256_of([places, [[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats]])
+    known = _remembered()
+    if entry := known.get(stamp):
+        return entry[0]
+    if len(stats) > 5000:
+        print(f"hashing {len(stats)} files, once ...", file=sys.stderr, flush=True)
+    with ThreadPoolExecutor(4) as pool:
+        digests = dict(zip((file for file, _ in stats), pool.map(_digest, (Path(f) for f, _ in stats)), strict=True))
+    known[stamp] = [digest := sha256_of({name: digests[place] for name, place in places.items()})]
     return digest
 
 
@@ -50,10 +68,13 @@ def remember() -> None:
         pass
 
 
-def _read(stream) -> str:  # Python 3.10
-    digest = hashlib.sha256()
-    while block := stream.read(1 << 20):
-        digest.update(block)
+def _digest(file: Path) -> str:
+    with open(file, "rb") as stream:
+        if hasattr(hashlib, "file_digest"):
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digest = hashlib.sha256()  # Python 3.10
+        while block := stream.read(1 << 20):
+            digest.update(block)
     return digest.hexdigest()
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate
@@ -13,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import validate, weights
+from bench.data.results import Results
 from bench.errors import UserError, one_line
 from bench.hashing import rounded, sha256_of
 from bench.models import files
@@ -32,12 +34,14 @@ class Run:
         data: the data set.
         model_folder: None for a method that uses no model.
         identity: everything that decides pixels; `key` is its hash.
+        results: pictures made elsewhere, for a method that uses them.
     """
 
     cfg: dict[str, Any]
     data: EditData
     model_folder: Path | None
     identity: dict[str, Any]
+    results: Results | None = None
 
     @cached_property
     def key(self) -> str:
@@ -71,10 +75,17 @@ class Run:
         return Path(cfg["out"]) / cfg["data"]["name"] / cfg["method"]["name"] / f"{self.slug}-{self.key[:10]}"
 
     @property
+    def notice(self) -> str | None:
+        """What every table and plot of this run must say."""
+        notices = [self.cfg["model"]["notice"] if self.model_folder else None, self.cfg["data"].get("notice")]
+        return "; ".join(filter(None, notices)) or None
+
+    @property
     def slug(self) -> str:
         """The usual knobs, readable; the key tells runs apart."""
         method = self.cfg["method"]
-        parts = [f"{short}{_number(method[k])}" for k, short in _SHORT.items() if method.get(k) is not None]
+        parts = [quote(method["label"] or Path(method["root"]).name, safe=" ")] if self.results else []
+        parts += [f"{short}{_number(method[k])}" for k, short in _SHORT.items() if method.get(k) is not None]
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
 
@@ -128,7 +139,8 @@ def _at(resolved: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
 def make_data(node: dict[str, Any], **changed: Any) -> EditData:
     """The data set of a resolved configuration node, with some of its options changed."""
     options = validate.knobs(node) | changed
-    options.pop("mask_reference", None)  # a hint for methods
+    for hint in ("mask_reference", "notice"):  # for methods, and for tables
+        options.pop(hint, None)
     try:
         return instantiate(options)
     except HydraException as error:
@@ -158,15 +170,16 @@ def check_writable(out: Path) -> None:
 
 def _run(cfg: dict[str, Any], data: EditData, model_folder: Path | None) -> Run:
     method = cfg["method"]
+    results = Results(method["root"], data) if "results" in method["uses"] else None
     identity = {
         "identity_version": IDENTITY_VERSION,
         "data": {"name": cfg["data"]["name"], **data.identity()},
         "model": {"files": files.fingerprint(model_folder), "dtype": cfg["model"]["dtype"]} if model_folder else None,
         "pictures": data.pool() if "pictures" in method["uses"] else None,
-        "method": validate.knobs(method),
+        "method": {**validate.knobs(method), "root": results.identity()} if results else validate.knobs(method),
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
     }
-    return Run(cfg, data, model_folder, rounded(identity))
+    return Run(cfg, data, model_folder, rounded(identity), results)
 
 
 def _number(value: Any) -> str:

@@ -75,8 +75,8 @@ def readable(table: pd.DataFrame) -> str:
         line["n"] = f"{row.n}" if row.n == row.n_expected else f"{row.n}/{row.n_expected} incomplete"
         for name in shown:
             line[heading(name, facts["metrics"][name])] = cell(row, name)
-        line["NFE"] = f"{row.nfe:.0f}"
-        line["s/image"] = f"{row.seconds:.2f}"
+        line["NFE"] = "" if pd.isna(row.nfe) else f"{row.nfe:.0f}"
+        line["s/image"] = "" if pd.isna(row.seconds) else f"{row.seconds:.2f}"
         rows.append(line)
     lines = [header(table), "", pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)]
     reasons = {

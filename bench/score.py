@@ -87,13 +87,13 @@ def _summary(run: Run, journal, ids: list[str], table: dict, facts: dict, groups
             value, low, high, n = mean_interval(table[name], groups)
             fact = fact | {"value": value, "lo": low, "hi": high, "n": n}
         metrics[name] = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
-    costs = {key: float(np.mean([journal[i][key] for i in ids])) if ids else None for key in JOURNAL_KEYS}
+    costs = {key: _mean([journal[i][key] for i in ids]) for key in JOURNAL_KEYS}
     method = cfg["method"]
     return {
         "data": cfg["data"]["name"],
         "method": method["name"],
         "model": cfg["model"]["name"] if run.model_folder else None,
-        "notice": cfg["model"]["notice"] if run.model_folder else None,
+        "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],
         "plot": profile["plot"],
@@ -107,6 +107,11 @@ def _summary(run: Run, journal, ids: list[str], table: dict, facts: dict, groups
         "metrics": metrics,
         **costs,
     }
+
+
+def _mean(costs: list[float | None]) -> float | None:
+    """None where one is not known: pictures made elsewhere."""
+    return float(np.mean(costs)) if costs and None not in costs else None
 
 
 def _write_table(file: Path, ids: list[str], table: dict[str, np.ndarray], journal: dict) -> None:

@@ -67,8 +67,9 @@ class Store:
         there = {file.name for file in (self.folder / "edits").glob("*.png")}
         return {i: e for i, e in entries.items() if "error" in e or self.edit_file(i).name in there}
 
-    def open(self, config: dict[str, Any], identity: dict[str, Any], device: str) -> None:
-        """Creates the folder and writes what defines the run, once; adds this environment and device to `env.json`.
+    def open(self, config: dict[str, Any], identity: dict[str, Any], device: str, annotations: dict[str, str]) -> None:
+        """Creates the folder and writes what defines the run, once; adds this environment, device and the SHA-256 of
+        each annotation file to `env.json`.
 
         Raises:
             UserError: the folder belongs to a run with another identity.
@@ -84,7 +85,7 @@ class Store:
                 f"{self.folder} belongs to another run (its identity.json differs); move it away and run again"
             )
         environments = json.loads(self.env_file.read_text()) if self.env_file.exists() else []
-        if (now := environment() | {"device": device}) not in environments:
+        if (now := environment() | {"device": device, "annotations": annotations}) not in environments:
             write(self.env_file, json.dumps([*environments, now], indent=1) + "\n")
 
     @property

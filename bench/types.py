@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
 Query = str | int | None
@@ -27,7 +29,7 @@ class EditSample:
         type: edit type, in the data set's own terms.
         group: samples of one source picture share it (clustered statistics).
         classes: class index of source and target, None where the data set has no classes.
-        blend: word of the source and of the target that carries the edit.
+        blend: word of the source and of the target that carries the edit; "" for one that is absent.
         instruction: the edit as an order.
         truth: the true edited picture, uint8 `[3, H, W]`; None where unknown.
         attributes: names and values that the truth is made of, source then target; None where unknown.
@@ -48,10 +50,12 @@ class EditSample:
 
 
 class EditData(Protocol):
-    """A data set: ids in a fixed order; a sample is read when asked for, in a worker process."""
+    """A data set: ids in a fixed order; a sample is read when asked for, in a worker process. The defaults of
+    `bench.data.base.Benchmark` are enough for most of it."""
 
     ids: list[str]
     size: int
+    annotations: list["Path"]
 
     def __getitem__(self, index: int) -> EditSample:
         """Raises: BadSample: this one cannot be read."""
@@ -61,6 +65,9 @@ class EditData(Protocol):
 
     def pool(self) -> Any:
         """What `real_image` depends on beyond `identity`."""
+
+    def result_names(self, index: int) -> dict[str, str]:
+        """Names that somebody else's edit of a sample may have: convention -> path without its ending."""
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
         """A random real picture of a class, uint8 `[3, H, W]`. Raises: BadSample: it has none."""
@@ -120,12 +127,15 @@ class EditBatch:
         images: uint8 `[B, 3, H, W]`, on the device.
         shared: see `Shared`; `batch.shared(key, make)` lets the operating points of a batch share work.
         real_image: `EditData.real_image`, for methods that need other pictures.
+        results: pictures that somebody else's code made of these samples, uint8 `[B, 3, H, W]`, and what to note of
+            each; for methods that need them.
     """
 
     samples: list[EditSample]
     images: "torch.Tensor"
     shared: Shared = field(default_factory=Shared)
     real_image: Callable[[int, np.random.Generator], np.ndarray] | None = None
+    results: Callable[[list[EditSample]], tuple[np.ndarray, list[dict[str, Any]]]] | None = None
 
     @property
     def sources(self) -> list[Query]:

@@ -124,18 +124,20 @@ def test_thousand_class_folders_are_the_class_ids(tmp_path, monkeypatch):
 def test_missing_queries_and_images_are_reported_together(tmp_path):
     lines = refusal(tmp_path / "images", tmp_path / "queries.csv", SIZE).split("\n")
     assert len(lines) == 2
-    assert f"queries.csv is missing, sought at data.annotations={tmp_path / 'queries.csv'};" in lines[0]
-    assert f"images are missing, sought at data.root={tmp_path / 'images'};" in lines[1]
+    assert lines[0].startswith(f"missing: FlexIT's queries.csv, sought at {tmp_path / 'queries.csv'};")
+    assert lines[0].endswith("or set data.annotations= to where it is")
+    assert lines[1].startswith(f"missing: ILSVRC2012 validation images, sought at {tmp_path / 'images'};")
+    assert lines[1].endswith("or set data.root= to where it is")
     assert len(refusal(None, None, SIZE).split("\n")) == 2
 
 
 def test_one_missing_thing_is_one_sentence(tmp_path):
     queries, folder = trees.queries_csv(tmp_path / "queries.csv"), trees.class_folders(tmp_path / "val")
     message = refusal(tmp_path / "gone", queries, SIZE)
-    assert message.startswith("ImageNet validation images are missing")
+    assert message.startswith("missing: ILSVRC2012 validation images")
     assert "\n" not in message
     message = refusal(folder, tmp_path / "gone.csv", SIZE)
-    assert message.startswith("ImageNet edit benchmark: queries.csv is missing")
+    assert message.startswith("missing: FlexIT's queries.csv")
     assert "\n" not in message
 
 

@@ -1,28 +1,24 @@
 """The ImageNet edit benchmark of FlexIT, on the user's copy of the ILSVRC2012 validation images."""
 
 import csv
-import io
-import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.data.base import Benchmark, Count, Source
+from bench.data.ilsvrc import ORIGIN, number_of, pictures_under
 from bench.data.preprocess import read_rgb
 from bench.errors import BadSample, UserError
-from bench.hashing import sha256, sha256_of
-from bench.paths import find
+from bench.hashing import sha256, sha256_of, sha256_of_files
 from bench.types import EditSample
 
 COLUMNS = ("path", "source", "source_id", "target", "target_id", "is_test")
-QUERIES_SOURCE = "https://github.com/facebookresearch/SemanticImageTranslation (dataset/queries.csv, MIT)"
-IMAGES_SOURCE = (
-    "https://image-net.org (ILSVRC2012_img_val.tar) or, gated, `hf download --repo-type dataset ILSVRC/imagenet-1k`"
-)
-JPEGS = "ILSVRC2012_val_*.JPEG"  # leaves out training images and the "._" files that some systems add
+CLASSES = 1000
 
 
-class ImageNet:
+class ImageNet(Benchmark):
     """Queries of one split, over real validation images. DiffEdit reports the test split.
 
     Args:
@@ -40,42 +36,47 @@ class ImageNet:
         UserError: one sentence for each thing that is missing.
     """
 
+    licence = "pictures: ImageNet's terms, non-commercial research, never pass them on; queries.csv: MIT"
+
     def __init__(self, root, annotations, size: int, split: str = "test", queries: str = "names", resample="bicubic"):
         self.size, self.resample, self.split, self.names = size, resample, split, queries == "names"
-        problems = []
-        file = find(annotations) if annotations else None
-        if file is None or not file.is_file():
-            problems.append(
-                f"ImageNet edit benchmark: queries.csv is missing, sought at data.annotations={annotations}; take it "
-                f"from {QUERIES_SOURCE} and set data.annotations="
-            )
-        folder = find(root) if root else None
-        if folder is None or not folder.is_dir():
-            problems.append(
-                f"ImageNet validation images are missing, sought at data.root={root}; get them from {IMAGES_SOURCE} "
-                "and set data.root="
-            )
-        if problems:
-            raise UserError("\n".join(problems))
-        self.file, rows = file, _read_queries(file)
-        self.pictures = _pictures(folder)
+        file, folder = self.require(root=root, annotations=annotations)
+        self.annotations, rows = [file], _read_queries(file)
+        self.pictures = pictures_under(folder)
         self._of_class = self.pictures.by_class(rows)
-        self.rows = [(i, row) for i, row in enumerate(rows) if (row["is_test"] == "True") == (split == "test")]
+        self._all = rows
+        self.rows = [(i, row) for i, row in enumerate(rows) if row["is_test"] == (split == "test")]
         self.ids = [f"{i:04d}" for i, _ in self.rows]
-        missing = [row["path"] for _, row in self.rows if _number(row["path"]) not in self.pictures]
+        missing = [row["path"] for _, row in self.rows if row["number"] not in self.pictures]
         if missing:
             raise UserError(
                 f"{len(missing)} of {len(self.rows)} images of queries.csv are not under {folder}, the first is "
-                f"{Path(missing[0]).name}; get the whole validation set from {IMAGES_SOURCE}"
+                f"{Path(missing[0]).name}; get the whole validation set from {ORIGIN}"
             )
+
+    @classmethod
+    def sources(cls, root: str, annotations: str, **_: Any) -> list[Source]:
+        """FlexIT's queries and the validation images."""
+        return [
+            Source(
+                "FlexIT's queries.csv",
+                Path(annotations),
+                "data.annotations",
+                "github.com/facebookresearch/SemanticImageTranslation, dataset/ (MIT)",
+                url=_QUERIES,
+                size=172_737,
+                sha256="153fc0ef936f7239b3fc525897e91adad16900c6e3c94a1c7d4f2021543219c6",
+            ),
+            Source("ILSVRC2012 validation images", Path(root), "data.root", ORIGIN),
+        ]
 
     def __getitem__(self, index: int) -> EditSample:
         position, row = self.rows[index]
-        classes = int(row["source_id"]), int(row["target_id"])
+        classes = row["source_id"], row["target_id"]
         source, target = (row["source"], row["target"]) if self.names else classes
         return EditSample(
             id=f"{position:04d}",
-            image=self._read(_number(row["path"])),
+            image=self._read(row["number"]),
             source=source,
             target=target,
             group=row["path"],
@@ -84,14 +85,14 @@ class ImageNet:
 
     def identity(self) -> dict[str, Any]:
         """Options, and the hashes of queries.csv and of the files that hold its images."""
-        numbers = [_number(row["path"]) for _, row in self.rows]
+        numbers = [row["number"] for _, row in self.rows]
         return {
             "size": self.size,
             "resample": self.resample,
             "queries": "names" if self.names else "ids",
             "split": self.split,
-            "annotations": sha256(self.file),
-            "files": sorted({sha256(file) for file in self.pictures.files(numbers)}),
+            "annotations": sha256(self.annotations[0]),
+            "files": sha256_of_files(self.pictures.files(numbers)),
         }
 
     def pool(self) -> str:
@@ -105,104 +106,59 @@ class ImageNet:
             raise BadSample(f"no validation image of class {class_id} is known in this layout; use class folders")
         return self._read(numbers[rng.integers(len(numbers))])
 
+    def counts(self) -> list[Count]:
+        """Rows, splits, and the classes of the split with their images."""
+        per_class = Counter(row["target_id"] for _, row in self.rows)
+        test = sum(row["is_test"] for row in self._all)
+        return [
+            Count("rows of queries.csv", len(self._all), 2184),
+            Count("test rows", test, 1092),
+            Count("dev rows", len(self._all) - test, 1092),
+            Count(f"target classes of the {self.split} split", len(per_class), 273),
+            Count("queries for each target class", "/".join(map(str, sorted(set(per_class.values())))), "4"),
+            Count("classes that retrieve can draw from", len(self._of_class)),
+        ]
+
+    def result_names(self, index: int) -> dict[str, str]:
+        """By row position, padded or, as FlexIT writes it, not."""
+        position = self.rows[index][0]
+        return {"row position": self.ids[index], "FlexIT's row position": str(position)}
+
     def _read(self, number: int) -> np.ndarray:
         return read_rgb(self.pictures.open(number), self.size, self.resample, f"ILSVRC2012_val_{number:08d}")
 
 
-class _Files:
-    """Image files in class folders or in one flat folder."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        found = [*folder.glob(JPEGS), *folder.glob(f"n*/{JPEGS}")]
-        self._file = {_number(file.name): file for file in sorted(found)}
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._file
-
-    def files(self, numbers: list[int]) -> list[Path]:
-        return [self._file[number] for number in numbers]
-
-    def open(self, number: int) -> Path:
-        return self._file[number]
-
-    def by_class(self, rows: list[dict]) -> dict[int, list[int]]:
-        """Image numbers of each class id that this layout can tell: from the thousand class folders, from the
-        devkit's ground truth beside a flat folder, else from the benchmark's own rows."""
-        synsets = sorted({file.parent.name for file in self._file.values()} - {self.folder.name})
-        if len(synsets) == 1000:  # sorted synsets are the class ids
-            label = {number: synsets.index(file.parent.name) for number, file in self._file.items()}
-            return _invert(label)
-        known = {_number(row["path"]): int(row["source_id"]) for row in rows}
-        truth = self.folder.parent / "ILSVRC2012_validation_ground_truth.txt"
-        truth = truth if truth.is_file() else self.folder / truth.name
-        if not truth.is_file():
-            return _invert({number: id_ for number, id_ in known.items() if number in self._file})
-        # The devkit counts classes from 1 in an order of its own; the benchmark's rows translate it.
-        devkit = dict(enumerate(map(int, truth.read_text().split()), 1))
-        translated = {devkit[number]: id_ for number, id_ in known.items() if number in devkit}
-        return _invert({n: translated[c] for n, c in devkit.items() if c in translated and n in self._file})
+_QUERIES = (
+    "https://raw.githubusercontent.com/facebookresearch/SemanticImageTranslation/"
+    "7aece383f04e12307372ba8c729a556dfaacd8e8/dataset/queries.csv"
+)
 
 
-class _Parquet:
-    """The parquet files of ILSVRC/imagenet-1k, split validation."""
-
-    def __init__(self, folder: Path):
-        from datasets import Image, load_dataset
-
-        self._files = sorted(map(str, folder.glob("validation-*.parquet")))
-        table = load_dataset("parquet", data_files=self._files, split="train").cast_column("image", Image(decode=False))
-        self._table = table
-        # Chunk by chunk: the images of all chunks together are too large for one array.
-        paths = [path for chunk in table.data.column("image").chunks for path in chunk.field("path").to_pylist()]
-        self._row = {_number(path): i for i, path in enumerate(paths)}
-        labels = table.data.column("label").to_pylist()
-        self._label = {number: labels[row] for number, row in self._row.items()}
-
-    def __contains__(self, number: int) -> bool:
-        return number in self._row
-
-    def files(self, numbers: list[int]) -> list[Path]:
-        return [Path(file) for file in self._files]
-
-    def open(self, number: int) -> io.BytesIO:
-        return io.BytesIO(self._table[self._row[number]]["image"]["bytes"])
-
-    def by_class(self, rows: list[dict]) -> dict[int, list[int]]:
-        return _invert(self._label)
+def _read_queries(file: Path) -> list[dict[str, Any]]:
+    """Rows with parsed values: path, number of its image, source, source_id, target, target_id, is_test."""
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as stream:  # some editors put a byte order mark first
+            reader = csv.DictReader(stream)
+            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+            if missing:
+                raise UserError(f"{file} has no column {missing[0]!r}; expected FlexIT's queries.csv from {_QUERIES}")
+            return [_parsed(row, f"{file}, line {reader.line_num}") for row in reader]
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 ({error}); get it again from {_QUERIES}") from None
 
 
-def _pictures(root: Path) -> _Files | _Parquet:
-    for folder in (root, root / "val", root / "data"):
-        if next(folder.glob("validation-*.parquet"), None):
-            return _Parquet(folder)
-        if next(folder.glob(JPEGS), None) or next(folder.glob(f"n*/{JPEGS}"), None):
-            return _Files(folder)
-    raise UserError(
-        f"no ILSVRC2012 validation image under {root}; expected class folders, one flat folder of {JPEGS}, or "
-        f"validation-*.parquet, there or in val/ or data/"
-    )
-
-
-def _read_queries(file: Path) -> list[dict]:
-    with open(file, newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise UserError(f"{file} has no column {missing[0]!r}; expected FlexIT's queries.csv from {QUERIES_SOURCE}")
-        return list(reader)
-
-
-def _number(path: str | None) -> int:
-    """00042240 of `.../ILSVRC2012_val_00042240.JPEG` or `ILSVRC2012_val_00042240_n02091032.JPEG`."""
-    found = re.search(r"ILSVRC2012_val_(\d{8})", path or "")
-    if not found:
-        raise UserError(f"{path!r} names no ILSVRC2012 validation image; expected ILSVRC2012_val_<8 digits>.JPEG")
-    return int(found[1])
-
-
-def _invert(label: dict[int, int]) -> dict[int, list[int]]:
-    members: dict[int, list[int]] = {}
-    for number in sorted(label):
-        members.setdefault(label[number], []).append(number)
-    return members
+def _parsed(row: dict[str, str], where: str) -> dict[str, Any]:
+    if None in row.values():
+        raise UserError(f"{where} is cut off; get queries.csv again from {_QUERIES}")
+    if row["is_test"] not in ("True", "False"):
+        raise UserError(f"{where}: is_test is {row['is_test']!r}; expected True or False")
+    classes = {}
+    for name in ("source_id", "target_id"):
+        if not row[name].isdecimal() or int(row[name]) >= CLASSES:
+            raise UserError(f"{where}: {name} is {row[name]!r}; expected a class id from 0 to {CLASSES - 1}")
+        classes[name] = int(row[name])
+    try:
+        number = number_of(row["path"])
+    except UserError as error:
+        raise UserError(f"{where}: {error}") from None
+    return {**row, **classes, "number": number, "is_test": row["is_test"] == "True"}

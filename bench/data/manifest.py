@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from bench.data.base import Benchmark, Count
 from bench.data.preprocess import UNREADABLE, read_mask, read_rgb, seen_size
 from bench.errors import BadSample, UserError, nearest
 from bench.hashing import sha256
@@ -29,7 +30,7 @@ _KINDS = {
 }
 
 
-class Manifest:
+class Manifest(Benchmark):
     """Edits listed in `<root>/manifest.jsonl`; picture and mask paths are relative to the root.
 
     Args:
@@ -41,6 +42,8 @@ class Manifest:
         UserError: naming the line that is wrong and why.
     """
 
+    licence = "your own"
+
     def __init__(self, root: str | None, size: int, resample: str = "bicubic"):
         if root is None:
             raise UserError("data=manifest needs data.root=<folder with a manifest.jsonl>")
@@ -51,6 +54,7 @@ class Manifest:
             )
         self.root, self.size, self.resample = folder, size, resample
         self.file = folder / "manifest.jsonl"
+        self.annotations = [self.file]
         self.rows = self._read()
         self.ids = [str(row["id"]) for row in self.rows]
 
@@ -79,8 +83,10 @@ class Manifest:
             "files": [sha256(self.root / name) for name in names],
         }
 
-    def pool(self) -> None:
-        """`real_image` draws from the files that `identity` covers."""
+    def counts(self) -> list[Count]:
+        """Samples, and how many have what is optional."""
+        named = [Count(f"samples with {name}", sum(bool(row.get(name)) for row in self.rows)) for name in OPTIONAL]
+        return [Count("samples", len(self.ids)), *named]
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
         """A random source picture of the class."""

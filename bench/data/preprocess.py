@@ -20,7 +20,12 @@ UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.erro
 
 
 def read_rgb(
-    source, size: int, resample: str = "bicubic", name: str | None = None, as_seen: bool = False
+    source,
+    size: int,
+    resample: str = "bicubic",
+    name: str | None = None,
+    as_seen: bool = False,
+    expected: tuple[int, int] | None = None,
 ) -> np.ndarray:
     """A picture as uint8 `[3, size, size]`: shorter side resized to `size`, then centre-cropped.
 
@@ -29,12 +34,16 @@ def read_rgb(
         name: what to call it in an error.
         as_seen: turn it upright by its EXIF tag and lay transparency on white, as viewers do. Benchmarks read pixels
             as they are stored.
+        expected: width and height that it must have, where its mask is drawn for them.
 
     Raises:
-        BadSample: it is no readable picture.
+        BadSample: it is no readable picture, or one of another size.
     """
     try:
         with Image.open(source) as image:
+            if expected is not None and image.size != expected:
+                got, due = ("x".join(map(str, pair)) for pair in (image.size, expected))
+                raise BadSample(f"{name or source} is {got} px, and its mask {due}; they must be equal")
             if as_seen:
                 image = ImageOps.exif_transpose(image)
                 if image.has_transparency_data:
@@ -65,6 +74,15 @@ def seen_size(image: Image.Image) -> tuple[int, int]:
     """Width and height of an opened picture once it is turned upright; reads its header alone."""
     turned = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     return image.size[::-1] if turned else image.size
+
+
+def stored_size(source) -> tuple[int, int] | None:
+    """Width and height that a picture's header states; None if it has none."""
+    try:
+        with Image.open(source) as image:
+            return image.size
+    except UNREADABLE:
+        return None
 
 
 def fit(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:

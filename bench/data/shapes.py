@@ -1,17 +1,19 @@
 """The embedded data set: edits in the drawn world, with their truth."""
 
+from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from bench.data import drawing, world
+from bench.data.base import Benchmark, Count
 from bench.types import EditSample
 
 WORLD_VERSION = 1
 """Raised whenever the world draws other pixels or words."""
 
 
-class Shapes:
+class Shapes(Benchmark):
     """`count` edits, the ten types in turn; sample i depends on (seed, i) alone.
 
     Args:
@@ -20,6 +22,8 @@ class Shapes:
         count: number of samples.
         types: keep only these edit types.
     """
+
+    licence = "drawn by this project"
 
     def __init__(self, size: int, seed: int = 0, count: int = 256, types: list[str] | None = None):
         self.size, self.seed = size, seed
@@ -50,8 +54,11 @@ class Shapes:
         """Options that decide pixels and words; not `count`, which only ends the list."""
         return {"world": WORLD_VERSION, "seed": self.seed, "size": self.size}
 
-    def pool(self) -> None:
-        """`real_image` draws from the world itself."""
+    def counts(self) -> list[Count]:
+        """Samples of each edit type."""
+        types = list(world.EDITS)
+        of_type = Counter(types[number % len(types)] for number in self._indices)
+        return [Count("samples", len(self.ids)), *(Count(f"type {name}", of_type[name]) for name in types)]
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
         """A fresh scene of the class."""

@@ -1,0 +1,71 @@
+"""Reading annotation files, and saying in a sentence what is wrong with one."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+
+
+def read_json(file: Path, kind: type, source: str) -> Any:
+    """The content of a JSON file whose top level is a `kind`.
+
+    Args:
+        source: where a sound copy comes from.
+
+    Raises:
+        UserError: it is cut off, no JSON, not UTF-8, names a key twice, or is something else.
+    """
+    try:
+        value = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repetition)
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 ({error}); get it again from {source}") from None
+    except json.JSONDecodeError as error:
+        raise UserError(f"{file} is no whole JSON file ({error}); get it again from {source}") from None
+    except _RepeatedError as error:
+        raise UserError(f"{file} has the key {error.args[0]!r} twice; ids must differ") from None
+    if not isinstance(value, kind):
+        raise UserError(f"{file} holds a {type(value).__name__}, expected a {kind.__name__}; get it from {source}")
+    return value
+
+
+def field(record: Any, name: str, kind: type | tuple[type, ...], where: str) -> Any:
+    """A field of a record.
+
+    Raises:
+        UserError: naming the file and record (`where`) that lacks it or has something else there.
+    """
+    if not isinstance(record, dict) or name not in record:
+        raise UserError(f"{where}: field {name!r} is missing")
+    value = record[name]
+    if not isinstance(value, kind) or isinstance(value, bool):
+        kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
+        raise UserError(f"{where}: {name} is {value!r:.80}; expected {kinds}")
+    return value
+
+
+def inside(folder: Path, path: str, where: str) -> Path:
+    """`folder / path`, for a path that an annotation file names. Links inside the folder may lead anywhere: they are
+    the user's own.
+
+    Raises:
+        UserError: the path leaves the folder.
+    """
+    root = os.path.abspath(folder)
+    full = os.path.normpath(os.path.join(root, path))
+    if os.path.isabs(path) or os.path.commonpath([root, full]) != root:
+        raise UserError(f"{where}: the path {path!r} leaves {folder}; it is not read")
+    return folder / path
+
+
+class _RepeatedError(Exception):
+    pass
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise _RepeatedError(next(name for name in names if names.count(name) > 1))
+    return made

@@ -1,0 +1,91 @@
+"""PIE-Bench++: the hub's version of PIE-Bench, with prompts rewritten for several edits at once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from bench.data.annotations import field
+from bench.data.base import Source
+from bench.data.pie import FOLDERS, TYPES, PieTypes, Record, mask_of, plain
+from bench.data.tables import ImageTable
+from bench.errors import UserError
+from bench.hashing import sha256
+
+
+class PiePlusPlus(PieTypes):
+    """PIE-Bench++, the hub's version. Its prompts were rewritten for several edits at once, so that no number made
+    with it compares with one made on PIE-Bench.
+
+    Args:
+        root: folder of the parquet files, `<root>/0_random_140/V1-00000-of-00001.parquet` and nine more.
+        size, types, resample: as for `Pie`.
+
+    Raises:
+        UserError: what is missing, or the row and column that is wrong.
+    """
+
+    licence = "CC-BY-SA-4.0"
+
+    def __init__(self, root: str, size: int, types: list | None = None, resample: str = "bicubic"):
+        (folder,) = self.require(root=root)
+        records, self._table = [], {}
+        for type_ in TYPES:
+            files = sorted((folder / FOLDERS[type_]).glob("*.parquet"))
+            if not files:
+                continue
+            self.annotations = [*self.annotations, *files]
+            table = ImageTable(files, _COLUMNS)
+            for row, entry in enumerate(table.rows()):
+                record = _rewritten(entry, type_, f"{files[0].parent}, row {row}")
+                if record.id in self._table:
+                    raise UserError(f"{files[0].parent}, row {row}: id {record.id!r} is there twice; ids must differ")
+                self._table[record.id] = table, row
+                records.append(record)
+        if not records:
+            raise UserError(f"no parquet file under {folder}/{FOLDERS['random']} or its nine siblings; {_HOW}")
+        super().__init__(records, types, size, resample, folder)
+
+    @classmethod
+    def sources(cls, root: str, **_: Any) -> list[Source]:
+        """The folder of parquet files."""
+        return [Source("PIE-Bench++", Path(root), "data.root", _HOW, hub=_HUB)]
+
+    def identity(self) -> dict[str, Any]:
+        """Size, and the hashes of the parquet files."""
+        return {"size": self.size, "resample": self.resample, "files": sorted(map(sha256, self.annotations))}
+
+    def _open(self, record: Record):
+        table, row = self._table[record.id]
+        return table.open(row)
+
+
+_HUB = "UB-CVML-Group/PIE_Bench_pp"
+_HOW = f"`hf download --repo-type dataset {_HUB} --local-dir data/pie_pp`"
+_COLUMNS = ("image", "id", "source_prompt", "target_prompt", "blended_words", "mask")
+
+
+def _rewritten(entry: dict[str, Any], type_: str, where: str) -> Record:
+    words = field(entry, "blended_words", str, where)
+    try:
+        pairs = json.loads(words or "[]")
+    except json.JSONDecodeError:
+        raise UserError(f"{where}: blended_words is {words!r:.80}; expected a JSON list of 'source,target'") from None
+    id_ = field(entry, "id", str, where)
+    return Record(
+        id=id_,
+        path=f"{FOLDERS[type_]}/{id_}",
+        source=plain(field(entry, "source_prompt", str, where)),
+        target=plain(field(entry, "target_prompt", str, where)),
+        instruction=None,
+        type=type_,
+        blend=_first_pair(pairs),
+        mask=mask_of(field(entry, "mask", str, where).split(), where),
+    )
+
+
+def _first_pair(pairs: list[str]) -> tuple[str, str] | None:
+    """Of several edits at once, the first: attention control knows one pair of words."""
+    if not pairs:
+        return None
+    source, _, target = pairs[0].partition(",")
+    return source.strip(), target.strip()

@@ -1,0 +1,113 @@
+"""Pictures that somebody else's code produced, found by the names that such code gives them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from PIL import Image
+
+from bench.data.preprocess import UNREADABLE
+from bench.errors import BadSample, UserError
+from bench.hashing import sha256_of_files
+from bench.paths import find
+from bench.types import EditData, EditSample
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
+"""In order of preference."""
+
+
+class Results:
+    """A folder with one edited picture for each sample, all named after the same convention of the data set's.
+
+    Square pictures are taken whole; of a panel of several squares in a row (PIE-Bench's runners save 2048x512: prompts,
+    source, reconstruction, edit) the last square is, as the owners' evaluation does. No picture is ever resampled.
+
+    Args:
+        root: the folder.
+        data: the data set that was edited.
+
+    Raises:
+        UserError: no file there is named after a sample, or the first has another size than the data set.
+    """
+
+    def __init__(self, root: str | None, data: EditData):
+        if root is None:
+            raise UserError("method=precomputed needs method.root=<folder of edited pictures>")
+        self.folder = find(root)
+        if self.folder is None or not self.folder.is_dir():
+            raise UserError(f"method.root={root} is no folder; expected one with an edited picture for each sample")
+        self.size = data.size
+        there = {str(file.relative_to(self.folder)): file for file in self._pictures()}
+        names = [data.result_names(index) for index in range(len(data.ids))]
+        found = {rule: _files(data.ids, [of[rule] for of in names], there) for rule in names[0]}
+        self.rule = max(found, key=lambda rule: len(found[rule]))
+        self.files = found[self.rule]
+        self._name = dict(zip(data.ids, (of[self.rule] for of in names), strict=True))
+        if not self.files:
+            looked = ", ".join(f"{name}.png ({rule})" for rule, name in names[0].items())
+            raise UserError(f"no picture under {self.folder} is named after a sample; sought, for the first: {looked}")
+        first = next(iter(self.files.values()))
+        try:
+            side = self._side(first)
+        except BadSample as error:
+            raise UserError(f"method.root: {error}") from None
+        if side != self.size:
+            raise UserError(f"{first} is {side} px and is not resampled, data.size={self.size}; set data.size={side}")
+
+    def identity(self) -> dict[str, Any]:
+        """Convention, and the hashes of the pictures; not where they lie."""
+        return {"named by": self.rule, "files": sha256_of_files(self.files)}
+
+    def read(self, samples: list[EditSample]) -> tuple[np.ndarray, list[dict[str, Any]]]:
+        """Pictures of samples, uint8 `[B, 3, H, W]`, and for each the file, what was taken of it, and whether it is a
+        JPEG, whose loss must not be added a second time.
+
+        Raises:
+            BadSample: one is not there, not readable, or has another size.
+        """
+        pairs = [self._read(sample.id) for sample in samples]
+        return np.stack([picture for picture, _ in pairs]), [note for _, note in pairs]
+
+    def _read(self, id_: str) -> tuple[np.ndarray, dict[str, Any]]:
+        file = self.files.get(id_)
+        if file is None:
+            raise BadSample(f"there is no {self._name[id_]}.png (or .jpg, .jpeg, .webp) in {self.folder}")
+        side = self._side(file)
+        if side != self.size:
+            raise BadSample(f"{file} is {side} px and is not resampled, data.size={self.size}")
+        try:
+            with Image.open(file) as image:
+                width, height = image.size
+                pixels = np.asarray(image.convert("RGB").crop((width - height, 0, width, height)))
+                taken = "whole" if width == height else f"last square of {width}x{height}"
+                note = {"file": str(file.relative_to(self.folder)), "taken": taken, "jpeg": image.format == "JPEG"}
+        except UNREADABLE as error:
+            raise BadSample(f"{file} is not a readable picture ({error})") from None
+        return pixels.transpose(2, 0, 1), note
+
+    def _side(self, file: Path) -> int:
+        try:
+            with Image.open(file) as image:
+                width, height = image.size
+        except UNREADABLE as error:
+            raise BadSample(f"{file} is not a readable picture ({error})") from None
+        if width % height:
+            raise BadSample(f"{file} is {width}x{height} px; expected a square, or a panel of squares in a row")
+        return height
+
+    def _pictures(self) -> Iterator[Path]:
+        return (file for file in sorted(self.folder.rglob("*")) if file.suffix.lower() in ENDINGS)
+
+
+def _files(ids: list[str], names: list[str], there: dict[str, Path]) -> dict[str, Path]:
+    """The file of each sample that has one under this convention."""
+    stems: dict[str, list[Path]] = {}
+    for name, file in there.items():
+        stems.setdefault(name[: -len(file.suffix)], []).append(file)
+    found = {}
+    for id_, name in zip(ids, names, strict=True):
+        if files := stems.get(name) or stems.get(quote(name, safe="/")):
+            found[id_] = min(files, key=lambda file: ENDINGS.index(file.suffix.lower()))
+    return found
