@@ -1,0 +1,81 @@
+"""Reading every sample of a data set once, and counting what its users should know before they spend a GPU on it."""
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+from tqdm import tqdm
+
+from bench.data.base import Count
+from bench.errors import BadSample
+from bench.types import EditData
+
+CLIP_TOKENS = 77
+"""Of CLIP's text encoder, start and end included; what is beyond is cut off."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one sample is like; `error` is None for one that can be read."""
+
+    id: str
+    error: str | None = None
+    prompts: tuple[str, ...] = ()
+    masked: bool = False
+    whole: bool = False
+    empty: bool = False
+
+
+def check(data: EditData, limit: int | None) -> tuple[list[Count], list[Finding]]:
+    """Counts over the first `limit` samples, and those that cannot be read."""
+    findings = list(tqdm(_findings(data, limit), total=len(data.ids[:limit]), unit="sample", disable=None, leave=False))
+    bad = [finding for finding in findings if finding.error is not None]
+    masked = sum(finding.masked for finding in findings)
+    prompts = [prompt for finding in findings for prompt in finding.prompts]
+    rows = [Count("unreadable samples", len(bad), 0), Count("samples with a mask", masked)]
+    if masked:
+        rows.append(Count("masks over the whole frame (no background to score)", sum(f.whole for f in findings)))
+        rows.append(Count("masks without an edit pixel inside the border", sum(f.empty for f in findings), 0))
+    rows.append(Count("prompts that still hold brackets", sum("[" in p or "]" in p for p in prompts), 0))
+    rows.append(Count(f"prompts over {CLIP_TOKENS} CLIP tokens (cut off there)", sum(map(_too_long, prompts)), 0))
+    return rows, bad
+
+
+def _findings(data: EditData, limit: int | None) -> Iterator[Finding]:
+    """Pictures are decoded in worker processes; only what was found comes back."""
+    global _data
+    _data, indices = data, range(len(data.ids[:limit]))
+    with ProcessPoolExecutor(min(4, os.cpu_count() or 1), mp_context=get_context("fork")) as pool:
+        yield from pool.map(_inspect, indices, chunksize=8)
+
+
+def _inspect(index: int) -> Finding:
+    id_ = _data.ids[index]
+    try:
+        sample = _data[index]
+    except BadSample as error:
+        return Finding(id_, str(error))
+    prompts = tuple(query for query in (sample.source, sample.target) if isinstance(query, str))
+    if sample.mask is None:
+        return Finding(id_, prompts=prompts)
+    inner = sample.mask[1:-1, 1:-1]
+    return Finding(id_, None, prompts, True, bool(sample.mask.all()), not inner.any())
+
+
+_data: EditData
+
+
+def _too_long(prompt: str) -> bool:
+    """By CLIP's own tokenizer, which open_clip brings along; most prompts are too short to need it."""
+    if len(prompt.encode()) <= CLIP_TOKENS - 2:
+        return False
+    from open_clip.tokenizer import SimpleTokenizer
+
+    global _tokenizer
+    _tokenizer = _tokenizer or SimpleTokenizer()
+    return len(_tokenizer.encode(prompt)) > CLIP_TOKENS - 2
+
+
+_tokenizer = None

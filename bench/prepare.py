@@ -1,0 +1,105 @@
+"""Checks a data set, before any model is loaded, and says what is missing and who gives it.
+
+    python -m bench.prepare data=pie data.root=<folder> [limit=100] [download=true]
+    python -m bench.prepare data=imagen generate=true model=sd14
+
+Fetches only what has an open, official address, and only with download=true.
+"""
+
+import sys
+from typing import Any
+
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+from tabulate import tabulate
+
+from bench import cli, hashing, validate
+from bench.data.base import Count, Source
+from bench.data.check import check
+from bench.data.download import fetch
+from bench.errors import UserError
+from bench.plan import make_data
+
+SWITCHES = ("download", "generate")
+
+
+def prepare(words: list[str], download: bool = False, generate: bool = False) -> int:
+    """Checks the data set that the overrides choose; returns the exit status: 1 if a sample cannot be read.
+
+    Raises:
+        UserError: what is missing, or wrong with it.
+    """
+    cfg = _composed(words)
+    if generate:
+        from bench.generate import generate as make_pictures  # torch
+
+        words = ["data=templated" if word == "data=imagen" else word for word in words]
+        cfg = _composed(words)
+        make_pictures(cfg)
+    node = cfg["data"]
+    print(f"data={node['name']}")
+    sources = _sources(node)
+    if download:
+        for source in sources:
+            if source.found is None and source.open:
+                fetch(source)
+    if sources:
+        print(_files(sources), end="\n\n")
+    data = make_data(node)
+    rows, bad = check(data, cfg["limit"])
+    print(_table([*data.counts(), *rows]), end="\n\n")
+    for finding in bad[:5]:
+        print(f"unreadable: {finding.id}: {finding.error}")
+    for file in data.annotations:
+        print(f"SHA-256 {hashing.sha256(file)}  {file}")
+    hashing.remember()
+    print(f"licence: {data.licence}")
+    return 1 if bad else 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        switches = {name: _switch(argv, name) for name in SWITCHES}
+        return prepare([word for word in argv if word.partition("=")[0] not in SWITCHES], **switches)
+    except UserError as error:
+        return cli.fail(error)
+
+
+def _composed(words: list[str]) -> dict[str, Any]:
+    jobs = cli.jobs(words)
+    cfg = OmegaConf.to_container(jobs[0], resolve=True)
+    validate.check(cfg)
+    cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or 64
+    return cfg
+
+
+def _switch(argv: list[str], name: str) -> bool:
+    values = [word.partition("=")[2] for word in argv if word.partition("=")[0] == name]
+    if values and values[-1] not in ("true", "false"):
+        raise UserError(f"{name}={values[-1]}, expected true or false")
+    return bool(values) and values[-1] == "true"
+
+
+def _sources(node: dict[str, Any]) -> list[Source]:
+    kind = get_class(node["_target_"])
+    options = {name: value for name, value in validate.knobs(node).items() if name != "_target_"}
+    return kind.sources(**options) if hasattr(kind, "sources") else []
+
+
+def _files(sources: list[Source]) -> str:
+    rows = [[s.what, "found" if s.found else "MISSING", s.found or s.place] for s in sources]
+    return tabulate(rows, ["file", "", "place"])
+
+
+def _table(counts: list[Count]) -> str:
+    def verdict(count: Count) -> str:
+        return "" if count.expected is None else "ok" if count.found == count.expected else "differs"
+
+    rows = [[c.what, c.found, "" if c.expected is None else c.expected, verdict(c)] for c in counts]
+    return tabulate(rows, ["check", "found", "expected", ""])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""Copies the edits of an ImageNet run to where FlexIT's own evaluation reads them: one folder, `<row position>.png`.
+
+python -m scripts.export_flexit run=results/runs/imagenet/diffedit/<run> to=<folder>
+"""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+from bench import cli
+from bench.errors import UserError
+from bench.store import Store, atomic
+
+
+def export(run: Path, to: Path) -> int:
+    """Copies every edit of the run; returns their number.
+
+    Raises:
+        UserError: the folder is no run on the ImageNet benchmark, or has no edit.
+    """
+    file = run / "identity.json"
+    if not file.is_file():
+        raise UserError(f"{run} is no run (it has no identity.json); expected results/runs/imagenet/<method>/<run>")
+    name = json.loads(file.read_text())["data"]["name"]
+    if name != "imagenet":
+        raise UserError(f"{run} is a run on data={name}; FlexIT's evaluation scores data=imagenet alone")
+    store = Store(run)
+    done = [id_ for id_, entry in store.journal().items() if "error" not in entry]
+    if not done:
+        raise UserError(f"{run} has no edit yet")
+    to.mkdir(parents=True, exist_ok=True)
+    for id_ in done:
+        with atomic(to / f"{int(id_)}.png") as temporary:
+            shutil.copyfile(store.edit_file(id_), temporary)
+    return len(done)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    try:
+        words = dict(word.split("=", 1) for word in (sys.argv[1:] if argv is None else argv) if "=" in word)
+        if set(words) != {"run", "to"}:
+            raise UserError(f"got {sorted(words)}; expected run=<folder of a run> to=<folder>")
+        count = export(Path(words["run"]), Path(words["to"]))
+    except UserError as error:
+        return cli.fail(error)
+    print(f"{count} edits; score them in FlexIT's checkout with: python eval.py {words['to']}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
