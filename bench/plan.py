@@ -75,6 +75,16 @@ class Run:
         return Path(cfg["out"]) / cfg["data"]["name"] / cfg["method"]["name"] / f"{self.slug}-{self.key[:10]}"
 
     @property
+    def knobs(self) -> dict[str, Any]:
+        """The method's knobs, as tables show them."""
+        knobs = {name: value for name, value in validate.knobs(self.cfg["method"]).items() if name != "_target_"}
+        return {"label": self._label} if self.results else knobs
+
+    @property
+    def _label(self) -> str:
+        return self.cfg["method"]["label"] or Path(self.cfg["method"]["root"]).name
+
+    @property
     def notice(self) -> str | None:
         """What every table and plot of this run must say."""
         notices = [self.cfg["model"]["notice"] if self.model_folder else None, self.cfg["data"].get("notice")]
@@ -84,7 +94,7 @@ class Run:
     def slug(self) -> str:
         """The usual knobs, readable; the key tells runs apart."""
         method = self.cfg["method"]
-        parts = [quote(method["label"] or Path(method["root"]).name, safe=" ")] if self.results else []
+        parts = [quote(self._label, safe=" ")] if self.results else []
         parts += [f"{short}{_number(method[k])}" for k, short in _SHORT.items() if method.get(k) is not None]
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 

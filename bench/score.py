@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import validate, weights
+from bench import weights
 from bench.hashing import sha256, sha256_of
 from bench.paths import ROOT
 from bench.plan import Run, make_data
@@ -98,7 +98,7 @@ def _summary(run: Run, journal, ids: list[str], table: dict, facts: dict, groups
         "backbone": profile["backbone"],
         "plot": profile["plot"],
         "table": profile["table"],
-        "knobs": {k: v for k, v in validate.knobs(method).items() if k != "_target_"},
+        "knobs": run.knobs,
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
         "n": len(ids),
         "n_expected": len(run.ids),

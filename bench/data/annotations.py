@@ -15,10 +15,12 @@ def read_json(file: Path, kind: type, source: str) -> Any:
         source: where a sound copy comes from.
 
     Raises:
-        UserError: it is cut off, no JSON, not UTF-8, names a key twice, or is something else.
+        UserError: it cannot be read, is cut off, no JSON, not UTF-8, names a key twice, or is something else.
     """
     try:
         value = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repetition)
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}); get it from {source}") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{file} is not UTF-8 ({error}); get it again from {source}") from None
     except json.JSONDecodeError as error:

@@ -11,7 +11,7 @@ from bench.data import rle
 from bench.data.annotations import field, inside, read_json
 from bench.data.base import Benchmark, Count, Source
 from bench.data.preprocess import fit, read_rgb, stored_size
-from bench.errors import UserError, nearest
+from bench.errors import BadSample, UserError, nearest
 from bench.hashing import sha256, sha256_of_files
 from bench.types import EditSample
 
@@ -50,7 +50,9 @@ class PieTypes(Benchmark):
 
     records: list[Record]
 
-    def __init__(self, records: list[Record], types: list | None, size: int, resample: str, where: Path):
+    def __init__(self, records: list[Record], types: list | str | int | None, size: int, resample: str, where: Path):
+        if isinstance(types, str | int):
+            types = [types]
         try:
             kept = set(TYPES if types is None else map(_type, types))
         except ValueError as error:
@@ -58,6 +60,9 @@ class PieTypes(Benchmark):
         self.records = [record for record in records if record.type in kept]
         self.size, self.resample = size, resample
         self.ids = [record.id for record in self.records]
+        self.options = {"size": size, "resample": resample, "types": sorted(kept)}
+        if not records:
+            raise UserError(f"{where} holds no record; get it again")
         if not self.ids:
             raise UserError(f"{where} lists no record of data.types={types}; name other types")
 
@@ -82,8 +87,7 @@ class PieTypes(Benchmark):
         of_type = {name: sum(record.type == name for record in self.records) for name in TYPES}
         rows = [Count("samples", len(self.ids), sum(map(_expected, TYPES)))]
         rows += [Count(f"type {i} ({name})", of_type[name], _expected(name)) for i, name in enumerate(TYPES)]
-        sizes = [stored_size(self._open(record)) for record in self.records]
-        return [*rows, Count("pictures not 512x512", sum(size != (rle.SIDE, rle.SIDE) for size in sizes), 0)]
+        return [*rows, Count("pictures not 512x512", sum(map(self._differs, self.records)), 0)]
 
     def result_names(self, index: int) -> dict[str, str]:
         """By id, or in the benchmark's own folder tree, as PnPInversion's runners save them."""
@@ -93,6 +97,12 @@ class PieTypes(Benchmark):
             "PIE-Bench's folder tree": f"annotation_images/{path}",
             "PIE-Bench's folder tree, without annotation_images": path,
         }
+
+    def _differs(self, record: Record) -> bool:
+        try:
+            return stored_size(self._open(record)) != (rle.SIDE, rle.SIDE)
+        except BadSample:
+            return True
 
     def _open(self, record: Record):
         raise NotImplementedError
@@ -113,7 +123,7 @@ class Pie(PieTypes):
 
     licence = "none stated by its authors, who give it out by form: do not pass it on"
 
-    def __init__(self, root: str, size: int, types: list | None = None, resample: str = "bicubic"):
+    def __init__(self, root: str, size: int, types: list | str | int | None = None, resample: str = "bicubic"):
         file, self.folder = self.require(root=root)
         self.annotations = [file]
         mapping = read_json(file, dict, _ORIGIN)
@@ -138,8 +148,7 @@ class Pie(PieTypes):
     def identity(self) -> dict[str, Any]:
         """Size, and the hashes of the mapping file and of the pictures."""
         return {
-            "size": self.size,
-            "resample": self.resample,
+            **self.options,
             "annotations": sha256(self.annotations[0]),
             "files": sha256_of_files({id_: self._file[id_] for id_ in self.ids}),
         }

@@ -9,7 +9,7 @@ from bench.data.base import Source
 from bench.data.pie import FOLDERS, TYPES, PieTypes, Record, mask_of, plain
 from bench.data.tables import ImageTable
 from bench.errors import UserError
-from bench.hashing import sha256
+from bench.hashing import sha256_of_files
 
 
 class PiePlusPlus(PieTypes):
@@ -26,7 +26,7 @@ class PiePlusPlus(PieTypes):
 
     licence = "CC-BY-SA-4.0"
 
-    def __init__(self, root: str, size: int, types: list | None = None, resample: str = "bicubic"):
+    def __init__(self, root: str, size: int, types: list | str | int | None = None, resample: str = "bicubic"):
         (folder,) = self.require(root=root)
         records, self._table = [], {}
         for type_ in TYPES:
@@ -52,7 +52,8 @@ class PiePlusPlus(PieTypes):
 
     def identity(self) -> dict[str, Any]:
         """Size, and the hashes of the parquet files."""
-        return {"size": self.size, "resample": self.resample, "files": sorted(map(sha256, self.annotations))}
+        files = {f"{file.parent.name}/{file.name}": file for file in self.annotations}
+        return {**self.options, "files": sha256_of_files(files)}
 
     def _open(self, record: Record):
         table, row = self._table[record.id]
@@ -68,7 +69,9 @@ def _rewritten(entry: dict[str, Any], type_: str, where: str) -> Record:
     words = field(entry, "blended_words", str, where)
     try:
         pairs = json.loads(words or "[]")
-    except json.JSONDecodeError:
+        if not isinstance(pairs, list) or not all(isinstance(pair, str) for pair in pairs):
+            raise ValueError
+    except ValueError:  # of json as well
         raise UserError(f"{where}: blended_words is {words!r:.80}; expected a JSON list of 'source,target'") from None
     id_ = field(entry, "id", str, where)
     return Record(

@@ -21,13 +21,13 @@ def decode(runs: Sequence[int | str], shape: tuple[int, int] = (SIDE, SIDE)) -> 
         if values.ndim != 1 or (len(values) and values.dtype.kind not in "iuU"):  # U: the digits as text
             raise ValueError
         values = values.astype(np.int64)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ValueError("is no flat list of whole numbers") from None
     if len(values) % 2:
         raise ValueError(f"has {len(values)} numbers; expected pairs of start and length")
     area = shape[0] * shape[1]
-    starts, lengths = values[::2].astype(np.int64), values[1::2].astype(np.int64)
-    wrong = (starts < 0) | (lengths < 0) | (starts + lengths > area)
+    starts, lengths = values[::2], values[1::2]
+    wrong = (starts < 0) | (lengths < 0) | (lengths > area - starts)  # a sum could overflow
     if wrong.any():
         first = int(np.argmax(wrong))
         raise ValueError(

@@ -27,7 +27,9 @@ class ImageTable:
         try:
             table = load_dataset("parquet", data_files=[str(file) for file in files], split="train")
         except (DatasetGenerationError, ValueError, OSError) as error:
-            raise UserError(f"{files[0].parent} cannot be read as parquet ({one_line(error)}); get it again") from None
+            raise UserError(
+                f"{files[0].parent} cannot be read as parquet ({one_line(error.__cause__ or error)}); get it again"
+            ) from None
         missing = [name for name in columns if name not in table.column_names]
         if missing:
             raise UserError(f"{files[0].parent} has no column {missing[0]!r}; it has {', '.join(table.column_names)}")

@@ -41,7 +41,8 @@ class Ti2i(Benchmark):
         for id_, entry in mapping.items():
             where = f"{file}, record {id_!r}"
             path, target = field(entry, "image_path", str, where), field(entry, "editing_prompt", str, where)
-            inside(folder, path, where)
+            for base in BASES:  # without it a path may lead elsewhere
+                inside(folder, path.removeprefix(base), where)
             self.ids.append(id_)
             self.rows.append((path, field(entry, "original_prompt", str, where) or None, target))
         base = next((b for b in BASES if all((folder / p.removeprefix(b)).is_file() for p, _, _ in self.rows)), None)
