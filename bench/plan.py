@@ -78,11 +78,9 @@ class Run:
     def knobs(self) -> dict[str, Any]:
         """The method's knobs, as tables show them."""
         knobs = {name: value for name, value in validate.knobs(self.cfg["method"]).items() if name != "_target_"}
-        return {"label": self._label} if self.results else knobs
-
-    @property
-    def _label(self) -> str:
-        return self.cfg["method"]["label"] or Path(self.cfg["method"]["root"]).name
+        if self.results:  # not the place, but a name for it
+            return {"label": knobs["label"] or Path(knobs["root"]).resolve().name}
+        return knobs
 
     @property
     def notice(self) -> str | None:
@@ -94,7 +92,7 @@ class Run:
     def slug(self) -> str:
         """The usual knobs, readable; the key tells runs apart."""
         method = self.cfg["method"]
-        parts = [quote(self._label, safe=" ")] if self.results else []
+        parts = [quote(method["label"], safe=" ")] if self.results and method["label"] else []
         parts += [f"{short}{_number(method[k])}" for k, short in _SHORT.items() if method.get(k) is not None]
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
@@ -134,7 +132,7 @@ def plan(cfg: DictConfig) -> list[Run]:
         raise UserError("\n".join(problems))
     if not data.ids:
         raise UserError(
-            f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or the like"
+            f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or .filter"
         )
     model_folder = model_folder if "model" in method["uses"] else None
     return [_run(_at(resolved, point), data, model_folder) for point in expand(method)]

@@ -57,9 +57,12 @@ def _variants(table: pd.DataFrame) -> pd.Series:
     labels = pd.Series("", index=table.index)
     for _, rows in table.groupby(["data", "method"]).groups.items():
         mine = [knobs[row] for row in rows]
-        names = dict.fromkeys(name for one in mine for name in one if name != "r")
+        names = dict.fromkeys(name for one in mine for name in one if name not in ("r", "label"))
         differ = [name for name in names if len({json.dumps(one.get(name)) for one in mine}) > 1]
-        labels[rows] = [" ".join(f"{name}={one[name]}" for name in differ if name in one) for one in mine]
+        labels[rows] = [
+            " ".join(filter(None, [one.get("label"), *(f"{name}={one[name]}" for name in differ if name in one)]))
+            for one in mine
+        ]
     return labels
 
 

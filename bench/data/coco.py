@@ -73,6 +73,8 @@ class Coco(Benchmark):
         self._captions, self._items = _read(*self.annotations)
         self.triples = self.select(reference, filter, words)
         self.ids = [triple.id for triple in self.triples]
+        if not self.folder.is_dir():
+            raise UserError(f"{self.folder} is no folder; expected COCO's val2014 pictures from {_PICTURES}")
         there = {entry.name for entry in os.scandir(self.folder)}
         missing = [t for t in self.triples if _file_name(t.image) not in there]
         if missing:
@@ -176,36 +178,50 @@ def _file_name(image: int) -> str:
     return f"COCO_val2014_{image:012d}.jpg"
 
 
-def _read(captions: Path, bison: Path) -> tuple[dict[int, list[str]], list[tuple[str, int, str]]]:
-    """Captions of each picture that is an input, and (id, input, query) of each item."""
+def _captions(file: Path) -> tuple[dict[int, tuple[str, int]], dict[int, list[str]]]:
+    """Caption and picture of each caption id; captions of each picture, in the file's order."""
     text, own = {}, defaultdict(list)
-    entries = field(read_json(captions, dict, _BUCKET), "annotations", list, str(captions))
-    for position, entry in enumerate(entries):
+    for position, entry in enumerate(field(read_json(file, dict, _BUCKET), "annotations", list, str(file))):
         try:
-            text[entry["id"]] = caption = entry["caption"].strip()
-            own[entry["image_id"]].append(caption)
+            number, picture, caption = entry["id"], entry["image_id"], entry["caption"].strip()
         except (TypeError, KeyError, AttributeError):
-            raise UserError(f"{captions}, annotation {position}: expected id, image_id and caption") from None
-    content = read_json(bison, dict, "github.com/facebookresearch/binary-image-selection")
-    items, seen = [], set()
-    for position, entry in enumerate(field(content, "data", list, str(bison))):
-        where = f"{bison}, item {position}"
+            number = picture = None
+        if type(number) is not int or type(picture) is not int:
+            raise UserError(f"{file}, annotation {position}: expected id and image_id, whole numbers, and caption")
+        text[number] = caption, picture
+        own[picture].append(caption)
+    return text, own
+
+
+def _read(captions: Path, file: Path) -> tuple[dict[int, list[str]], list[tuple[str, int, str]]]:
+    """Captions of each picture that is an input, and (id, input, query) of each BISON item."""
+    text, own = _captions(captions)
+    content = read_json(file, dict, "github.com/facebookresearch/binary-image-selection")
+    items = {}
+    for position, entry in enumerate(field(content, "data", list, str(file))):
+        where = f"{file}, item {position}"
         try:
             number, caption, true = entry["bison_id"], entry["caption_id"], entry["true_image_id"]
-            others = [candidate["image_id"] for candidate in entry["image_candidates"]]
+            candidates = [candidate["image_id"] for candidate in entry["image_candidates"]]
         except (TypeError, KeyError):
+            number, candidates = None, []
+        if number is None or {type(value) for value in (number, caption, true, *candidates)} != {int}:
             raise UserError(
-                f"{where}: expected bison_id, caption_id, true_image_id and image_candidates with image_id"
-            ) from None
-        others = [image for image in others if image != true]
-        if len(others) != 1:
+                f"{where}: expected numbers bison_id, caption_id, true_image_id and image_candidates with image_id"
+            )
+        others = [picture for picture in candidates if picture != true]
+        if len(candidates) != 2 or len(others) != 1:
             raise UserError(f"{where}: true_image_id {true} is not one of two candidates")
-        if number in seen:
+        if number in items:
             raise UserError(f"{where}: bison_id {number} is there twice; ids must differ")
-        if caption not in text or others[0] not in own:
-            lost = f"caption {caption}" if caption not in text else f"captions of picture {others[0]}"
-            raise UserError(f"{where}: {lost} not in {captions}; both files must be of COCO val2014")
-        seen.add(number)
-        items.append((f"{number:05d}", others[0], text[caption]))
-    inputs = {image for _, image, _ in items}
-    return {image: own[image] for image in inputs}, items
+        query, picture = text.get(caption, (None, None))
+        if picture != true:
+            found = "is not there" if query is None else f"is of picture {picture}, true_image_id is {true}"
+            raise UserError(
+                f"{where}: caption {caption} of {captions} {found}; captions that were numbered anew cannot be joined, "
+                f"get the official file from {_BUCKET}"
+            )
+        if others[0] not in own:
+            raise UserError(f"{where}: {captions} has no caption of picture {others[0]}; both must be of COCO val2014")
+        items[number] = f"{number:05d}", others[0], query
+    return {image: own[image] for _, image, _ in items.values()}, list(items.values())

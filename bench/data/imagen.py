@@ -1,7 +1,6 @@
 """Imagen's templated prompts, one slot changed (DiffEdit, section 4.3): on Imagen's pictures or on generated ones."""
 
 import itertools
-import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
+from bench.data.annotations import field, read_json
 from bench.data.base import Benchmark, Count, Source
 from bench.data.preprocess import read_rgb
 from bench.errors import UserError
@@ -35,7 +35,15 @@ PAPER = {
 CHOICES = tuple(itertools.product(*(range(len(options)) for options in SLOTS.values())))
 """The option taken in each slot, for each of the 360 prompts (the paper speaks of 300)."""
 
-PICTURE_NAMES = ("{prompt}/1_.jpeg", "{prompt}.png", "{prompt}.jpg", "{prompt}.jpeg", "{number}.png", "{number}.jpg")
+PICTURE_NAMES = (
+    "{prompt}/1_.jpeg",
+    "{prompt}.png",
+    "{prompt}.jpg",
+    "{prompt}.jpeg",
+    "{number}.png",
+    "{number}.jpg",
+    "{number}.jpeg",
+)
 GENERATED = "generated.json"
 """What `bench.prepare` leaves beside pictures that a model generated."""
 
@@ -91,6 +99,8 @@ class Imagen(Benchmark):
         self.size, self.resample, self.wording = size, resample, wording
         self.options = {"pairs": pairs, "styles": styles, "seed": seed, "wording": wording}
         (self.folder,) = self.require(root=root)
+        if not self.folder.is_dir():
+            raise UserError(f"data.root={self.folder} is no folder; expected the pictures from {self.origin}")
         self._check_origin()
         number = {choice: i for i, choice in enumerate(CHOICES)}
         self.edits = []
@@ -188,13 +198,12 @@ class Templated(Imagen):
 
     def _check_origin(self) -> None:
         file = self.folder / GENERATED
-        made_by = json.loads(file.read_text())["model"] if file.exists() else None
+        if not file.exists():
+            raise UserError(f"{self.folder} has no {GENERATED}; make it by {self.origin}")
+        made_by = field(read_json(file, dict, self.origin), "model", str, str(file))
         if made_by != self.model:
             raise UserError(
-                f"the pictures in {self.folder} are by {made_by or 'no model that is known'}, data.model={self.model}; "
-                f"set data.model={made_by}"
-                if made_by
-                else f"{self.folder} has no {GENERATED}; make it by {self.origin}"
+                f"the pictures in {self.folder} are by {made_by}, data.model={self.model}; set data.model={made_by}"
             )
 
 

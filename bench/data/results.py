@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 from urllib.parse import quote
 
 import numpy as np
@@ -48,11 +49,7 @@ class Results:
         if not self.files:
             looked = ", ".join(f"{name}.png ({rule})" for rule, name in names[0].items())
             raise UserError(f"no picture under {self.folder} is named after a sample; sought, for the first: {looked}")
-        first = next(iter(self.files.values()))
-        try:
-            side = self._side(first)
-        except BadSample as error:
-            raise UserError(f"method.root: {error}") from None
+        first, side = self._first_side()
         if side != self.size:
             raise UserError(f"{first} is {side} px and is not resampled, data.size={self.size}; set data.size={side}")
 
@@ -87,6 +84,15 @@ class Results:
             raise BadSample(f"{file} is not a readable picture ({error})") from None
         return pixels.transpose(2, 0, 1), note
 
+    def _first_side(self) -> tuple[Path, int]:
+        """The first picture that can be read, and its size: most often that of all."""
+        for file in self.files.values():
+            try:
+                return file, self._side(file)
+            except BadSample as error:
+                why = error
+        raise UserError(f"no picture under {self.folder} can be taken; the last: {why}")
+
     def _side(self, file: Path) -> int:
         try:
             with Image.open(file) as image:
@@ -105,9 +111,11 @@ def _files(ids: list[str], names: list[str], there: dict[str, Path]) -> dict[str
     """The file of each sample that has one under this convention."""
     stems: dict[str, list[Path]] = {}
     for name, file in there.items():
-        stems.setdefault(name[: -len(file.suffix)], []).append(file)
+        stems.setdefault(normalize("NFC", name[: -len(file.suffix)]), []).append(file)
     found = {}
     for id_, name in zip(ids, names, strict=True):
-        if files := stems.get(name) or stems.get(quote(name, safe="/")):
+        name = normalize("NFC", name)  # some file systems take accents apart
+        spelled = (name, quote(name, safe="/"), quote(name, safe=""))  # the last as runs store edits
+        if files := next(filter(None, map(stems.get, spelled)), None):
             found[id_] = min(files, key=lambda file: ENDINGS.index(file.suffix.lower()))
     return found
