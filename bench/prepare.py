@@ -69,6 +69,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def _composed(words: list[str]) -> dict[str, Any]:
     jobs = cli.jobs(words)
+    if len(jobs) > 1:
+        raise UserError(f"{len(jobs)} data sets at once; bench.prepare checks one")
     cfg = OmegaConf.to_container(jobs[0], resolve=True)
     validate.check(cfg)
     cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or 64

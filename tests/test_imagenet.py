@@ -177,6 +177,35 @@ def test_another_csv_is_refused(tmp_path):
     assert re.search(r"queries.csv has no column 'source_id'", message)
 
 
+def test_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
+    folder, queries = trees.class_folders(tmp_path / "val"), trees.queries_csv(tmp_path / "queries.csv")
+    plain = ImageNet(folder, queries, SIZE)
+    text = queries.read_text().replace("\r\n", "\n").replace("\n", "\r\n")
+    trees.write(queries, b"\xef\xbb\xbf" + text.encode())
+    edited = ImageNet(folder, queries, SIZE)
+    assert edited.ids == plain.ids
+    assert edited[0].source == plain[0].source
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("n02071294/ILSVRC2012_val_00039524.JPEG,killer whale,148,dugong,1000,True", "target_id is '1000'"),
+        ("n02071294/ILSVRC2012_val_00039524.JPEG,killer whale,-1,dugong,149,True", "source_id is '-1'"),
+        ("n02071294/ILSVRC2012_val_00039524.JPEG,killer whale,x,dugong,149,True", "source_id is 'x'"),
+        ("n02071294/ILSVRC2012_val_00039524.JPEG,killer whale,148,dugong,149,yes", "is_test is 'yes'"),
+        ("n02071294/n02071294_1.JPEG,killer whale,148,dugong,149,True", "names no ILSVRC2012 validation image"),
+        ("n02071294/ILSVRC2012_val_00039524.JPEG,killer wh", "is cut off"),
+    ],
+)
+def test_a_row_that_is_wrong_is_named_by_its_line(tmp_path, wrong, why):
+    queries = trees.queries_csv(tmp_path / "queries.csv")
+    queries.write_bytes(queries.read_bytes() + f"9,{wrong}\r\n".encode())
+    message = refusal(trees.class_folders(tmp_path / "val"), queries, SIZE)
+    assert f"{queries}, line {len(trees.QUERIES) + 2}" in message
+    assert why in message
+
+
 def test_unreadable_image_is_a_bad_sample_only_when_read(tmp_path):
     data = imagenet(tmp_path)
     next((tmp_path / "images").glob("*/*39524.JPEG")).write_bytes(trees.jpeg(39524)[:200])

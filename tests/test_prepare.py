@@ -96,6 +96,7 @@ def test_counts_of_the_real_annotation_files(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        (["data=pie,ti2i", "-m"], "2 data sets at once; bench.prepare checks one"),
         (["data=pei"], "unknown data 'pei'; did you mean pie"),
         (["data=pie", "download=yes"], "download=yes, expected true or false"),
         (["data=shapes", "generate=true"], "generate=true makes pictures for data=imagen; data=shapes has its own"),
