@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +13,32 @@ from bench import weights
 from bench.hashing import sha256, sha256_of
 from bench.paths import ROOT
 from bench.plan import Run, make_data
-from bench.statistics import mean_interval
+from bench.statistics import mean_intervals
 from bench.store import Store, write
 
-PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "resample", "weights")
+PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "filter", "jpeg", "weights")
 """Keys of a metric profile that are no metric."""
+PREPARATION = ("size", "filter", "jpeg")
+"""Keys of a metric profile that say how pictures are prepared for every metric."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
 
 
 def columns(profile: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Metric name -> configuration, of a resolved metric profile."""
-    return {name: node for name, node in profile.items() if name not in PROFILE_KEYS}
+    """Column name -> configuration of its metric, of a resolved metric profile. The name of a metric whose backbone has
+    random weights ends in `_random`."""
+    nodes = {name: node for name, node in profile.items() if name not in PROFILE_KEYS}
+    return {_column(name, node, profile): node for name, node in nodes.items()}
+
+
+def _column(name: str, node: dict[str, Any], profile: dict[str, Any]) -> str:
+    entries = profile.get("weights") or {}
+    return name + "_random" if any(weights.is_random(entries[w]) for w in _backbones(node)) else name
+
+
+def _backbones(node: dict[str, Any]) -> set[str]:
+    """Names of the weights that a metric's configuration uses, at any depth."""
+    inner = [_backbones(value) for value in node.values() if isinstance(value, dict)]
+    return set().union({node["weights"]} if isinstance(node.get("weights"), str) else set(), *inner)
 
 
 def score(run: Run) -> dict[str, Any]:
@@ -44,51 +58,56 @@ def score(run: Run) -> dict[str, Any]:
         return summary
     with store.lock():
         _forget_stale(run.folder / "scores" / profile["name"], profile, backbones)
-        table, facts, groups = _measure(run, store, ids)
-        summary = _summary(run, journal, ids, table, facts, groups) | {"weights": backbones, "signature": signature}
-        _write_table(run.folder / f"per_image.{profile['name']}.csv", ids, table, journal)
+        measured = _measure(run, store, journal, ids, backbones)
+        summary = _summary(run, journal, ids, measured) | {"weights": backbones, "signature": signature}
+        _write_table(run.folder / f"per_image.{profile['name']}.csv", ids, measured, journal)
         write(file, json.dumps(summary, indent=1) + "\n")
     return summary
 
 
 def _forget_stale(folder: Path, profile: dict[str, Any], backbones: dict[str, str]) -> None:
-    """Deletes stored scores that other weights, another size or another configuration gave under the same name."""
-    settings = {key: profile.get(key) for key in ("size", "resample")} | {"weights": backbones}
-    now = {"settings": settings, "columns": {name: sha256_of(node) for name, node in columns(profile).items()}}
+    """Deletes stored columns that other weights, another preparation or another configuration gave."""
+    prepared = {key: profile.get(key) for key in PREPARATION}
+    now = {
+        name: sha256_of([node, prepared, {weight: backbones[weight] for weight in sorted(_backbones(node))}])
+        for name, node in columns(profile).items()
+    }
     file = folder / "made_with.json"
-    before = json.loads(file.read_text()) if file.exists() else now
-    if before["settings"] != now["settings"]:
-        shutil.rmtree(folder)
-    for name, node in before["columns"].items():
-        if now["columns"].get(name, node) != node:
+    before = json.loads(file.read_text()) if file.exists() else {}
+    for name, made_with in before.items():
+        if now.get(name, made_with) != made_with:
             for stale in folder.glob(f"{name}@*"):
                 stale.unlink()
     folder.mkdir(parents=True, exist_ok=True)
-    now["columns"] = before["columns"] | now["columns"]
-    write(file, json.dumps(now, indent=1) + "\n")
+    write(file, json.dumps(before | now, indent=1) + "\n")
 
 
-def _measure(run: Run, store: Store, ids: list[str]):
-    """Values of every metric: `{metric: float64 [N]}` for pairs, facts of all, group of each id."""
+def _measure(run: Run, store: Store, journal: dict, ids: list[str], backbones: dict[str, str]):
     from bench import measure  # torch, and the metrics themselves
+    from bench.recall import Recall
 
-    profile = run.cfg["metrics"]
-    metrics = measure.build(columns(profile), weights.located(profile))
-    changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
+    profile, located = run.cfg["metrics"], weights.located(run.cfg["metrics"])
+    metrics = measure.build(columns(profile), located)
+    changed = {key: profile[key] for key in ("size", "filter") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
-    return measure.measure(run, store, data, ids, metrics)
+    recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: backbones[name] for name in located})
+    return measure.measure(run, store, data, journal, ids, metrics, recall)
 
 
-def _summary(run: Run, journal, ids: list[str], table: dict, facts: dict, groups: list[str]) -> dict[str, Any]:
-    cfg, profile = run.cfg, run.cfg["metrics"]
-    metrics = {}
-    for name, fact in facts.items():
-        if name in table:
-            value, low, high, n = mean_interval(table[name], groups)
-            fact = fact | {"value": value, "lo": low, "hi": high, "n": n}
-        metrics[name] = {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
-    costs = {key: _mean([journal[i][key] for i in ids]) for key in JOURNAL_KEYS}
+def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any]:
+    cfg, profile, facts = run.cfg, run.cfg["metrics"], measured.facts
+    rows = [measured.samples[id_] for id_ in ids]
+    intervals = mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
+    for (name, values), (mean, low, high, n) in zip(measured.table.items(), intervals, strict=True):
+        counts = {"n": n, "n_nan": int(np.isnan(values).sum()), "n_identical": int(np.isinf(values).sum())}
+        facts[name] |= {"value": mean, "lo": low, "hi": high, **counts, "types": _by_type(values, rows)}
+    metrics = {
+        name: {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
+        for name, fact in facts.items()
+    }
+    costs = {key: float(np.mean([journal[i][key] for i in ids])) if ids else None for key in JOURNAL_KEYS}
     method = cfg["method"]
+    named = {name: _column(name, profile[name], profile) for name in profile if name not in PROFILE_KEYS}
     return {
         "data": cfg["data"]["name"],
         "method": method["name"],
@@ -96,9 +115,10 @@ def _summary(run: Run, journal, ids: list[str], table: dict, facts: dict, groups
         "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],
-        "plot": profile["plot"],
-        "table": profile["table"],
-        "knobs": run.knobs,
+        "unofficial": weights.unofficial(profile),
+        "plot": {axis: named[name] for axis, name in profile["plot"].items()},
+        "table": profile["table"] and [named[name] for name in profile["table"]],
+        "knobs": {k: v for k, v in validate.knobs(method).items() if k != "_target_"},
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
         "n": len(ids),
         "n_expected": len(run.ids),
@@ -109,18 +129,21 @@ def _summary(run: Run, journal, ids: list[str], table: dict, facts: dict, groups
     }
 
 
-def _mean(costs: list[float | None]) -> float | None:
-    """None where one is not known: pictures made elsewhere."""
-    return float(np.mean(costs)) if costs and None not in costs else None
+def _by_type(values: np.ndarray, rows: list[dict[str, str]]) -> dict[str, dict[str, float]]:
+    """Edit type -> mean of the finite values and their number, where there are any and types are known."""
+    types = np.array([row["type"] for row in rows])
+    found = {kind: values[(types == kind) & np.isfinite(values)] for kind in sorted(set(types) - {""})}
+    return {kind: {"value": float(part.mean()), "n": len(part)} for kind, part in found.items() if len(part)}
 
 
-def _write_table(file: Path, ids: list[str], table: dict[str, np.ndarray], journal: dict) -> None:
+def _write_table(file: Path, ids: list[str], measured, journal: dict) -> None:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["id", *table, *JOURNAL_KEYS])
+    writer.writerow(["id", "type", "group", *measured.table, *JOURNAL_KEYS])
     for i, id_ in enumerate(ids):
-        values = [repr(float(column[i])) if not math.isnan(column[i]) else "" for column in table.values()]
-        writer.writerow([id_, *values, *(journal[id_][key] for key in JOURNAL_KEYS)])
+        values = [repr(float(column[i])) if not math.isnan(column[i]) else "" for column in measured.table.values()]
+        sample = measured.samples[id_]
+        writer.writerow([id_, sample["type"], sample["group"], *values, *(journal[id_][key] for key in JOURNAL_KEYS)])
     write(file, stream.getvalue())
 
 

@@ -1,35 +1,93 @@
-"""Means with honest intervals."""
+"""Means with honest intervals, and differences between runs. Pure mathematics."""
 
 import numpy as np
 
 RESAMPLES = 10_000
-_CHUNK = 2**22  # random counts held at a time
+HALVES = 100
+_CHUNK = 2**21  # random indices held at a time
 
 
 def mean_interval(values: np.ndarray, groups: list[str], seed: int = 0) -> tuple[float, float, float, int]:
-    """Mean of the finite values and its 95 % percentile bootstrap interval over groups.
+    """`mean_intervals` of a single column: mean, lower, upper, number of finite values."""
+    ((mean, low, high, count),) = mean_intervals([values], groups, seed)
+    return mean, low, high, count
 
-    Samples of one source picture are not independent, so whole groups are resampled.
+
+def mean_intervals(
+    columns: list[np.ndarray], groups: list[str], seed: int = 0
+) -> list[tuple[float, float, float, int]]:
+    """Means of the finite values of each column and their 95 % percentile bootstrap intervals over groups.
+
+    Samples of one source picture are not independent, so whole groups are resampled. Columns that are finite in the
+    same groups share the draws, and none depends on which others are asked for.
 
     Args:
-        values: float64 `[N]`; values that are not finite (undefined, or the PSNR of identical pictures) are left out.
+        columns: float64 `[N]` each; values that are not finite (undefined, or the PSNR of identical pictures) are left
+            out.
         groups: `[N]` group of each value.
 
     Returns:
         mean, lower, upper, number of finite values; NaN where there is none, and no interval for a single group.
     """
-    values, kept = np.asarray(values, np.float64), np.isfinite(values)
-    count = int(kept.sum())
-    if count == 0:
-        return float("nan"), float("nan"), float("nan"), 0
-    _, member = np.unique(np.asarray(groups)[kept], return_inverse=True)
-    sums, sizes = np.bincount(member, values[kept]), np.bincount(member)
-    mean = float(values[kept].mean())
-    if len(sums) == 1:
-        return mean, float("nan"), float("nan"), count
-    rng, means = np.random.default_rng(seed), []
-    for start in range(0, RESAMPLES, step := max(1, _CHUNK // len(sums))):
-        drawn = rng.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), min(step, RESAMPLES - start))
-        means.append((drawn @ sums) / (drawn @ sizes))
-    low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return mean, float(low), float(high), count
+    columns = [np.asarray(values, np.float64) for values in columns]
+    _, member = np.unique(np.asarray(groups), return_inverse=True)
+    results: list = [None] * len(columns)
+    alike: dict[bytes, list[int]] = {}
+    totals = []
+    for i, values in enumerate(columns):
+        kept = np.isfinite(values)
+        sizes = np.bincount(member[kept], minlength=member.max(initial=-1) + 1)
+        present = sizes > 0
+        totals.append((np.bincount(member[kept], values[kept], len(sizes))[present], sizes[present]))
+        count, nan = int(kept.sum()), float("nan")
+        results[i] = (float(values[kept].mean()) if count else nan, nan, nan, count)
+        if present.sum() > 1:
+            alike.setdefault(present.tobytes(), []).append(i)
+    for indices in alike.values():
+        sums, sizes = (np.stack([totals[i][part] for i in indices], 1).astype(np.float64) for part in (0, 1))
+        ends = np.percentile(_resampled_means(sums, sizes, seed), [2.5, 97.5], axis=0)
+        for i, low, high in zip(indices, *ends, strict=True):
+            results[i] = (results[i][0], float(low), float(high), results[i][3])
+    return results
+
+
+def _resampled_means(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
+    """`[RESAMPLES, columns]` from sums and sizes `[groups, columns]`."""
+    rng, count, means = np.random.default_rng(seed), len(sums), []
+    for start in range(0, RESAMPLES, step := max(1, _CHUNK // count)):
+        rows = min(step, RESAMPLES - start)
+        drawn = rng.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
+        means.append((times @ sums) / (times @ sizes))
+    return np.concatenate(means)
+
+
+def half_samples(groups: list[str], seed: int = 0) -> np.ndarray:
+    """`HALVES` random halves of the groups, each drawn without replacement: bool `[HALVES, N]` over their members.
+    Empty for fewer than four groups."""
+    names, member = np.unique(np.asarray(groups), return_inverse=True)
+    if len(names) < 4:
+        return np.zeros((0, len(member)), bool)
+    rng, chosen = np.random.default_rng(seed), np.zeros((HALVES, len(names)), bool)
+    for row in chosen:
+        row[rng.permutation(len(names))[: len(names) // 2]] = True
+    return chosen[:, member]
+
+
+def half_sample_interval(value: float, halves: np.ndarray, groups: list[str]) -> tuple[float, float]:
+    """95 % interval of a statistic of a whole set from its values on `half_samples` of the set.
+
+    Half-samples without replacement spread about their mean as whole samples spread about theirs (delete-half
+    jackknife); their mean is not that of whole samples, since distances of sets are biased by their size, so only the
+    spread is used. Resampling with replacement would count images twice and inflate such distances.
+
+    Returns:
+        lower, upper; NaN without half-samples.
+    """
+    count = len(set(groups))
+    if len(halves) == 0:
+        return float("nan"), float("nan")
+    spread = (halves - halves.mean()) * (count // 2 / (count - count // 2)) ** 0.5  # odd numbers have no exact half
+    # The normal quantile times the standard deviation: percentiles of a hundred values are noisy.
+    margin = 1.959964 * float(spread.std(ddof=1))
+    return value - margin, value + margin

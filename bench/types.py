@@ -173,6 +173,10 @@ class ScoreBatch:
         edits, sources: uint8 `[B, 3, H, W]`, on the device.
         edit_masks: mask that the method worked with, bool `[H, W]`, None where it saved none.
         shared: lets metrics of a batch share a backbone's forward pass.
+        saved: the edits at the size of their files, uint8 `[H, W, 3]`, for backbones that resize by themselves.
+        classes: every target class of the data set, sorted; None where it has no classes.
+        recall: `recall(name, weights, images, extract)` is `extract(images)`, kept on disk under the images' content;
+            None where nothing is kept.
     """
 
     samples: list[EditSample]
@@ -180,11 +184,17 @@ class ScoreBatch:
     sources: "torch.Tensor"
     edit_masks: list[np.ndarray | None]
     shared: Shared = field(default_factory=Shared)
+    saved: list[np.ndarray] = field(default_factory=list)
+    classes: list[int] | None = None
+    recall: Callable[[str, "Path", "torch.Tensor", Callable], "torch.Tensor"] | None = None
 
 
 class PairMetric(Protocol):
     """A number for each edit. Class attributes are part of the metric's identity: `version` is raised whenever the
-    same picture would get another number."""
+    same picture would get another number.
+
+    A metric may have `notes`, sample id -> what is to be said about its value, which tables count.
+    """
 
     version: int
     higher_is_better: bool
@@ -195,7 +205,10 @@ class PairMetric(Protocol):
 
 
 class SetMetric(Protocol):
-    """One number for all edits of a run together."""
+    """One number for all edits of a run together.
+
+    A metric may have `interval()`: lower and upper end of the number's 95 % interval, NaN where there is none.
+    """
 
     version: int
     higher_is_better: bool

@@ -8,6 +8,14 @@ from bench.errors import UserError
 from bench.hashing import sha256, sha256_of
 from bench.paths import find
 
+RANDOM = "random"
+"""What `metrics.weights.<name>.path` is set to for seeded random weights."""
+
+
+def is_random(entry: dict[str, Any]) -> bool:
+    """Whether random weights were asked for."""
+    return entry.get("path") == RANDOM
+
 
 def missing(profile: dict[str, Any]) -> list[str]:
     """One sentence for each backbone of a metric profile that is not here."""
@@ -27,7 +35,11 @@ def located(profile: dict[str, Any]) -> dict[str, Path]:
 
 def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
     """SHA-256 of each backbone of a metric profile; of a folder, that of its files' names and hashes."""
-    return {name: sha256(path) if path.is_file() else _of_folder(path) for name, path in located(profile).items()}
+
+    def of(path: Path) -> str:
+        return RANDOM if path == Path(RANDOM) else sha256(path) if path.is_file() else _of_folder(path)
+
+    return {name: of(path) for name, path in located(profile).items()}
 
 
 def _of_folder(folder: Path) -> str:
@@ -41,13 +53,18 @@ def locate(name: str, entry: dict[str, Any]) -> Path:
     Args:
         name: its key under `metrics.weights`.
         entry: `path` (a local file or folder, or null), and one of `file` (its official name, sought in torch's hub
-            folder; an official hash suffix is verified) and `hub` (a Hugging Face id, sought in the hub cache);
-            `source` says where it comes from.
+            folder; its `sha256`, or the hash that ends its name unless `hashed` is false, is verified) and `hub` (a
+            Hugging Face id, sought in the hub cache); `source` says where it comes from; `random`, that metrics can do
+            with seeded random weights instead, asked for as path `random`.
 
     Raises:
         UserError: it is not there, or is not what its official hash says.
     """
     key = f"metrics.weights.{name}.path"
+    if is_random(entry):
+        if not entry.get("random"):
+            raise UserError(f"{key}=random: {name} cannot be random, it is more than a network; name a local one")
+        return Path(RANDOM)
     if entry.get("path"):
         found = find(entry["path"])
         if found is None:
@@ -65,10 +82,29 @@ def locate(name: str, entry: dict[str, Any]) -> Path:
             f"metric backbone {name} is missing: {entry['file']} was sought in {folder}; get it with "
             f"`curl -L --create-dirs -o {file} {entry['source']}` or set {key}=<local file>"
         )
-    suffix = file.stem.rsplit("-", 1)[-1]
-    if entry.get("hashed", True) and not sha256(file).startswith(suffix):
-        raise UserError(f"{file} is not the official file: its SHA-256 does not start with {suffix}; download it again")
+    if not sha256(file).startswith(official := _official_hash(entry)):
+        raise UserError(
+            f"{file} is not the official file: its SHA-256 does not start with {official}; download it again, or name "
+            f"it outright with {key}="
+        )
     return file
+
+
+def _official_hash(entry: dict[str, Any]) -> str:
+    """How the SHA-256 of the official file starts: stated, or the end of its name; empty where it is unknown."""
+    if not entry.get("hashed", True) or "file" not in entry:
+        return ""
+    return entry.get("sha256") or Path(entry["file"]).stem.rsplit("-", 1)[-1]
+
+
+def unofficial(profile: dict[str, Any]) -> list[str]:
+    """Names of the backbones whose file was named outright and is not the official one, or is random."""
+    files = {name: (entry, locate(name, entry)) for name, entry in (profile.get("weights") or {}).items()}
+    return [
+        name
+        for name, (entry, file) in files.items()
+        if is_random(entry) or (file.is_file() and not sha256(file).startswith(_official_hash(entry)))
+    ]
 
 
 def _in_hub_cache(entry: dict[str, Any], key: str) -> Path:

@@ -1,4 +1,4 @@
-"""CLIPScore on the 100 x cosine scale."""
+"""CLIPScore."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -7,41 +7,95 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.errors import UserError, one_line
 from bench.types import ScoreBatch
 
 
 class ClipScore:
-    """100 x cosine of the CLIP embeddings of edit and target prompt. Gains of "0.25 points" (DiffEdit, section 4.4)
-    only fit this scale, not Hessel et al.'s 2.5 max(cos, 0).
+    """`scale` x cosine of the CLIP embeddings of edit and target prompt. DiffEdit's gains of "0.25 points" (section
+    4.4) only fit 100 x cosine; Hessel et al. 2021 have 2.5 x max(cosine, 0) and a prefix.
 
     Own code, since torchmetrics' CLIPScore crashes with transformers 5 and keeps no per-image values.
 
     Args:
         weights: folder of a Hugging Face CLIP model and its processor.
+        region: `frame`, or `edited`: black outside the region to edit, and still the full prompt, as PnPInversion has
+            it; NaN without a mask and where it is empty.
+        scale: 100, or Hessel's 2.5.
+        floor: lowest value, 0 in torchmetrics (hence in PnPInversion) and Hessel; null for none.
+        prefix: put before the prompt, "A photo depicts" in Hessel's code.
+        resize: what resizes pictures, `torchvision` or `pil`; they differ by some hundredths of a point. Both belong to
+            transformers' own CLIP processor, which ran on PIL before version 5.
+
+    Attributes:
+        notes: sample id -> what was wrong with its prompt.
     """
 
-    version, higher_is_better, unit = 1, True, "x 10^2"
+    version, higher_is_better = 1, True
 
-    def __init__(self, weights: Path):
-        self.weights = Path(weights)
+    def __init__(self, weights: Path, region="frame", scale=100.0, floor=None, prefix="", resize="torchvision"):
+        if region not in ("frame", "edited"):
+            raise ValueError(f"region={region!r}, expected frame or edited")
+        self.weights, self.region, self.scale, self.floor = Path(weights), region, scale, floor
+        self.prefix, self.resize, self.notes = prefix, resize, {}
+        self.unit = "x 10^2" if scale == 100 else f"x {scale:g}"
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        model, processor = _clip(self.weights)
-        model = model.to(batch.edits.device)
-        pictures = [Image.fromarray(edit) for edit in batch.edits.permute(0, 2, 3, 1).cpu().numpy()]
-        texts = [str(sample.target) for sample in batch.samples]
-        inputs = processor(text=texts, images=pictures, return_tensors="pt", padding=True, truncation=True)
-        inputs = inputs.to(batch.edits.device)
-        image = model.visual_projection(model.vision_model(inputs.pixel_values).pooler_output)
-        text = model.text_projection(model.text_model(inputs.input_ids, inputs.attention_mask).pooler_output)
-        return 100 * torch.cosine_similarity(image.double(), text.double()).cpu().numpy()
+        pictures, known = batch.edits, np.ones(len(batch.samples), bool)
+        if self.region == "edited":
+            inside = [np.zeros(pictures.shape[-2:], bool) if s.mask is None else s.mask for s in batch.samples]
+            known = np.array([mask.any() for mask in inside])
+            pictures = pictures * torch.from_numpy(np.stack(inside)).to(pictures.device)[:, None]
+        cosines = torch.cosine_similarity(self._embed_images(pictures), self._embed_prompts(batch), dim=-1)
+        values = self.scale * cosines.double().cpu().numpy()
+        return np.where(known, values if self.floor is None else np.maximum(values, self.floor), np.nan)
+
+    def _embed_images(self, pictures: torch.Tensor) -> torch.Tensor:
+        return embed_images(self.weights, pictures, self.resize).double()
+
+    def _embed_prompts(self, batch: ScoreBatch) -> torch.Tensor:
+        model, tokenizer, longest = _clip(self.weights)
+        texts = [f"{self.prefix} {sample.target}".strip() for sample in batch.samples]
+        for sample, ids in zip(batch.samples, tokenizer(texts).input_ids, strict=True):
+            if len(ids) > longest:
+                self.notes[sample.id] = f"prompt of {len(ids)} tokens cut at CLIP's {longest}"
+
+        def embed() -> torch.Tensor:
+            inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=longest)
+            inputs = inputs.to(batch.edits.device)
+            return model.text_projection(model.text_model(inputs.input_ids, inputs.attention_mask).pooler_output)
+
+        model.to(batch.edits.device)
+        return batch.shared(("clip text", str(self.weights), self.prefix), embed).double()
+
+
+def embed_images(folder: Path, pictures: torch.Tensor, resize: str = "torchvision") -> torch.Tensor:
+    """Projected embeddings, float32 `[B, D]`, of uint8 `[B, 3, H, W]`; not of unit length."""
+    model, processor = _clip(folder)[0].to(pictures.device), _processor(folder, resize)
+    images = [Image.fromarray(picture) for picture in pictures.permute(0, 2, 3, 1).cpu().numpy()]
+    pixels = processor(images, return_tensors="pt").pixel_values.to(pictures.device)
+    return model.visual_projection(model.vision_model(pixels).pooler_output)
 
 
 @lru_cache
 def _clip(folder: Path):
-    from transformers import CLIPModel, CLIPProcessor
+    """Model, tokenizer, and the longest text that the model takes."""
+    from transformers import AutoTokenizer, CLIPModel
 
-    model, info = CLIPModel.from_pretrained(folder, output_loading_info=True)
+    try:
+        model, info = CLIPModel.from_pretrained(folder, output_loading_info=True)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder} is no CLIP model with its tokenizer: {one_line(error)[:300]}") from None
     if info["missing_keys"]:
-        raise RuntimeError(f"{folder} lacks {sorted(info['missing_keys'])[0]}")
-    return model.eval().requires_grad_(False), CLIPProcessor.from_pretrained(folder)
+        raise UserError(f"{folder} lacks {sorted(info['missing_keys'])[0]}")
+    longest = model.config.text_config.max_position_embeddings
+    return model.eval().requires_grad_(False), AutoTokenizer.from_pretrained(folder), longest
+
+
+@lru_cache
+def _processor(folder: Path, resize: str):
+    # Named outright: what CLIPProcessor and AutoImageProcessor choose has changed between versions of transformers.
+    from transformers.models.clip.image_processing_clip import CLIPImageProcessor
+    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+
+    return {"torchvision": CLIPImageProcessor, "pil": CLIPImageProcessorPil}[resize].from_pretrained(folder)

@@ -16,8 +16,10 @@ class Moments:
         self.n, self._kept, self._sum, self._outer = 0, [], None, None
 
     def update(self, features: torch.Tensor) -> None:
-        """Adds `[B, D]`."""
+        """Adds `[B, D]`. Raises: Undefined: a feature is not finite."""
         features = features.double().cpu()
+        if not features.isfinite().all():
+            raise Undefined("a feature is not finite, so there is no distance")
         self.n += len(features)
         self._kept.append(features)
         if self.n > features.shape[1]:

@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.errors import UserError
 from bench.types import ScoreBatch
+from metrics import regions
+
+_PICTURES = 8  # held at a time: 32 of 512 px would take gigabytes
 
 
 class Lpips:
@@ -15,35 +19,51 @@ class Lpips:
 
     Args:
         net: `alex`, `vgg` or `squeeze`.
-        weights: the trunk's state dict.
-        scale: FlexIT and DiffEdit report 100 times the distance.
+        weights: the trunk's state dict, or `random`.
+        scale: FlexIT and DiffEdit report 100 times the distance, SimInversion 1000 times.
+        region: one of `regions.REGIONS`; other than `frame`, NaN without a mask and where it covers the frame. In the
+            `background`, edits are taken as if they had left the region to edit alone, and the distance is divided
+            by the background's share of the frame.
     """
 
     version, higher_is_better = 1, False
 
-    def __init__(self, net: str, weights: Path, scale: float = 1.0):
-        self.net, self.weights, self.scale = net, Path(weights), scale
+    def __init__(self, net: str, weights: Path, scale: float = 1.0, region: str = "frame"):
+        self.net, self.weights, self.scale, self.region = net, Path(weights), scale, regions.check(region)
         self.unit = f"x 10^{len(str(int(scale))) - 1}" if scale != 1 else ""
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
         network = _network(self.net, self.weights).to(batch.edits.device)
-        a, b = (x.float() / 255 for x in (batch.edits, batch.sources))
-        return self.scale * network(a, b, normalize=True).flatten().double().cpu().numpy()
+        if self.region == "frame":
+            return self.scale * _distances(network, batch.edits, batch.sources).cpu().numpy()
+        kept = regions.outside(batch)
+        if self.region == "masked":
+            values = _distances(network, regions.blacked(batch.edits, kept), regions.blacked(batch.sources, kept))
+        else:
+            values = _distances(network, regions.composed(batch, kept), batch.sources) / kept.double().mean((1, 2))
+        return self.scale * regions.undefined_without(values, kept).cpu().numpy()
+
+
+def _distances(network: torch.nn.Module, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    pairs = zip(a.split(_PICTURES), b.split(_PICTURES), strict=True)
+    return torch.cat([network(x.float() / 255, y.float() / 255, normalize=True).flatten() for x, y in pairs]).double()
 
 
 @lru_cache
 def _network(net: str, file: Path) -> torch.nn.Module:
     import lpips
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), torch.random.fork_rng():
         warnings.simplefilter("ignore")  # lpips uses torchvision's old keyword
+        torch.manual_seed(0)  # of `random`
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-    trunk = {
-        k: v for k, v in torch.load(file, map_location="cpu", weights_only=True).items() if k.startswith("features.")
-    }
+    if str(file) == "random":
+        return network.eval().requires_grad_(False)
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    trunk = {name: value for name, value in state.items() if name.startswith("features.")}
     # lpips names layers slice<i>.<layer>. Loaded strictly: its own loading would keep random weights in silence.
     names = {f"features.{name.split('.', 1)[1]}": name for name in network.net.state_dict()}
     if lacking := sorted(names.keys() - trunk.keys()):
-        raise RuntimeError(f"{file} lacks {lacking[0]}, of {net}")
+        raise UserError(f"{file} lacks {lacking[0]}, of {net}")
     network.net.load_state_dict({names[name]: trunk[name] for name in names})
     return network.eval().requires_grad_(False)

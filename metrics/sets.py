@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.statistics import half_sample_interval, half_samples, mean_interval
 from bench.types import ScoreBatch, Undefined
-from metrics import features
+from metrics.features import vectors
 from metrics.frechet import Moments, frechet_distance
 
 _NUMPY = [
@@ -18,10 +19,13 @@ _NUMPY = [
     (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
     (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),
 ]
+KEPT = 4096
+"""Images whose features are held for an interval; larger sets have none, and constant memory."""
 
 
 class Fid:
-    """Frechet distance between edits and references of the same samples.
+    """Frechet distance between edits and references of the same samples, with an interval from half-samples, paired and
+    clustered by source picture.
 
     Args:
         features: callable of `metrics.features`.
@@ -33,13 +37,30 @@ class Fid:
     def __init__(self, features, reference: str):
         self.features, self.reference = features, reference
         self._edits, self._references = Moments(), Moments()
+        self._kept, self._groups = [], []
 
     def update(self, batch: ScoreBatch) -> None:
-        self._edits.update(_of(batch, "edits", self.features))
-        self._references.update(_of(batch, self.reference, self.features))
+        pair = [vectors(batch, which, self.features).cpu() for which in ("edits", self.reference)]
+        for moments, features in zip((self._edits, self._references), pair, strict=True):
+            moments.update(features)
+        self._groups += [sample.group or sample.id for sample in batch.samples]
+        self._kept = [*self._kept, pair] if len(self._groups) <= KEPT else []
 
     def compute(self) -> float:
         return frechet_distance(self._edits, self._references)
+
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end, 95 %; NaN for fewer than four groups or more than `KEPT` images."""
+        if not self._kept:
+            return float("nan"), float("nan")
+        edits, references = (torch.cat(side) for side in zip(*self._kept, strict=True))
+        values = []
+        for half in half_samples(self._groups):
+            made = Moments(), Moments()
+            for moments, features in zip(made, (edits, references), strict=True):
+                moments.update(features[half])
+            values.append(frechet_distance(*made))
+        return half_sample_interval(self.compute(), np.array(values), self._groups)
 
 
 class _MeanDistance:
@@ -59,8 +80,10 @@ class _MeanDistance:
         self._counts, self._edits, self._references = Counter(), defaultdict(float), defaultdict(float)
 
     def update(self, batch: ScoreBatch) -> None:
-        edits = _of(batch, "edits", self.features).double().cpu()
-        references = _of(batch, self.reference, self.features).double().cpu() if self.reference else [0.0] * len(edits)
+        edits = vectors(batch, "edits", self.features).double().cpu()
+        references = [0.0] * len(edits)
+        if self.reference:
+            references = vectors(batch, self.reference, self.features).double().cpu()
         for sample, edit, reference in zip(batch.samples, edits, references, strict=True):
             class_id = sample.classes[1] if sample.classes else None
             self._counts[class_id] += 1
@@ -103,6 +126,14 @@ class Csfid(_MeanDistance):
         self.least = least
 
     def compute(self) -> float:
+        return float(self._distances().mean())
+
+    def interval(self) -> tuple[float, float]:
+        """Lower and upper end, 95 %, from a bootstrap over classes: edits of one class share its mean."""
+        distances = self._distances()
+        return mean_interval(distances, [str(i) for i in range(len(distances))])[1:3]
+
+    def _distances(self) -> np.ndarray:
         if not self._counts:
             raise Undefined(f"CSFID needs at least {self.least} edits of every target class, got none")
         if None in self._counts:
@@ -123,8 +154,4 @@ class Csfid(_MeanDistance):
             else:
                 mean = torch.as_tensor(known[class_id]["mean"]).double()
             distances.append((self._edits[class_id] / count - mean).square().sum())
-        return float(torch.stack(distances).mean())
-
-
-def _of(batch: ScoreBatch, which: str, extract) -> torch.Tensor:
-    return features.of(batch, which, f"{type(extract).__name__} {extract.weights}", extract)
+        return torch.stack(distances).numpy()

@@ -25,7 +25,7 @@ class _Judged:
 
     def maps(self, batch: ScoreBatch, which: str) -> list[torch.Tensor]:
         """Feature maps of `edits`, `sources` or `truths`."""
-        return features.of(batch, which, f"judge {self.weights}", lambda x: features.judge_maps(self.weights, x))
+        return features.judge_maps(self.weights, batch, which)
 
     def verdicts(self, batch: ScoreBatch, changed: bool) -> np.ndarray:
         """100 where every attribute that the edit changes (or, if not `changed`, leaves alone) is judged to have the

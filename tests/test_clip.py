@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
+from bench.errors import UserError
 from metrics.clip import ClipScore
 from tests.helpers.scores import score_batch
 from tests.helpers.shared import SHARED, needs_shared
@@ -62,5 +63,5 @@ def test_a_folder_without_a_layer_is_refused(tmp_path):
     state = load_file(tmp_path / "model.safetensors")
     del state["visual_projection.weight"]
     save_file(state, tmp_path / "model.safetensors", {"format": "pt"})
-    with pytest.raises(RuntimeError, match=r"lacks visual_projection\.weight"):
+    with pytest.raises(UserError, match=r"lacks visual_projection\.weight"):
         ClipScore(tmp_path).score(score_batch(picture("pub0_tgt.png"), target=["a dog"]))

@@ -12,6 +12,7 @@ from bench import run
 from tests.helpers import seeded, trees
 from tests.helpers.models import SHIPPED
 
+SHARES = ("accuracy", "unedited", "misedited")
 LINE = ["method=diffedit", "data=imagenet", "-m", "r=0.3,0.5,0.7,0.9"]
 
 
@@ -34,6 +35,8 @@ def machine(tmp_path_factory):
         f"metrics.weights.alexnet.path={seeded.alexnet(root)}",
         f"metrics.weights.inception.path={seeded.inception(root)}",
         f"metrics.weights.statistics.path={root / 'inception_stats_256.pt'}",
+        "metrics.weights.deit.path=random",
+        *(f"+metrics.{name}_percent.architecture=deit_tiny_distilled_patch16_224" for name in SHARES),
         "method.n=2",
         "steps=5",
     ]
@@ -51,12 +54,15 @@ def test_main_line_end_to_end(machine, tmp_path, capsys):
             assert edit.size == (64, 64)
         summary = json.loads((folder / "summary.flexit-v1.json").read_text())
         assert {name for name, fact in summary["metrics"].items() if fact["value"] is not None} == {
-            "lpips",
+            "lpips_e2",
             "csfid",
             "sfid",
+            "accuracy_percent_random",
+            "unedited_percent_random",
+            "misedited_percent_random",
         }
         assert summary["knobs"]["reference"] == "none"  # section 4.2
-        distances.append(summary["metrics"]["lpips"]["value"])
+        distances.append(summary["metrics"]["lpips_e2"]["value"])
     assert distances[0] < distances[-1]
 
 
@@ -67,5 +73,5 @@ def test_copy_is_at_distance_zero_and_retrieve_is_not(machine, tmp_path):
     lpips = {}
     for file in Path(tmp_path).glob("imagenet/*/*/summary.flexit-v1.json"):
         summary = json.loads(file.read_text())
-        lpips[summary["method"]] = summary["metrics"]["lpips"]["value"]
+        lpips[summary["method"]] = summary["metrics"]["lpips_e2"]["value"]
     assert lpips["copy"] < 0.1 * lpips["retrieve"]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from bench.data.preprocess import fit
 from bench.types import Undefined
-from metrics.features import InceptionPool, of
+from metrics.features import InceptionPool, vectors
 from metrics.frechet import Moments, frechet_distance
 from metrics.sets import Csfid, Fid, Sfid
 from tests.helpers import seeded
@@ -57,7 +57,7 @@ def test_seeded_network_is_the_one_of_the_goldens(weights):
 
 def test_features_are_flexits(weights, batch, flexit):
     """Within 1e-4 of the largest feature: 94 convolutions in float32."""
-    features = of(batch, "edits", f"InceptionPool {weights}", InceptionPool(weights))
+    features = vectors(batch, "edits", InceptionPool(weights))
     order = [flexit["query_ids"].tolist().index(id_) for id_ in flexit["feature_query_order"]]
     expected = flexit["features"]
     np.testing.assert_allclose(features.numpy()[order], expected, rtol=0, atol=1e-4 * np.abs(expected).max())

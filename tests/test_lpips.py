@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from bench.data.preprocess import fit
+from bench.errors import UserError
 from metrics.perceptual import Lpips
 from tests.helpers import seeded
 from tests.helpers.scores import disturbed, noisy, score_batch
@@ -72,7 +73,7 @@ def test_file_without_a_layer_is_refused(trunk, tmp_path):
     state = torch.load(trunk, weights_only=True)
     del state["features.8.bias"]
     torch.save(state, tmp_path / "partial.pth")
-    with pytest.raises(RuntimeError, match=r"partial.pth lacks features\.8\.bias"):
+    with pytest.raises(UserError, match=r"partial.pth lacks features\.8\.bias"):
         Lpips("alex", tmp_path / "partial.pth").score(score_batch(np.zeros((1, 3, 64, 64), np.uint8)))
 
 

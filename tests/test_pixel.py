@@ -7,7 +7,7 @@ from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structu
 
 from bench.types import Undefined
 from metrics.masks import MaskIou
-from metrics.pixel import Mse, Psnr, PsnrBackground, Ssim
+from metrics.pixel import Mse, Psnr, Ssim
 from tests.helpers.scores import disturbed, noisy, score_batch
 from tests.helpers.shared import SHARED, needs_shared
 
@@ -100,7 +100,7 @@ def test_psnr_against_an_unknown_truth_is_undefined(pictures):
 def test_background_psnr_averages_over_the_background_alone(pictures):
     edits, sources = pictures
     mask = half_mask(48)
-    values = PsnrBackground().score(score_batch(edits, sources, mask=[mask] * 3))
+    values = Psnr(region="background").score(score_batch(edits, sources, mask=[mask] * 3))
     expected = [
         peak_signal_noise_ratio(b[:, ~mask], a[:, ~mask], data_range=255) for a, b in zip(edits, sources, strict=True)
     ]
@@ -112,14 +112,14 @@ def test_background_psnr_does_not_see_the_edited_region(pictures):
     mask = half_mask(48)
     repainted = np.where(mask, 255 - edits, edits)
     assert (repainted != edits).any()
-    scores = [PsnrBackground().score(score_batch(x, sources, mask=[mask] * 3)) for x in (edits, repainted)]
+    scores = [Psnr(region="background").score(score_batch(x, sources, mask=[mask] * 3)) for x in (edits, repainted)]
     np.testing.assert_array_equal(*scores)
 
 
 def test_background_psnr_needs_a_background(pictures):
     edits, sources = pictures
     masks = [np.ones((48, 48), bool), None, half_mask(48)]
-    values = PsnrBackground().score(score_batch(edits, sources, mask=masks))
+    values = Psnr(region="background").score(score_batch(edits, sources, mask=masks))
     assert np.isnan(values).tolist() == [True, True, False]
 
 

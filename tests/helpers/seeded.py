@@ -7,6 +7,7 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+import timm
 import torch
 import torchvision
 
@@ -19,6 +20,21 @@ def alexnet(folder: Path) -> Path:
         shapes = _shapes(torchvision.models.alexnet())
     trunk = {name: shape for name, shape in shapes.items() if name.startswith("features.")}
     return _write(folder / "alexnet.pth", values("alexnet", trunk) | {"classifier.6.bias": torch.zeros(1000)})
+
+
+def squeezenet(folder: Path) -> Path:
+    """A torchvision SqueezeNet 1.1 state dict, without the classifier, which no metric looks at."""
+    with torch.device("meta"):
+        shapes = _shapes(torchvision.models.squeezenet1_1())
+    trunk = {name: shape for name, shape in shapes.items() if name.startswith("features.")}
+    return _write(folder / "squeezenet1_1.pth", values("squeezenet1_1", trunk))
+
+
+def dino(folder: Path) -> Path:
+    """A state dict of DINO's ViT-B/8, which timm's has the names of."""
+    with torch.device("meta"):
+        network = timm.create_model("vit_base_patch8_224", num_classes=0)
+    return _write(folder / "dino_vitbase8_pretrain.pth", values("dino_vitb8", _shapes(network)))
 
 
 def inception(folder: Path) -> Path:
@@ -40,6 +56,8 @@ def _tensor(tag: str, name: str, shape: tuple[int, ...]) -> np.ndarray:
         return np.exp(np.float32(0.2) * z)
     if name.endswith("running_mean"):
         return np.float32(0.1) * z
+    if name.endswith(("cls_token", "pos_embed")):
+        return np.float32(0.5) * z
     if len(shape) < 2:
         return 1 + np.float32(0.1) * z if name.endswith("weight") else np.float32(0.05) * z
     return z * np.float32(((2 if len(shape) == 4 else 1) / np.prod(shape[1:])) ** 0.5)
