@@ -11,22 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
-from bench import cli
-from bench.errors import UserError, nearest, one_line
+from bench import cli, options
+from bench.errors import UserError, nearest
 from bench.store import atomic, write
 
 OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10}
 """Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
 contact sheet."""
-IDENTITY = ["data", "method", "variant", "model", "profile", "r", "guidance", "steps", "seed", "n", "n_expected"]
+COUNTS = ["n", "n_expected", "n_failed"]
+IDENTITY = ["data", "method", "variant", "model", "profile", "r", "guidance", "steps", "seed", *COUNTS]
 COSTS = ["nfe", "seconds", "nfe_spent"]
 
 
 def collect(out: Path) -> pd.DataFrame:
-    """One row for each run and profile: identity, every metric with `_lo`, `_hi` and `_n`, costs, folder, summary.
+    """One row for each run and profile: identity, every metric with `_lo`, `_hi`, `_n` and `_nan`, costs, folder,
+    summary.
 
     Raises:
         UserError: there is none.
@@ -41,6 +41,7 @@ def collect(out: Path) -> pd.DataFrame:
         row = {key: summary.get(key) for key in IDENTITY} | {k: knobs.get(k) for k in ("r", "guidance", "steps")}
         for name, fact in summary["metrics"].items():
             row |= {name: fact["value"], f"{name}_lo": fact["lo"], f"{name}_hi": fact["hi"], f"{name}_n": fact["n"]}
+            row[f"{name}_nan"] = fact.get("n_nan")
         row |= {key: summary[key] for key in COSTS}
         row |= {"notice": summary["notice"], "folder": str(file.parent), "summary": summary}
         rows.append(row)
@@ -76,6 +77,7 @@ def readable(table: pd.DataFrame) -> str:
         line: dict[str, Any] = {"method": " ".join(filter(None, [row.method, row.variant]))}
         line["r"] = "" if pd.isna(row.r) else f"{row.r:g}"
         line["n"] = f"{row.n}" if row.n == row.n_expected else f"{row.n}/{row.n_expected} incomplete"
+        line["n"] += f", {row.n_failed} failed" if row.n_failed else ""
         for name in shown:
             line[heading(name, facts["metrics"][name])] = cell(row, name)
         line["NFE"] = "" if pd.isna(row.nfe) else f"{row.nfe:.0f}"
@@ -86,7 +88,42 @@ def readable(table: pd.DataFrame) -> str:
         n: f["reason"] for s in table.summary for n, f in s["metrics"].items() if f.get("reason") and n in listed
     }
     lines += [f"{name} is empty: {reason}" for name, reason in reasons.items()]
-    return "\n".join(lines)
+    return "\n".join(lines + _cautions(table, shown))
+
+
+def _cautions(table: pd.DataFrame, shown: list[str]) -> list[str]:
+    """What a reader of the numbers has to know beside them."""
+    lines = []
+    made_with = {json.dumps([versions(s), s["weights"]], sort_keys=True) for s in table.summary}
+    if len(made_with) > 1:
+        lines.append(
+            "these runs were scored with different metric versions or weights and do not compare; score them again: "
+            "python -m bench.score run=<folder>"
+        )
+    of_sets = [name for name in shown if table.summary.iloc[0]["metrics"][name]["kind"] == "set"]
+    if of_sets and table.n.nunique() > 1:
+        lines.append(f"{', '.join(of_sets)}: values for different n do not compare")
+    if any(row[f"{name}_n"] < row.n for _, row in table.iterrows() for name in shown if f"{name}_n" in row):
+        lines.append("n=: pictures with a finite value, where some have none (no background, identical pictures, ...)")
+    notes = {f"{name}: {f['note']}" for s in table.summary for name, f in s["metrics"].items() if f.get("note")}
+    return lines + sorted(notes)
+
+
+def versions(summary: dict[str, Any]) -> dict[str, int]:
+    """Version of each metric of a summary."""
+    return {name: fact["version"] for name, fact in summary["metrics"].items()}
+
+
+def by_type(table: pd.DataFrame) -> pd.DataFrame:
+    """Means of every metric of single pictures for each edit type, tidy: empty where no data set has types."""
+    rows = [
+        {key: row[key] for key in ("data", "profile", "method", "variant", "r", "seed")}
+        | {"metric": name, "type": kind, **found}
+        for _, row in table.iterrows()
+        for name, fact in row.summary["metrics"].items()
+        for kind, found in fact.get("types", {}).items()
+    ]
+    return pd.DataFrame(rows)
 
 
 def header(table: pd.DataFrame) -> str:
@@ -94,7 +131,15 @@ def header(table: pd.DataFrame) -> str:
     facts = table.summary.iloc[0]
     models = ", ".join(sorted({s["model"] for s in table.summary if s["model"]})) or "no model"
     notices = sorted(table.notice.dropna().unique())
+    counts = sorted(set(table.n))
     words = [f"data {facts['data']}", f"profile {facts['profile']} ({facts['backbone']})", f"model {models}"]
+    words.append(f"N = {counts[0]}" if len(counts) == 1 else f"N = {counts[0]} to {counts[-1]}")
+    numbers = versions(facts)
+    common = max(numbers.values(), key=list(numbers.values()).count)
+    others = [f"{name} {number}" for name, number in numbers.items() if number != common]
+    words.append(f"metric version {common}" + (f" ({', '.join(others)})" if others else ""))
+    if other := sorted({name for s in table.summary for name in s["unofficial"]}):
+        notices.append(f"not the official weights, hence not comparable: {', '.join(other)}")
     return "; ".join(words) + "".join(f"\n{notice}" for notice in notices)
 
 
@@ -104,14 +149,15 @@ def heading(name: str, fact: dict[str, Any]) -> str:
 
 
 def cell(row: pd.Series, name: str) -> str:
-    """Value with its 95 % interval where it has one."""
+    """Value with its 95 % interval where it has one, and its own n where some pictures have no finite value."""
     value = row[name]
     if value is None or pd.isna(value):
         return ""
-    text = f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
-    if pd.isna(row[f"{name}_lo"]):
-        return text
-    return f"{text} ±{(row[f'{name}_hi'] - row[f'{name}_lo']) / 2:.1f}"
+    digits = 1 if abs(value) >= 10 else 2
+    text = f"{value:.{digits}f}"
+    if not pd.isna(row[f"{name}_lo"]):
+        text += f" ±{(row[f'{name}_hi'] - row[f'{name}_lo']) / 2:.{digits}f}"
+    return text if row[f"{name}_n"] == row.n else f"{text} (n={row[f'{name}_n']:.0f})"
 
 
 def report(out: Path, data: str | None = None, to: Path | None = None, rows: int = 10) -> list[Path]:
@@ -139,6 +185,10 @@ def report(out: Path, data: str | None = None, to: Path | None = None, rows: int
         print(text, end="\n\n")
         written.append(to / f"{name}.{profile}.table.md")
         write(written[-1], text + "\n")
+        if not (types := by_type(part)).empty:
+            written.append(to / f"{name}.{profile}.types.csv")
+            with atomic(written[-1]) as file:
+                types.to_csv(file, index=False)
         written += figures.trade_off(part, to / f"{name}.{profile}.trade-off")
     for name, part in table.drop_duplicates("folder").groupby("data"):
         written += figures.contact_sheet(part, to / f"{name}.contact-sheet.png", rows)
@@ -149,9 +199,9 @@ def report(out: Path, data: str | None = None, to: Path | None = None, rows: int
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
-        options = _options(sys.argv[1:] if argv is None else argv)
-        to = Path(options["to"]) if options["to"] else None
-        report(Path(options["out"]), options["data"], to, _count(options["rows"]))
+        settings = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
+        to = Path(settings["to"]) if settings["to"] else None
+        report(Path(settings["out"]), settings["data"], to, _count(settings["rows"]))
     except UserError as error:
         return cli.fail(error)
     return 0
@@ -161,17 +211,6 @@ def _count(rows: Any) -> int:
     if not isinstance(rows, int) or rows < 1:
         raise UserError(f"rows={rows}, expected a whole number from 1")
     return rows
-
-
-def _options(argv: list[str]) -> dict[str, Any]:
-    try:
-        given = OmegaConf.to_container(OmegaConf.from_cli([word for word in argv if "=" in word]))
-    except OmegaConfBaseException as error:
-        raise UserError(one_line(error)) from None
-    unknown = [word for word in argv if "=" not in word] + [name for name in given if name not in OPTIONS]
-    if unknown:
-        raise UserError(f"unknown option {unknown[0]!r}; {nearest(unknown[0], list(OPTIONS))}")
-    return OPTIONS | given
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 from bench import cli, hashing
 from bench.errors import UserError
 from bench.plan import Run, plan
-from bench.score import score
+from bench.score import headline, score
 
 
 def execute(cfg: DictConfig) -> list[dict]:
@@ -40,7 +40,7 @@ def execute(cfg: DictConfig) -> list[dict]:
             continue
         summary = score(run)
         summaries.append(summary)
-        print(f"{run.folder}: {summary['n']} of {summary['n_expected']} edited. {_headline(summary)}", flush=True)
+        print(f"{run.folder}: {summary['n']} of {summary['n_expected']} edited. {headline(summary)}", flush=True)
     if failed:
         raise UserError("\n".join(failed))
     return summaries
@@ -84,14 +84,6 @@ def _failures(run: Run, journal: dict[str, dict]) -> list[str]:
         return []
     id_, why = next(iter(bad.items()))
     return [f"{len(bad)} of {len(run.ids)} samples failed, recorded in {run.folder}; the first is {id_!r}: {why}"]
-
-
-def _headline(summary: dict) -> str:
-    parts = []
-    for name, fact in list(summary["metrics"].items())[:4]:
-        if fact["value"] is not None:
-            parts.append(f"{name} {fact['value']:.2f}")
-    return f"{summary['profile']}: {', '.join(parts)}"
 
 
 if __name__ == "__main__":

@@ -1,15 +1,21 @@
-"""Saved PNGs to scores. Never loads the diffusion model."""
+"""Saved PNGs to scores. Never loads the diffusion model.
+
+python -m bench.score run=<run folder> [metrics=<profile>] [metrics.<knob>=...] [device=cpu] [limit=100]
+python -m bench.score run=<folder of pictures> data=<name> [metrics=<profile>] [out=results/runs]
+"""
 
 import csv
 import io
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench import weights
+from bench import cli, hashing, validate, weights
+from bench.errors import UserError
 from bench.hashing import sha256, sha256_of
 from bench.paths import ROOT
 from bench.plan import Run, make_data
@@ -74,8 +80,8 @@ def _forget_stale(folder: Path, profile: dict[str, Any], backbones: dict[str, st
     }
     file = folder / "made_with.json"
     before = json.loads(file.read_text()) if file.exists() else {}
-    for name, made_with in before.items():
-        if now.get(name, made_with) != made_with:
+    for name, made_with in now.items():
+        if before.get(name) != made_with:
             for stale in folder.glob(f"{name}@*"):
                 stale.unlink()
     folder.mkdir(parents=True, exist_ok=True)
@@ -150,3 +156,35 @@ def _write_table(file: Path, ids: list[str], measured, journal: dict) -> None:
 def _code() -> str:
     """Hash of the metrics' source, so that a new version of a metric is noticed without importing it."""
     return sha256_of([sha256(file) for file in sorted((ROOT / "metrics").glob("*.py"))])
+
+
+def headline(summary: dict[str, Any]) -> str:
+    """A summary in a line."""
+    found = [f"{name} {fact['value']:.2f}" for name, fact in summary["metrics"].items() if fact["value"] is not None]
+    return f"{summary['profile']}: {', '.join(found[:4])}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    from bench import rescore
+
+    words = sys.argv[1:] if argv is None else argv
+    folders = [word.removeprefix("run=") for word in words if word.startswith("run=")]
+    try:
+        if len(folders) != 1 or not folders[0]:
+            raise UserError("expected run=<folder> once: a run, or a folder of edited pictures with data=<name>")
+        for run in rescore.runs(Path(folders[0]), [word for word in words if not word.startswith("run=")]):
+            if run.pending():
+                from bench.edit import edit
+
+                edit([run])
+            summary = score(run)
+            print(f"{run.folder}: {summary['n']} of {summary['n_expected']} scored. {headline(summary)}")
+        hashing.remember()
+    except UserError as error:
+        return cli.fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -81,10 +81,16 @@ class Perceptual(_Judged):
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
         total = torch.zeros(len(batch.samples), dtype=torch.float64, device=batch.edits.device)
-        for a, b in zip(self.maps(batch, "edits"), self.maps(batch, self.against), strict=True):
-            difference = F.normalize(a, dim=1, eps=1e-10) - F.normalize(b, dim=1, eps=1e-10)
-            total += difference.square().sum(1).mean((1, 2)).double()
+        for a, b in zip(self._directions(batch, "edits"), self._directions(batch, self.against), strict=True):
+            total += (a - b).square_().sum(1).mean((1, 2)).double()
         return 100 * total.cpu().numpy()
+
+    def _directions(self, batch: ScoreBatch, which: str) -> list[torch.Tensor]:
+        def make() -> list[torch.Tensor]:
+            # F.normalize takes many times as long over this dimension.
+            return [x * x.square().sum(1, keepdim=True).clamp_(min=1e-20).rsqrt_() for x in self.maps(batch, which)]
+
+        return batch.shared((f"judge directions {self.weights}", which), make)
 
 
 class StructureDistance(_Judged):

@@ -1,11 +1,12 @@
 """Speed and memory on the embedded model, as ratios measured in one run.
 
-    python -m scripts.bench_cpu [sharing overhead diffusers memory]
+    python -m scripts.bench_cpu [sharing overhead diffusers memory scoring]
 
 sharing    list form r=[0.3,0.5,0.7,0.9] against four runs: UNet evaluations and wall time
 overhead   wall time that is not the model's own forward passes, at batch 16
 diffusers  time for each edited image against diffusers' own pipelines called in a loop
 memory     peak memory of 2,000 samples against 20
+scoring    scoring 1,000 edits against the forward passes of the metrics' backbone alone
 """
 
 import argparse
@@ -22,6 +23,7 @@ from bench import cli
 from bench.edit import edit
 from bench.errors import nearest
 from bench.models import files, latent
+from bench.paths import ROOT
 from bench.plan import plan
 from bench.store import Store
 
@@ -155,7 +157,37 @@ def memory() -> None:
     print(f"memory: 20 samples {peaks[20]} MB, 2000 samples {peaks[2000]} MB: {peaks[2000] - peaks[20]:+d} MB")
 
 
-PARTS = {"sharing": sharing, "overhead": overhead, "diffusers": diffusers_loop, "memory": memory}
+def scoring(count: int = 1000) -> None:
+    """The whole `shapes` profile, reading, statistics and files included, against its backbone on pictures that are
+    ready in memory: edits, sources and true edits, once each."""
+    from bench import measure, score  # imported before the clock starts
+    from metrics.features import judge
+
+    with tempfile.TemporaryDirectory() as out:
+        words = ["method=copy", f"data.count={count}", f"limit={count}", "device=cpu"]
+        timed(out, *words)
+        (run,) = plan(cli.jobs([f"out={out}", *words])[0])
+        network = judge(ROOT / "metrics/shapes_judge")
+        samples = [run.data[i] for i in range(count)]
+        pictures = [[s.image for s in samples], [s.image for s in samples], [s.truth for s in samples]]
+        batches = [
+            torch.from_numpy(np.stack(side[start : start + measure.BATCH]))
+            for side in pictures
+            for start in range(0, count, measure.BATCH)
+        ]
+        with torch.inference_mode():
+            network.maps(batches[0].float() / 255)
+            start = time.perf_counter()
+            for batch in batches:
+                network.maps(batch.float() / 255)
+            forward = time.perf_counter() - start
+        start = time.perf_counter()
+        score.score(run)
+        wall = time.perf_counter() - start
+    print(f"scoring: {count} edits {wall:.1f} s, the backbone's forward passes {forward:.1f} s: {wall / forward:.2f}")
+
+
+PARTS = {"sharing": sharing, "overhead": overhead, "diffusers": diffusers_loop, "memory": memory, "scoring": scoring}
 
 
 def main(argv: list[str] | None = None) -> None:
