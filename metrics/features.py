@@ -112,7 +112,7 @@ def vectors(batch: ScoreBatch, which: str, extract) -> torch.Tensor:
 
 def judge_maps(weights: Path, batch: ScoreBatch, which: str) -> list[torch.Tensor]:
     """`Judge.maps` of the batch's `edits`, `sources` or `truths`, computed once a batch."""
-    return of(batch, which, f"judge {weights}", lambda x: judge(weights).to(x.device).maps(x.float() / 255))
+    return of(batch, which, f"judge {weights}", lambda x: judge(weights, x.device).maps(x.float() / 255))
 
 
 def of(batch: ScoreBatch, which: str, name: str, extract):
@@ -125,9 +125,9 @@ def of(batch: ScoreBatch, which: str, name: str, extract):
 
 
 @lru_cache
-def judge(folder: Path) -> Judge:
-    """The judge of a folder."""
-    return Judge.load(folder)
+def judge(folder: Path, device: torch.device) -> Judge:
+    """The judge of a folder, on a device."""
+    return Judge.load(folder).to(device)
 
 
 @lru_cache

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from bench.types import EditSample, ScoreBatch, Undefined
 from metrics import features
+from metrics.judge import Judge
 
 
 class _Judged:
@@ -21,7 +22,10 @@ class _Judged:
 
     def __init__(self, weights: Path):
         self.weights = Path(weights)
-        self.judge = features.judge(self.weights)
+
+    def judge(self, batch: ScoreBatch) -> Judge:
+        """The network, on the batch's device."""
+        return features.judge(self.weights, batch.edits.device)
 
     def maps(self, batch: ScoreBatch, which: str) -> list[torch.Tensor]:
         """Feature maps of `edits`, `sources` or `truths`."""
@@ -31,7 +35,7 @@ class _Judged:
         """100 where every attribute that the edit changes (or, if not `changed`, leaves alone) is judged to have the
         target's value, else 0; NaN where there is none. float64 `[B]`."""
         truths, verdicts = [_attributes(sample) for sample in batch.samples], []
-        for (source, target), found in zip(truths, self.judge.read(self.maps(batch, "edits")[-1]), strict=True):
+        for (source, target), found in zip(truths, self.judge(batch).read(self.maps(batch, "edits")[-1]), strict=True):
             names = [name for name in source if (source[name] != target[name]) == changed]
             verdicts.append(100.0 * all(found[name] == target[name] for name in names) if names else np.nan)
         return np.array(verdicts)
@@ -61,8 +65,8 @@ class TextAgreement(_Judged):
     higher_is_better, unit = True, "x 10^2"
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        image = self.judge.embed_images(self.maps(batch, "edits")[-1])
-        text = self.judge.embed_texts([str(sample.target) for sample in batch.samples])
+        image = self.judge(batch).embed_images(self.maps(batch, "edits")[-1])
+        text = self.judge(batch).embed_texts([str(sample.target) for sample in batch.samples])
         return 100 * (image * text).sum(-1).double().cpu().numpy()
 
 

@@ -1,0 +1,102 @@
+"""Mean Inception features of the ImageNet training images, for all and by class: what CSFID and SFID compare with, for
+who does not have FlexIT's own inception_stats_256.pt.
+
+    python -m scripts.inception_stats images=<ILSVRC2012 train folder> to=inception_stats_256.pt [weights=<file>]
+
+The folder holds one folder a class, named by synset; classes are numbered in the order of their names. Every image is
+prepared as FlexIT does: shorter side to 256 px (PIL bilinear), central square. `limit=` takes so many images a class.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from omegaconf import OmegaConf
+from torch.utils.data import DataLoader
+from tqdm import tqdm
+
+from bench import cli, options, weights
+from bench import device as devices
+from bench.data.preprocess import read_rgb
+from bench.errors import BadSample, UserError
+from bench.paths import ROOT
+from bench.store import atomic
+from metrics.features import InceptionPool
+
+OPTIONS = {"images": None, "to": None, "weights": None, "limit": None, "device": "auto"}
+SIZE, BATCH, WORKERS = 256, 64, 4
+ENDINGS = (".jpeg", ".jpg", ".png")
+
+
+class _Images:
+    """File -> uint8 `[3, 256, 256]`, or the message of what is wrong with it."""
+
+    def __init__(self, files: list[Path]):
+        self.files = files
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int):
+        try:
+            return torch.from_numpy(read_rgb(self.files[index], SIZE, "bilinear"))
+        except BadSample as error:
+            return str(error)
+
+
+def statistics(folders: list[Path], extract, device: torch.device, limit: int | None = None) -> dict:
+    """`{mean, std, classwise: {class: {mean}}}` with float32 `[2048]` each, summed in float64.
+
+    Args:
+        folders: one a class, in class order.
+        extract: uint8 `[B, 3, H, W]` to features `[B, D]`.
+        limit: images a class, null for all.
+
+    Raises:
+        UserError: a class without images.
+    """
+    total, squares, count, classwise = 0.0, 0.0, 0, {}
+    for class_id, folder in enumerate(tqdm(folders, unit="class", disable=None)):
+        files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)[:limit]
+        of_class, n = 0.0, 0
+        for batch in DataLoader(_Images(files), BATCH, num_workers=min(WORKERS, len(files) // BATCH), collate_fn=list):
+            pictures = [picture for picture in batch if not isinstance(picture, str)]
+            for message in (picture for picture in batch if isinstance(picture, str)):
+                print(f"left out: {message}", file=sys.stderr)
+            if pictures:
+                features = extract(torch.stack(pictures).to(device)).double().cpu()
+                of_class, squares, n = of_class + features.sum(0), squares + features.square().sum(0), n + len(features)
+        if n == 0:
+            raise UserError(f"{folder} holds no readable picture; expected the images of a class")
+        classwise[class_id] = {"mean": (of_class / n).float()}
+        total, count = total + of_class, count + n
+    mean = total / count
+    spread = ((squares - count * mean.square()) / max(count - 1, 1)).clamp(min=0).sqrt()
+    return {"mean": mean.float(), "std": spread.float(), "classwise": classwise}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    try:
+        given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
+        if not given["images"] or not given["to"]:
+            raise UserError("expected images=<folder of class folders> and to=<file>")
+        root = Path(given["images"]).expanduser()
+        folders = sorted(folder for folder in root.glob("n*") if folder.is_dir())
+        if not folders:
+            raise UserError(f"no class folder under images={root}; expected folders such as n01440764")
+        entry = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/metrics/flexit.yaml"))["weights"]["inception"]
+        extract = InceptionPool(weights.locate("inception", entry | {"path": given["weights"]}))
+        with torch.inference_mode():
+            made = statistics(folders, extract, devices.pick(given["device"]), given["limit"])
+        to = Path(given["to"])
+        with atomic(to) as file:
+            torch.save(made, file)
+        print(f"{to}: {len(folders)} classes; use it with metrics.weights.statistics.path={to}")
+    except UserError as error:
+        return cli.fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
