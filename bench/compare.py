@@ -53,7 +53,8 @@ def compare(a: Path, b: Path, profile: str | None = None) -> pd.DataFrame:
     table["p_holm"] = holm(table.p.tolist())
     table["verdict"] = [_verdict(row) for _, row in table.iterrows()]
     table.attrs = {"profile": name, "samples": len(both), "backbone": first["backbone"], "data": first["data"]}
-    table.attrs["notices"] = sorted({s["notice"] for s in (first, second) if s["notice"]})
+    doubts = {f"{name} is {why}" for s in (first, second) for name, why in s["doubts"].items()}
+    table.attrs["notices"] = sorted({s["notice"] for s in (first, second) if s["notice"]} | doubts)
     return table
 
 
@@ -121,18 +122,17 @@ def readable(table: pd.DataFrame, a: Path, b: Path) -> str:
     facts, rows = table.attrs, []
     for _, row in table.iterrows():
         interval = f" [{row.lo:+.3g}, {row.hi:+.3g}]" if np.isfinite(row.lo) else ""
-        tested = np.isfinite(row.p)
         rows.append(
             {
                 "metric": f"{row.metric} {'↑' if row.higher_is_better else '↓'}"
                 + (f" ({row.unit})" if row.unit else ""),
-                "A": f"{row.a:.2f}",
-                "B": f"{row.b:.2f}",
-                "B - A": f"{row.difference:+.3g}{interval}",
+                "A": _number(row.a, ".2f"),
+                "B": _number(row.b, ".2f"),
+                "B - A": _number(row.difference, "+.3g") + interval,
                 "n": f"{row.n}",
-                "d": f"{row.effect:+.2f}" if np.isfinite(row.effect) else "",
-                "p": f"{row.p:.2g}" if tested else "",
-                "p (Holm)": f"{row.p_holm:.2g}" if tested else "",
+                "d": _number(row.effect, "+.2f"),
+                "p": _number(row.p, ".2g"),
+                "p (Holm)": _number(row.p_holm, ".2g"),
                 "": row.verdict,
             }
         )
@@ -141,6 +141,10 @@ def readable(table: pd.DataFrame, a: Path, b: Path) -> str:
     notes += [f"p: sign-flip permutation, after Holm over {int(np.isfinite(table.p).sum())} metrics"]
     lines = [f"A: {a}", f"B: {b}", head, *facts["notices"], ""]
     return "\n".join([*lines, pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True), "", *notes])
+
+
+def _number(value: float, form: str) -> str:
+    return format(value, form) if np.isfinite(value) else ""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -132,7 +132,7 @@ class _Pairs:
                 f"the edit of sample {sample.id!r} is {saved.width}x{saved.height} and its source {size}x{size}; "
                 f"expected one size, set data.size={saved.height} or metrics.size="
             )
-        edit = fit(saved, size, FILTERS[self.profile.get("filter") or "bilinear"])
+        edit = fit(saved, size, FILTERS[self.profile.get("resample") or "bilinear"])
         mask = None
         if self.store.mask_file(sample.id).exists():
             with Image.open(self.store.mask_file(sample.id)) as image:

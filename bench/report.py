@@ -104,7 +104,7 @@ def _cautions(table: pd.DataFrame, shown: list[str]) -> list[str]:
     if of_sets and table.n.nunique() > 1:
         lines.append(f"{', '.join(of_sets)}: values for different n do not compare")
     if any(row[f"{name}_n"] < row.n for _, row in table.iterrows() for name in shown if f"{name}_n" in row):
-        lines.append("n=: pictures with a finite value, where some have none (no background, identical pictures, ...)")
+        lines.append("n=: pictures with a finite value; nan=: without one; the others are identical to the source")
     notes = {f"{name}: {f['note']}" for s in table.summary for name, f in s["metrics"].items() if f.get("note")}
     return lines + sorted(notes)
 
@@ -138,8 +138,8 @@ def header(table: pd.DataFrame) -> str:
     common = max(numbers.values(), key=list(numbers.values()).count)
     others = [f"{name} {number}" for name, number in numbers.items() if number != common]
     words.append(f"metric version {common}" + (f" ({', '.join(others)})" if others else ""))
-    if other := sorted({name for s in table.summary for name in s["unofficial"]}):
-        notices.append(f"not the official weights, hence not comparable: {', '.join(other)}")
+    doubts = sorted({f"{name} is {why}" for s in table.summary for name, why in s["doubts"].items()})
+    notices += [f"weights, on which comparability rests: {'; '.join(doubts)}"] if doubts else []
     return "; ".join(words) + "".join(f"\n{notice}" for notice in notices)
 
 
@@ -153,11 +153,12 @@ def cell(row: pd.Series, name: str) -> str:
     value = row[name]
     if value is None or pd.isna(value):
         return ""
-    digits = 1 if abs(value) >= 10 else 2
+    digits = 2 if abs(value) < 100 else 1
     text = f"{value:.{digits}f}"
     if not pd.isna(row[f"{name}_lo"]):
         text += f" ±{(row[f'{name}_hi'] - row[f'{name}_lo']) / 2:.{digits}f}"
-    return text if row[f"{name}_n"] == row.n else f"{text} (n={row[f'{name}_n']:.0f})"
+    n, nan = row[f"{name}_n"], row[f"{name}_nan"]
+    return text if n == row.n else f"{text} (n={n:.0f}" + (f", nan={nan:.0f})" if nan else ")")
 
 
 def report(out: Path, data: str | None = None, to: Path | None = None, rows: int = 10) -> list[Path]:

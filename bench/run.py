@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from bench import cli, hashing
 from bench.errors import UserError
-from bench.plan import Run, plan
-from bench.score import headline, score
+from bench.plan import plan
+from bench.score import failures, headline, score
 
 
 def execute(cfg: DictConfig) -> list[dict]:
@@ -34,7 +34,7 @@ def execute(cfg: DictConfig) -> list[dict]:
     summaries, failed = [], []
     for run in runs:
         journal = run.store.journal()
-        failed += _failures(run, journal)
+        failed += failures(run, journal)
         if waiting := len(set(run.ids) - journal.keys()):
             print(f"{run.folder}: this shard is done, {waiting} samples wait for other shards", flush=True)
             continue
@@ -76,14 +76,6 @@ def _job(cfg: DictConfig) -> None:
             raise  # in another process, where nobody reads the list
         _failed.append(error)
         cli.fail(error)
-
-
-def _failures(run: Run, journal: dict[str, dict]) -> list[str]:
-    bad = {id_: journal[id_]["error"] for id_ in run.ids if "error" in journal.get(id_, {})}
-    if not bad:
-        return []
-    id_, why = next(iter(bad.items()))
-    return [f"{len(bad)} of {len(run.ids)} samples failed, recorded in {run.folder}; the first is {id_!r}: {why}"]
 
 
 if __name__ == "__main__":

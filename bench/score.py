@@ -22,9 +22,9 @@ from bench.plan import Run, make_data
 from bench.statistics import mean_intervals
 from bench.store import Store, write
 
-PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "filter", "jpeg", "weights")
+PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "resample", "jpeg", "weights")
 """Keys of a metric profile that are no metric."""
-PREPARATION = ("size", "filter", "jpeg")
+PREPARATION = ("size", "resample", "jpeg")
 """Keys of a metric profile that say how pictures are prepared for every metric."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
 
@@ -94,7 +94,7 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], backbones: d
 
     profile, located = run.cfg["metrics"], weights.located(run.cfg["metrics"])
     metrics = measure.build(columns(profile), located)
-    changed = {key: profile[key] for key in ("size", "filter") if profile.get(key) is not None}
+    changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
     recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: backbones[name] for name in located})
     return measure.measure(run, store, data, journal, ids, metrics, recall)
@@ -111,7 +111,7 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
         name: {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
         for name, fact in facts.items()
     }
-    costs = {key: float(np.mean([journal[i][key] for i in ids])) if ids else None for key in JOURNAL_KEYS}
+    costs = {key: _mean([journal[i][key] for i in ids]) for key in JOURNAL_KEYS}
     method = cfg["method"]
     named = {name: _column(name, profile[name], profile) for name in profile if name not in PROFILE_KEYS}
     return {
@@ -121,7 +121,7 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
         "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],
-        "unofficial": weights.unofficial(profile),
+        "doubts": weights.doubts(profile),
         "plot": {axis: named[name] for axis, name in profile["plot"].items()},
         "table": profile["table"] and [named[name] for name in profile["table"]],
         "knobs": {k: v for k, v in validate.knobs(method).items() if k != "_target_"},
@@ -133,6 +133,11 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
         "metrics": metrics,
         **costs,
     }
+
+
+def _mean(costs: list[float | None]) -> float | None:
+    """None where one is not known: pictures made elsewhere."""
+    return float(np.mean(costs)) if costs and None not in costs else None
 
 
 def _by_type(values: np.ndarray, rows: list[dict[str, str]]) -> dict[str, dict[str, float]]:
@@ -158,6 +163,15 @@ def _code() -> str:
     return sha256_of([sha256(file) for file in sorted((ROOT / "metrics").glob("*.py"))])
 
 
+def failures(run: Run, journal: dict[str, dict]) -> list[str]:
+    """A sentence on the samples that failed, if any did."""
+    bad = {id_: journal[id_]["error"] for id_ in run.ids if "error" in journal.get(id_, {})}
+    if not bad:
+        return []
+    id_, why = next(iter(bad.items()))
+    return [f"{len(bad)} of {len(run.ids)} samples failed, recorded in {run.folder}; the first is {id_!r}: {why}"]
+
+
 def headline(summary: dict[str, Any]) -> str:
     """A summary in a line."""
     found = [f"{name} {fact['value']:.2f}" for name, fact in summary["metrics"].items() if fact["value"] is not None]
@@ -173,14 +187,16 @@ def main(argv: list[str] | None = None) -> int:
     try:
         if len(folders) != 1 or not folders[0]:
             raise UserError("expected run=<folder> once: a run, or a folder of edited pictures with data=<name>")
-        for run in rescore.runs(Path(folders[0]), [word for word in words if not word.startswith("run=")]):
-            if run.pending():
-                from bench.edit import edit
+        (run,) = rescore.runs(Path(folders[0]), [word for word in words if not word.startswith("run=")])
+        if run.results and run.pending():
+            from bench.edit import edit
 
-                edit([run])
-            summary = score(run)
-            print(f"{run.folder}: {summary['n']} of {summary['n_expected']} scored. {headline(summary)}")
+            edit([run])
+        summary = score(run)
         hashing.remember()
+        print(f"{run.folder}: {summary['n']} of {summary['n_expected']} scored. {headline(summary)}")
+        if run.results and (failed := failures(run, run.store.journal())):
+            raise UserError("\n".join(failed))
     except UserError as error:
         return cli.fail(error)
     return 0

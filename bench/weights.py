@@ -97,14 +97,19 @@ def _official_hash(entry: dict[str, Any]) -> str:
     return entry.get("sha256") or Path(entry["file"]).stem.rsplit("-", 1)[-1]
 
 
-def unofficial(profile: dict[str, Any]) -> list[str]:
-    """Names of the backbones whose file was named outright and is not the official one, or is random."""
-    files = {name: (entry, locate(name, entry)) for name, entry in (profile.get("weights") or {}).items()}
-    return [
-        name
-        for name, (entry, file) in files.items()
-        if is_random(entry) or (file.is_file() and not sha256(file).startswith(_official_hash(entry)))
-    ]
+def doubts(profile: dict[str, Any]) -> dict[str, str]:
+    """Backbone -> why its numbers may not compare with others': it is random, is not the official file, or was named
+    outright where no official hash is known."""
+    found = {}
+    for name, entry in (profile.get("weights") or {}).items():
+        if is_random(entry):
+            found[name] = "random"
+        elif entry.get("path") and (official := _official_hash(entry)):
+            if not sha256(locate(name, entry)).startswith(official):
+                found[name] = "not the official file"
+        elif entry.get("path") and ("hub" in entry or "file" in entry):
+            found[name] = "named outright and not verified"
+    return found
 
 
 def _in_hub_cache(entry: dict[str, Any], key: str) -> Path:

@@ -51,7 +51,7 @@ def test_summary_means_are_those_of_the_per_image_tables(out, files):
 def test_printed_table_names_profile_backbone_and_notice(out):
     text = report.readable(report.collect(out))
     head = text.splitlines()
-    assert head[0] == "data shapes; profile shapes-v1 (shapes judge); model shapes"
+    assert head[0] == "data shapes; profile shapes-v1 (shapes judge); model shapes; N = 6; metric version 1"
     assert head[1] == "embedded model of a drawn world, comparable with no paper"
     assert "edit_success ↑ (%)" in text
     assert "perceptual ↓" in text
@@ -62,6 +62,7 @@ def test_pictures_and_the_numbers_behind_them(out, files):
     stem = "shapes.shapes-v1.trade-off"
     assert names == {
         "shapes.shapes-v1.table.md",
+        "shapes.shapes-v1.types.csv",
         f"{stem}.png",
         f"{stem}.pdf",
         f"{stem}.csv",
@@ -90,11 +91,44 @@ def test_incomplete_runs_are_marked(out):
     assert "6/9 incomplete" in report.readable(table)
 
 
+def test_cells_count_what_has_no_value(out):
+    text = report.readable(report.collect(out))
+    assert "(n=" in text  # some edits change the whole frame and leave no background
+    assert "nan=: without one" in text
+
+
+def test_means_by_type_are_those_of_the_per_image_tables(out, files):
+    types = pd.read_csv(out / "report/shapes.shapes-v1.types.csv")
+    row = pd.read_csv(out / "summary.csv").iloc[1]
+    images = pd.read_csv(f"{row.folder}/per_image.shapes-v1.csv")
+    of_run = types[(types.method == row.method) & (types.r == row.r) & (types.metric == "mse")]
+    assert of_run.n.sum() == 6
+    expected = images.groupby("type").mse.mean()
+    assert dict(zip(of_run.type, of_run.value, strict=True)) == pytest.approx(expected.to_dict())
+
+
+def test_runs_scored_by_other_versions_or_weights_are_told_apart(out):
+    table = report.collect(out)
+    assert "do not compare" not in report.readable(table)
+    table.summary.iloc[1]["metrics"]["ssim"]["version"] = 2
+    assert "scored with different metric versions or weights" in report.readable(table)
+
+
+def test_doubtful_weights_and_different_n_are_said(out):
+    table = report.collect(out)
+    table.loc[1, "n"] = 5
+    table.summary.iloc[2]["doubts"] = {"clip": "random"}
+    text = report.readable(table)
+    assert "clip is random" in text
+    assert "fid: values for different n do not compare" in text
+    assert "N = 5 to 6" in text
+
+
 def test_figures_go_where_they_are_told(out, tmp_path):
     assert report.main([f"out={out}", f"to={tmp_path / 'figures'}", "rows=1", "data=shapes"]) == 0
     table = (tmp_path / "figures/shapes.shapes-v1.table.md").read_text()
     assert table == report.readable(report.collect(out)) + "\n"
-    assert len(list((tmp_path / "figures").iterdir())) == 5
+    assert len(list((tmp_path / "figures").iterdir())) == 6
 
 
 @pytest.mark.parametrize(

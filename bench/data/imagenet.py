@@ -48,7 +48,7 @@ class ImageNet(Benchmark):
         self.rows = [(i, row) for i, row in enumerate(rows) if row["is_test"] == (split == "test")]
         self.ids = [f"{i:04d}" for i, _ in self.rows]
         self.target_classes = sorted({int(row["target_id"]) for row in rows})  # of both splits, as FlexIT's eval.py
-        missing = [row["path"] for _, row in self.rows if _number(row["path"]) not in self.pictures]
+        missing = [row["path"] for _, row in self.rows if row["number"] not in self.pictures]
         if missing:
             raise UserError(
                 f"{len(missing)} of {len(self.rows)} images of queries.csv are not under {folder}, the first is "

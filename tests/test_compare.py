@@ -1,0 +1,127 @@
+"""Two runs against each other, on scores written by hand in the form that runs have."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bench import compare
+from bench.errors import UserError
+
+METRICS = {"psnr": (True, "dB"), "lpips": (False, "x 10^2"), "noise": (True, "")}
+
+
+def write_run(folder, table: pd.DataFrame, profile="pie-v1", version=1, data=None, fid=3.0):
+    folder.mkdir(parents=True)
+    facts = {
+        name: {"version": version, "higher_is_better": up, "unit": unit, "kind": "pair"}
+        for name, (up, unit) in METRICS.items()
+    }
+    facts["fid"] = {"version": 1, "higher_is_better": False, "unit": "", "kind": "set", "value": fid, "n": len(table)}
+    summary = {"data": "pie", "profile": profile, "backbone": "none", "notice": "embedded", "metrics": facts}
+    (folder / f"summary.{profile}.json").write_text(json.dumps(summary | {"weights": {}, "doubts": {}}))
+    (folder / "identity.json").write_text(json.dumps({"data": data or {"name": "pie", "size": 512, "hash": "x"}}))
+    table.to_csv(folder / f"per_image.{profile}.csv", index=False)
+    return folder
+
+
+def scores(seed: int, better: float = 0.0, count: int = 40) -> pd.DataFrame:
+    """Pictures of different difficulty, the same for every run."""
+    hard, rng = np.random.default_rng(0).standard_normal(count), np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "id": [f"{i:04d}" for i in range(count)],
+            "type": "object",
+            "group": [f"g{i // 2}" for i in range(count)],
+            "psnr": 25 + 5 * hard + better + 0.3 * rng.standard_normal(count),
+            "lpips": 30 - 5 * hard - better + 0.3 * rng.standard_normal(count),
+            "noise": rng.standard_normal(count),
+        }
+    )
+
+
+@pytest.fixture
+def pair(tmp_path):
+    return write_run(tmp_path / "a", scores(1)), write_run(tmp_path / "b", scores(2, better=0.5), fid=2.0)
+
+
+def test_a_small_difference_is_found_since_samples_are_paired(pair):
+    table = compare.compare(*pair).set_index("metric")
+    assert table.verdict["psnr"] == table.verdict["lpips"] == "B is better, beyond noise"
+    assert table.verdict["noise"] == "no difference beyond noise"
+    assert table.lo["psnr"] < 0.5 < table.hi["psnr"]
+    assert table.difference["lpips"] < 0
+    assert (table.p_holm.dropna() >= table.p.dropna()).all()
+    swapped = compare.compare(*pair[::-1]).set_index("metric")
+    assert swapped.verdict["psnr"] == "A is better, beyond noise"
+    assert swapped.difference["psnr"] == pytest.approx(-table.difference["psnr"])
+
+
+def test_distances_of_sets_have_no_test(pair):
+    row = compare.compare(*pair).set_index("metric").loc["fid"]
+    assert (row.a, row.b, row.difference) == (3, 2, -1)
+    assert np.isnan(row.p)
+    assert "no test" in row.verdict
+
+
+def test_pairs_are_found_by_id_whatever_the_order(pair, tmp_path):
+    shuffled = scores(2, better=0.5).sample(frac=1, random_state=0)
+    again = write_run(tmp_path / "c", shuffled, fid=2.0)
+    first, second = compare.compare(*pair), compare.compare(pair[0], again)
+    np.testing.assert_allclose(first.difference, second.difference)
+
+
+def test_samples_without_a_finite_value_in_both_are_left_out_and_counted(pair, tmp_path):
+    table = scores(2, better=0.5)
+    table.loc[:3, "psnr"], table.loc[4:5, "psnr"] = np.nan, np.inf
+    made = compare.compare(pair[0], write_run(tmp_path / "c", table)).set_index("metric")
+    assert (made.n["psnr"], made.left_out["psnr"], made.n["lpips"]) == (34, 6, 40)
+    assert np.isfinite(made.difference["psnr"])
+
+
+def test_a_run_is_equal_to_itself(pair):
+    table = compare.compare(pair[0], pair[0])
+    assert set(table.verdict[table.metric != "fid"]) == {"equal"}
+
+
+def test_printed(pair, capsys):
+    assert compare.main([str(folder) for folder in pair]) == 0
+    text = capsys.readouterr().out
+    assert "data pie; profile pie-v1 (none); 40 samples of both" in text
+    assert "embedded" in text
+    assert "psnr ↑ (dB)" in text
+    assert "B is better, beyond noise" in text
+    assert "after Holm over 3 metrics" in text
+
+
+def test_what_does_not_compare_is_refused(pair, tmp_path):
+    other = write_run(tmp_path / "v", scores(2), version=2)
+    with pytest.raises(UserError, match="scored with different metrics, versions or weights"):
+        compare.compare(pair[0], other)
+    other = write_run(tmp_path / "d", scores(2), data={"name": "pie", "size": 512, "hash": "y"})
+    with pytest.raises(UserError, match="edit different data"):
+        compare.compare(pair[0], other)
+    other = write_run(tmp_path / "p", scores(2), profile="caption-v1")
+    with pytest.raises(UserError, match=r"scored by pie-v1 and .* by caption-v1"):
+        compare.compare(pair[0], other)
+    other = write_run(tmp_path / "i", scores(2).assign(id=[f"x{i}" for i in range(40)]))
+    with pytest.raises(UserError, match="no sample in common"):
+        compare.compare(pair[0], other)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["a"], "got 1 run folders, expected two"),
+        (["a", "nowhere"], "nowhere is no folder"),
+        (["a", "b", "profile=pie"], "profile=pie is not one that both runs have; did you mean pie-v1?"),
+        (["a", "b", "proflie=pie-v1"], "unknown option 'proflie'; did you mean profile?"),
+        (["a", "empty"], "empty holds no scores"),
+    ],
+)
+def test_wrong_words(pair, tmp_path, monkeypatch, capsys, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    assert compare.main(words) == 2
+    assert sentence in capsys.readouterr().err
