@@ -103,7 +103,7 @@ def _cautions(table: pd.DataFrame, shown: list[str]) -> list[str]:
     of_sets = [name for name in shown if table.summary.iloc[0]["metrics"][name]["kind"] == "set"]
     if of_sets and table.n.nunique() > 1:
         lines.append(f"{', '.join(of_sets)}: values for different n do not compare")
-    if any(row[f"{name}_n"] < row.n for _, row in table.iterrows() for name in shown if f"{name}_n" in row):
+    if any(0 < row[f"{name}_n"] < row.n for _, row in table.iterrows() for name in shown if f"{name}_n" in row):
         lines.append("n=: pictures with a finite value; nan=: without one; the others are identical to the source")
     notes = {f"{name}: {f['note']}" for s in table.summary for name, f in s["metrics"].items() if f.get("note")}
     return lines + sorted(notes)

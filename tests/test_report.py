@@ -92,9 +92,12 @@ def test_incomplete_runs_are_marked(out):
 
 
 def test_cells_count_what_has_no_value(out):
-    text = report.readable(report.collect(out))
-    assert "(n=" in text  # some edits change the whole frame and leave no background
-    assert "nan=: without one" in text
+    table = report.collect(out)
+    assert "nan=" not in report.readable(table)
+    table.loc[1, ["psnr_background_n", "psnr_background_nan"]] = 3, 2
+    text = report.readable(table)
+    assert "(n=3, nan=2)" in text
+    assert "nan=: without one; the others are identical" in text
 
 
 def test_means_by_type_are_those_of_the_per_image_tables(out, files):
