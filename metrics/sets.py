@@ -19,8 +19,9 @@ _NUMPY = [
     (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
     (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),
 ]
-KEPT = 4096
-"""Images whose features are held for an interval; larger sets have none, and constant memory."""
+KEPT = 2048
+"""Images whose features are held for an interval, which takes a hundred distances of half as many; larger sets have
+none, and constant memory."""
 
 
 class Fid:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from bench.data.preprocess import fit
-from bench.measure import _Pairs
+from bench.measure import _notes, _Pairs
 from bench.recall import Recall
 from bench.store import Store
 from bench.types import EditSample
@@ -131,3 +131,21 @@ def test_truths_are_kept_apart_from_sources(pictures, tmp_path):
     extract, recall = Counted(weights), Recall(tmp_path / "features", {weights: "hash"})
     made = batch(pictures, recall, truth=list(255 - pictures))
     assert not torch.equal(vectors(made, "sources", extract), vectors(made, "truths", extract))
+
+
+class Noting:
+    """A metric that has something to say of a sample."""
+
+    version = 1
+
+    def __init__(self, notes):
+        self.notes = notes
+
+
+def test_notes_are_kept_beside_the_columns_and_counted(tmp_path):
+    file, ids = tmp_path / "notes.json", ["a", "b", "c"]
+    assert _notes(file, {"clip": Noting({})}, ids) == {}
+    said = _notes(file, {"clip": Noting({"b": "cut", "c": "cut"}), "psnr": object()}, ids)
+    assert said == {"clip": "2 samples, the first is 'b': cut"}
+    assert _notes(file, {"clip": Noting({})}, ["a", "c"]) == {"clip": "1 samples, the first is 'c': cut"}
+    assert _notes(file, {"psnr": object()}, ids) == {}

@@ -104,3 +104,41 @@ def test_metrics_of_a_batch_share_the_features():
     for metric, extract in zip((Fid, Csfid, Sfid), features, strict=True):
         metric(extract, "truths").update(batch)
     assert [extract.calls for extract in features] == [2, 0, 0]  # edits and truths, once
+
+
+def many(count: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return tuple(flat([tuple(c) for c in rng.integers(0, 256, (count, 3))]) for _ in range(2))
+
+
+def test_frechet_interval_holds_the_value_and_needs_four_groups(monkeypatch):
+    edits, sources = many(40)
+    metric = Fid(Colour(), "sources")
+    metric.update(score_batch(edits[:3], sources[:3]))
+    assert np.isnan(metric.interval()).all()
+    metric.update(score_batch(edits[3:], sources[3:], id=[str(i) for i in range(3, 40)]))
+    low, high = metric.interval()
+    assert low < metric.compute() < high
+    grouped = Fid(Colour(), "sources")
+    grouped.update(score_batch(edits, sources, group=[f"g{i % 5}" for i in range(40)]))
+    assert grouped.compute() == pytest.approx(metric.compute(), rel=1e-9)
+    assert grouped.interval() != (low, high)
+    monkeypatch.setattr("metrics.sets.KEPT", 30)
+    large = Fid(Colour(), "sources")
+    for part in (slice(0, 20), slice(20, 40)):
+        large.update(score_batch(edits[part], sources[part]))
+    assert large._kept == []
+    assert np.isnan(large.interval()).all()
+    assert large.compute() == pytest.approx(metric.compute(), rel=1e-9)
+
+
+def test_class_distance_interval_is_over_classes():
+    edits, truths = many(40)
+    metric = Csfid(Colour(), "truths")
+    metric.update(score_batch(edits, truth=truths, classes=[(0, i % 8) for i in range(40)]))
+    low, high = metric.interval()
+    assert low < metric.compute() < high
+    distances = metric._distances()
+    assert len(distances) == 8
+    assert distances.min() <= low
+    assert high <= distances.max()

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torchvision.transforms import functional as transforms
 from transformers import DeiTConfig, DeiTForImageClassificationWithTeacher, Dinov2Config, Dinov2Model
 
 from bench.errors import UserError
@@ -97,12 +98,16 @@ def test_positions_are_resampled_as_dinov2_does(dinov2, tmp_path):
     torch.testing.assert_close(made, expected)
 
 
-def test_dinov2_takes_pictures_of_any_size(dinov2):
+def test_dinov2_pictures_are_prepared_as_by_torchvision(dinov2):
+    """Pictures whose channels differ, resized as floats in [0, 1] and normalised; every channel in its place."""
+    network, file = dinov2
     images = torch.from_numpy(noisy(np.random.default_rng(0), 2, 96))
+    images[:, 0] //= 2
+    pixels = transforms.resize(images.float() / 255, [224, 224], transforms.InterpolationMode.BICUBIC, antialias=True)
+    expected = network(transforms.normalize(pixels.clamp(0, 1), vit.MEAN, vit.SPREAD)).pooler_output
     with torch.no_grad():
-        features = Dinov2(dinov2[1], "vit_small_patch14_dinov2")(images)
-    assert features.shape == (2, 384)
-    assert features.isfinite().all()
+        made = Dinov2(file, "vit_small_patch14_dinov2")(images)
+    torch.testing.assert_close(made, expected, rtol=0, atol=1e-4 * float(expected.abs().max()))
 
 
 def test_deit_is_transformers(tmp_path):
