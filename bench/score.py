@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from bench import cli, hashing, validate, weights
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.hashing import sha256, sha256_of
 from bench.paths import ROOT
 from bench.plan import Run, make_data
@@ -37,8 +37,10 @@ def columns(profile: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _column(name: str, node: dict[str, Any], profile: dict[str, Any]) -> str:
-    entries = profile.get("weights") or {}
-    return name + "_random" if any(weights.is_random(entries[w]) for w in _backbones(node)) else name
+    entries, used = profile.get("weights") or {}, _backbones(node)
+    if unknown := sorted(used - entries.keys()):
+        raise UserError(f"metrics.{name} names weights={unknown[0]}; {nearest(unknown[0], list(entries))}")
+    return name + "_random" if any(weights.is_random(entries[weight]) for weight in used) else name
 
 
 def _backbones(node: dict[str, Any]) -> set[str]:

@@ -71,6 +71,8 @@ def locate(name: str, entry: dict[str, Any]) -> Path:
             official = entry.get("file") or entry.get("hub")
             expected = f"; expected {official}, or null to seek it where it is usually kept" if official else ""
             raise UserError(f"{key}={entry['path']} does not exist{expected}")
+        if entry.get("file") and not found.is_file():
+            raise UserError(f"{key}={entry['path']} is a folder; expected a file such as {entry['file']}")
         return found
     if entry.get("hub"):
         return _in_hub_cache(entry, key)

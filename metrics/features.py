@@ -7,8 +7,9 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
+from bench.errors import UserError, one_line
 from bench.types import ScoreBatch
-from metrics import clip, vit
+from metrics import clip, states, vit
 from metrics.judge import Judge
 from metrics.pixel import truths
 
@@ -135,7 +136,11 @@ def _inception(file: Path) -> torch.nn.Module:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     if str(file) != "random":
-        network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(file))
+        try:
+            states.load(file)
+            network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(file))
+        except RuntimeError as error:
+            raise UserError(f"{file} is no state dict of the FID Inception: {one_line(error)[:300]}") from None
         return network.eval().requires_grad_(False)
     from torchvision.models import inception_v3  # has the same layers under the same names
 

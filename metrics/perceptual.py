@@ -9,7 +9,7 @@ import torch
 
 from bench.errors import UserError
 from bench.types import ScoreBatch
-from metrics import regions
+from metrics import regions, states
 
 _PICTURES = 8  # held at a time: 32 of 512 px would take gigabytes
 
@@ -59,8 +59,7 @@ def _network(net: str, file: Path) -> torch.nn.Module:
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     if str(file) == "random":
         return network.eval().requires_grad_(False)
-    state = torch.load(file, map_location="cpu", weights_only=True)
-    trunk = {name: value for name, value in state.items() if name.startswith("features.")}
+    trunk = {name: value for name, value in states.load(file).items() if name.startswith("features.")}
     # lpips names layers slice<i>.<layer>. Loaded strictly: its own loading would keep random weights in silence.
     names = {f"features.{name.split('.', 1)[1]}": name for name in network.net.state_dict()}
     if lacking := sorted(names.keys() - trunk.keys()):

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.errors import UserError, one_line
+from metrics import states
 
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
@@ -30,7 +31,7 @@ def load(architecture: str, weights: Path, size: int) -> torch.nn.Module:
         torch.manual_seed(0)  # of `random`
         network = timm.create_model(architecture, pretrained=False, img_size=size, **headless)
     if str(weights) != "random":
-        state = torch.load(weights, map_location="cpu", weights_only=True)
+        state = states.load(weights)
         state = dict(state.get("model", state))
         state.pop("mask_token", None)  # DINOv2's, used in training alone
         if "pos_embed" in state:

@@ -3,11 +3,13 @@ import os
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from bench.errors import UserError
-from metrics.clip import ClipScore
+from metrics.clip import ClipScore, embed_images
+from metrics.features import ClipImage
 from tests.helpers.scores import score_batch
 from tests.helpers.shared import SHARED, needs_shared
 
@@ -125,3 +127,13 @@ def test_hessels_published_values():
                 pixels = np.asarray(image.convert("RGB")).transpose(2, 0, 1)[None]
             values.append(metric.score(score_batch(pixels, target=[caption]))[0])
         assert np.mean(values) == pytest.approx(expected, abs=2e-3)
+
+
+def test_embeddings_for_cmmd_are_unit_vectors_of_the_same_pictures(golden):
+    """So that a cosine of two of them is CLIP's own."""
+    images = np.concatenate([picture("pub0_tgt.png"), picture("pub1_tgt.png")])
+    made = ClipImage(MODEL)(torch.from_numpy(images))
+    torch.testing.assert_close(made.norm(dim=-1), torch.ones(2))
+    with torch.no_grad():
+        plain = embed_images(MODEL, torch.from_numpy(images))
+    torch.testing.assert_close(made, plain / plain.norm(dim=-1, keepdim=True))

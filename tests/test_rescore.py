@@ -92,6 +92,9 @@ def test_a_limit_and_the_counts_beside_a_mean(folder):
         (["run={folder}", "metrics=pixle"], "unknown metrics 'pixle'; did you mean pixel"),
         (["run={folder}/edits"], "is no run (it has no identity.json)"),
         (["run={folder}", "metrics=flexit"], "inception_stats_256.pt was sought in"),
+        (["run={folder}", "metrics=pie", "metrics.weights.dino.path={folder}"], "is a folder; expected a file such as"),
+        (["run={folder}", "metrics=pie", "metrics.weights.clip.path=random"], "clip cannot be random"),
+        (["run={folder}", "+metrics.mine={{_target_: x.Y, weights: net}}"], "metrics.mine names weights=net"),
     ],
 )
 def test_wrong_words(folder, words, sentence, capsys, monkeypatch, tmp_path):

@@ -180,6 +180,12 @@ def test_random_weights_are_seeded_and_leave_the_generator_alone():
     assert torch.equal(again.head.weight, first.head.weight)
 
 
+def test_file_that_is_no_torch_file_is_refused(tmp_path):
+    (tmp_path / "page.pth").write_text("<html>not found</html>")
+    with pytest.raises(UserError, match=r"page.pth is no file of torch weights"):
+        vit.load(TINY, tmp_path / "page.pth", 384)
+
+
 def test_file_of_another_network_is_refused(dinov2):
     with pytest.raises(UserError, match=r"dinov2_vits14_pretrain.pth is no state dict of vit_tiny"):
         vit.load("vit_tiny_patch16_224", dinov2[1], 224)

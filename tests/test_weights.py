@@ -123,3 +123,45 @@ def test_every_missing_backbone_is_listed(torch_home, hub_cache):
 
 def test_profile_without_backbones_misses_none():
     assert weights.missing({"weights": None}) == weights.missing({}) == []
+
+
+def test_stated_hash_is_verified_where_the_name_has_none(torch_home):
+    entry = {"path": None, "file": "dinov2.pth", "source": "x", "sha256": hashlib.sha256(CONTENT).hexdigest()}
+    (torch_home / "dinov2.pth").write_bytes(CONTENT)
+    assert weights.locate("dinov2", entry) == torch_home / "dinov2.pth"
+    (torch_home / "dinov2.pth").write_bytes(CONTENT + b"!")
+    with pytest.raises(UserError, match="is not the official file"):
+        weights.locate("dinov2", entry)
+
+
+def test_random_weights_only_where_they_make_sense():
+    assert weights.locate("alexnet", ENTRY | {"path": "random", "random": True}) == Path("random")
+    with pytest.raises(UserError, match="clip cannot be random"):
+        weights.locate("clip", {"path": "random", "hub": "some/clip"})
+    assert weights.fingerprints({"weights": {"a": ENTRY | {"path": "random", "random": True}}}) == {"a": "random"}
+
+
+def test_what_may_not_compare_is_told(torch_home, tmp_path):
+    (torch_home / NAME).write_bytes(CONTENT)
+    (mine := tmp_path / "mine.pth").write_bytes(b"mine")
+    (right := tmp_path / "right.pth").write_bytes(CONTENT)
+    profile = {
+        "found": ENTRY,
+        "right": ENTRY | {"path": str(right)},
+        "mine": ENTRY | {"path": str(mine)},
+        "unknown": ENTRY | {"path": str(mine), "hashed": False},
+        "clip": {"hub": "some/clip", "path": str(tmp_path)},
+        "dice": ENTRY | {"path": "random", "random": True},
+        "judge": {"path": "metrics/judge.py"},
+    }
+    assert weights.doubts({"weights": profile}) == {
+        "mine": "not the official file",
+        "unknown": "named outright and not verified",
+        "clip": "named outright and not verified",
+        "dice": "random",
+    }
+
+
+def test_folder_for_a_file_is_refused(tmp_path):
+    with pytest.raises(UserError, match="is a folder; expected a file such as"):
+        weights.locate("alexnet", ENTRY | {"path": str(tmp_path)})
