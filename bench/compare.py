@@ -15,6 +15,7 @@ import pandas as pd
 
 from bench import cli, options
 from bench.errors import UserError, nearest
+from bench.report import notice
 from bench.statistics import effect_size, holm, mean_interval, sign_flip_p
 
 OPTIONS = {"profile": None}
@@ -53,8 +54,7 @@ def compare(a: Path, b: Path, profile: str | None = None) -> pd.DataFrame:
     table["p_holm"] = holm(table.p.tolist())
     table["verdict"] = [_verdict(row) for _, row in table.iterrows()]
     table.attrs = {"profile": name, "samples": len(both), "backbone": first["backbone"], "data": first["data"]}
-    doubts = {f"{name} is {why}" for s in (first, second) for name, why in s["doubts"].items()}
-    table.attrs["notices"] = sorted({s["notice"] for s in (first, second) if s["notice"]} | doubts)
+    table.attrs["notices"] = sorted({said for s in (first, second) if (said := notice(s))})
     return table
 
 

@@ -43,7 +43,7 @@ def collect(out: Path) -> pd.DataFrame:
             row |= {name: fact["value"], f"{name}_lo": fact["lo"], f"{name}_hi": fact["hi"], f"{name}_n": fact["n"]}
             row[f"{name}_nan"] = fact.get("n_nan")
         row |= {key: summary[key] for key in COSTS}
-        row |= {"notice": summary["notice"], "folder": str(file.parent), "summary": summary}
+        row |= {"notice": notice(summary), "folder": str(file.parent), "summary": summary}
         rows.append(row)
     table = pd.DataFrame(rows)
     table["variant"] = _variants(table)
@@ -65,6 +65,13 @@ def _variants(table: pd.DataFrame) -> pd.Series:
             for one in mine
         ]
     return labels
+
+
+def notice(summary: dict[str, Any]) -> str | None:
+    """What every table and plot of a run must say: of its model and data, and of the weights that scored it."""
+    doubts = [f"{name} is {why}" for name, why in summary.get("doubts", {}).items()]
+    scored = f"scored with weights that may not compare: {', '.join(doubts)}" if doubts else None
+    return "; ".join(filter(None, [summary["notice"], scored])) or None
 
 
 def readable(table: pd.DataFrame) -> str:
@@ -138,8 +145,6 @@ def header(table: pd.DataFrame) -> str:
     common = max(numbers.values(), key=list(numbers.values()).count)
     others = [f"{name} {number}" for name, number in numbers.items() if number != common]
     words.append(f"metric version {common}" + (f" ({', '.join(others)})" if others else ""))
-    doubts = sorted({f"{name} is {why}" for s in table.summary for name, why in s["doubts"].items()})
-    notices += [f"weights, on which comparability rests: {'; '.join(doubts)}"] if doubts else []
     return "; ".join(words) + "".join(f"\n{notice}" for notice in notices)
 
 
@@ -158,7 +163,7 @@ def cell(row: pd.Series, name: str) -> str:
     if not pd.isna(row[f"{name}_lo"]):
         text += f" ±{(row[f'{name}_hi'] - row[f'{name}_lo']) / 2:.{digits}f}"
     n, nan = row[f"{name}_n"], row[f"{name}_nan"]
-    return text if n == row.n else f"{text} (n={n:.0f}" + (f", nan={nan:.0f})" if nan else ")")
+    return text if n == row.n else f"{text} (n={n:.0f}" + (f", nan={nan:.0f})" if nan and nan > 0 else ")")
 
 
 def report(out: Path, data: str | None = None, to: Path | None = None, rows: int = 10) -> list[Path]:

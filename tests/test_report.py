@@ -120,8 +120,9 @@ def test_runs_scored_by_other_versions_or_weights_are_told_apart(out):
 def test_doubtful_weights_and_different_n_are_said(out):
     table = report.collect(out)
     table.loc[1, "n"] = 5
-    table.summary.iloc[2]["doubts"] = {"clip": "random"}
+    table.loc[2, "notice"] = report.notice(table.summary.iloc[2] | {"doubts": {"clip": "random"}})
     text = report.readable(table)
+    assert "embedded model of a drawn world, comparable with no paper; scored with weights that may not" in text
     assert "clip is random" in text
     assert "fid: values for different n do not compare" in text
     assert "N = 5 to 6" in text

@@ -139,3 +139,10 @@ def test_pictures_made_elsewhere(tmp_path, capsys):
     shutil.rmtree(tmp_path / "out")
     assert score.main(words) == 2
     assert "1 of 4 samples failed" in capsys.readouterr().err
+
+
+def test_run_of_another_version_says_so(folder, capsys):
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("  count: 256\n", "  quantity: 256\n"))
+    assert score.main([f"run={folder}", "metrics=shapes"]) == 2
+    assert "was made by another version of this program" in capsys.readouterr().err
