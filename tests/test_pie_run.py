@@ -1,23 +1,52 @@
-"""PIE-Bench from its owners' files to a table, on the embedded model."""
+"""The authors' own result panels, from files to the numbers of the published code, through the commands a user types."""
 
 import json
 
-from bench import report, run
+import pytest
+
+from bench import compare, report, score
 from tests.helpers.shared import SHARED, needs_shared
 
-MINI = SHARED / "data/pie_layout_mini"
+DATA = SHARED / "data"
+PUBLISHED = {
+    "ddim+masactrl": {"psnr": 22.773, "mse_e4": 52.807, "ssim_e2": 83.041},
+    "directinversion+masactrl": {"psnr": 23.155, "mse_e4": 48.363, "ssim_e2": 84.856},
+}
+pytestmark = needs_shared
 
 
-@needs_shared
-def test_real_photographs_are_edited_by_the_embedded_model(tmp_path, capsys):
-    words = ["data=pie", f"data.root={MINI}", "model=shapes", "metrics=pixel", "limit=4", "steps=2", "method.n=1"]
-    assert run.main([*words, f"out={tmp_path}"]) == 0
-    (folder,) = (tmp_path / "pie/diffedit").iterdir()
-    assert len(list((folder / "edits").iterdir())) == 4
-    facts = json.loads((folder / "summary.pixel-v1.json").read_text())
-    assert (facts["n"], facts["n_expected"], facts["n_failed"]) == (4, 4, 0)
-    assert facts["metrics"]["mask_iou"]["n"] == 4  # every mask was read and kept
-    (environment,) = json.loads((folder / "env.json").read_text())
-    assert list(environment["annotations"]) == ["pie_layout_mini/mapping_file.json"]
-    assert report.main([f"out={tmp_path}"]) == 0
-    assert "embedded model of a drawn world" in capsys.readouterr().out
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """Summaries of both methods; the backbones whose files are not here are random, and small where that is allowed."""
+    out = tmp_path_factory.mktemp("out")
+    words = ["data=pie", f"data.root={DATA / 'pie_bench_sample'}", "limit=1", "device=cpu", f"out={out}"]
+    words += [f"metrics.weights.clip.path={SHARED / 'golden/metrics/tiny_clip'}"]
+    words += [f"metrics.weights.{name}.path=random" for name in ("dino", "squeezenet")]
+    words += ["+metrics.structure_distance_e3.architecture=vit_tiny_patch16_224"]
+    for method in PUBLISHED:
+        assert score.main([f"run={DATA / 'pie_panels' / method}", *words]) == 0
+    folders = sorted(out.glob("pie/precomputed/*"))
+    return out, dict(zip(PUBLISHED, folders, strict=True))
+
+
+@pytest.mark.parametrize("method", PUBLISHED)
+def test_confirmed_values(scored, method):
+    """The panels are JPEG files: no second compression."""
+    summary = json.loads((scored[1][method] / "summary.pie-v1.json").read_text())
+    assert summary["profile"] == "pie-v1"  # data=pie chooses it
+    for name, value in PUBLISHED[method].items():
+        assert summary["metrics"][name]["value"] == pytest.approx(value, abs=5e-4)
+    assert "structure_distance_e3_random" in summary["metrics"]
+
+
+def test_table_says_what_the_numbers_rest_on(scored):
+    text = report.readable(report.collect(scored[0]))
+    assert "profile pie-v1 (CLIP ViT-L/14, DINO ViT-B/8, LPIPS-squeeze); model no model; N = 1" in text
+    assert "clip is named outright and not verified, dino is random, squeezenet is random" in text
+    assert "22.77" in text
+    assert "84.86" in text
+
+
+def test_one_picture_is_no_evidence(scored):
+    table = compare.compare(*scored[1].values())
+    assert set(table.verdict) == {"no difference beyond noise"}
