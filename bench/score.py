@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bench import cli, hashing, validate, weights
+from bench import cli, hashing, weights
 from bench.errors import UserError, nearest
 from bench.hashing import sha256, sha256_of
 from bench.paths import ROOT
@@ -126,7 +126,7 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
         "doubts": weights.doubts(profile),
         "plot": {axis: named[name] for axis, name in profile["plot"].items()},
         "table": profile["table"] and [named[name] for name in profile["table"]],
-        "knobs": {k: v for k, v in validate.knobs(method).items() if k != "_target_"},
+        "knobs": run.knobs,
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
         "n": len(ids),
         "n_expected": len(run.ids),

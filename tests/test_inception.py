@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy.ndimage import map_coordinates
 
 from bench.data.preprocess import fit
 from bench.types import Undefined
@@ -61,6 +62,28 @@ def test_features_are_flexits(weights, batch, flexit):
     order = [flexit["query_ids"].tolist().index(id_) for id_ in flexit["feature_query_order"]]
     expected = flexit["features"]
     np.testing.assert_allclose(features.numpy()[order], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+class Bare:
+    """A network whose layers do nothing, so that its features are the picture as it was prepared."""
+
+    def to(self, device):
+        return self
+
+    def __getattr__(self, name):
+        return lambda x: x
+
+
+@pytest.mark.parametrize("size", [160, 512])
+def test_pictures_are_prepared_by_plain_bilinear_interpolation(size, monkeypatch):
+    """scipy's, at the centres of 299 px, between the four nearest pixels alone, also of larger pictures."""
+    monkeypatch.setattr("metrics.features._inception", lambda file: Bare())
+    image = np.random.default_rng(0).integers(0, 256, (1, 3, size, size), np.uint8)
+    made = InceptionPool("unread")(torch.from_numpy(image)).reshape(3, 299, 299)
+    at = np.clip((np.arange(299) + 0.5) * size / 299 - 0.5, 0, size - 1)
+    grid = np.meshgrid(at, at, indexing="ij")
+    expected = [2 * map_coordinates(channel / 255, grid, order=1) - 1 for channel in image[0]]
+    np.testing.assert_allclose(made, expected, atol=1e-4)
 
 
 def test_a_picture_has_the_same_features_alone(weights, batch):
