@@ -29,6 +29,11 @@ def mean_over(squared: torch.Tensor, kept: torch.Tensor | None = None, over_fram
     return regions.undefined_without((squared * kept).sum((1, 2)) / size, kept)
 
 
+def mean_squared_error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Of uint8 images `[B, 3, H, W]` scaled to [0, 1], over the whole frame, float64 `[B]`."""
+    return mean_over(squared_error(a, b))
+
+
 def peak_signal_noise_ratio(error: torch.Tensor) -> torch.Tensor:
     """dB for mean squared errors of images in [0, 1]; inf for identical images, NaN for NaN."""
     return -10 * torch.log10(error)
@@ -110,7 +115,7 @@ class Psnr(_Regional):
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
         of_truth = self.against == "truths"
-        error = mean_over(squared_error(batch.edits, truths(batch))) if of_truth else self.error(batch)
+        error = mean_squared_error(batch.edits, truths(batch)) if of_truth else self.error(batch)
         return peak_signal_noise_ratio(error).cpu().numpy()
 
 
