@@ -9,7 +9,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench import cli, validate, weights
 from bench.errors import UserError, nearest, one_line
-from bench.plan import Run, make_data
+from bench.hashing import rounded
+from bench.plan import Run, make_data, plan
 from bench.store import Store
 
 TAKEN = ("metrics", "device", "limit")
@@ -35,8 +36,6 @@ def runs(folder: Path, words: list[str]) -> list[Run]:
             f"run={folder} is no run (it has no identity.json); to score a folder of edited pictures, add "
             f"data=<name>, one of: {', '.join(cli.names('data'))}"
         )
-    from bench.plan import plan
-
     (cfg,) = cli.jobs(["method=precomputed", f"method.root={folder}", *words])
     return plan(cfg)
 
@@ -56,10 +55,10 @@ def finished(folder: Path, words: list[str]) -> Run:
     journal = Store(folder).journal()
     if all("error" in entry for entry in journal.values()):
         raise UserError(f"{folder} holds no edit; finish the run first, with python -m bench.run")
-    given = {word.split("=")[0]: None for word in words}
-    profile = [] if "metrics" in given else [f"metrics={_stem(stored['metrics']['name'])}"]
+    chosen = any(word.startswith("metrics=") for word in words)
+    profile = [] if chosen else [f"metrics={_stem(stored['metrics']['name'])}"]
     (composed,) = cli.jobs([*profile, *words])
-    cfg = stored | _resolved(composed, ("metrics", "device", "limit"))
+    cfg = stored | _resolved(composed, TAKEN)
     cfg["out"] = str(folder.parents[2]) if len(folder.resolve().parents) > 2 else str(folder)
     if problems := weights.missing(cfg["metrics"]):
         raise UserError("\n".join(problems))
@@ -67,7 +66,7 @@ def finished(folder: Path, words: list[str]) -> Run:
         data = make_data(cfg["data"])
     except HydraException as error:
         raise UserError(f"{folder} was made by another version of this program: {one_line(error)}") from None
-    if {"name": cfg["data"]["name"], **data.identity()} != identity["data"]:
+    if rounded({"name": cfg["data"]["name"], **data.identity()}) != identity["data"]:
         raise UserError(f"data={cfg['data']['name']} is not what {folder} edited (its identity.json differs)")
     if cfg["limit"] is None:
         cfg["limit"] = 1 + max(i for i, id_ in enumerate(data.ids) if id_ in journal)

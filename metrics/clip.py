@@ -56,7 +56,7 @@ class ClipScore:
     def _embed_prompts(self, batch: ScoreBatch) -> torch.Tensor:
         model, tokenizer, longest = _clip(self.weights)
         texts = [f"{self.prefix} {sample.target}".strip() for sample in batch.samples]
-        for sample, ids in zip(batch.samples, tokenizer(texts).input_ids, strict=True):
+        for sample, ids in zip(batch.samples, tokenizer(texts, verbose=False).input_ids, strict=True):
             if len(ids) > longest:
                 self.notes[sample.id] = f"prompt of {len(ids)} tokens cut at CLIP's {longest}"
 

@@ -32,9 +32,10 @@ def test_the_line_that_must_always_work(tmp_path):
     assert "Traceback" not in done.stderr
     lines = done.stderr.splitlines()
     assert all(text.startswith("error: ") for text in lines)
-    for thing in ("queries.csv", "validation images", "stable-diffusion-v1-4", "alexnet", "inception", "statistics"):
+    weights = ("alexnet", "inception", "statistics", "deit")
+    for thing in ("queries.csv", "validation images", "stable-diffusion-v1-4", *weights):
         assert sum(thing in text for text in lines) >= 1
-    assert len(lines) == 6
+    assert len(lines) == 7
     assert "data.root=" in done.stderr
     assert "hf download CompVis/stable-diffusion-v1-4" in done.stderr
 
@@ -62,7 +63,7 @@ def test_no_torch_before_an_answer_that_does_not_need_it():
         (["method=difedit"], "unknown method 'difedit'; did you mean diffedit"),
         (["data=imagnet"], "unknown data 'imagnet'; did you mean imagenet"),
         (["model=sd15"], "unknown model 'sd15'; did you mean sd14"),
-        (["metrics=shape"], "unknown metrics 'shape'; did you mean shapes?"),
+        (["metrics=shape"], "unknown metrics 'shape'; did you mean shapes or pie?"),
         (["-m", "method=copy,nonsense"], "unknown method 'nonsense'"),
         (["stepps=3"], "unknown knob 'stepps'; did you mean steps"),
         (["method.treshold=0.3"], "unknown knob 'method.treshold'; did you mean method.threshold"),
