@@ -95,3 +95,39 @@ def test_flexit_mean(trunk):
     )
     values = Lpips("alex", trunk, 100).score(score_batch(edits, sources))
     assert values.mean() == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.fixture
+def masked():
+    """An edit of a noisy picture, and a mask of its left third."""
+    rng = np.random.default_rng(3)
+    source = noisy(rng, 1, 64)
+    mask = np.zeros((64, 64), bool)
+    mask[:, :21] = True
+    return disturbed(rng, source, 30), source, mask
+
+
+@pytest.mark.parametrize("region", ["masked", "background"])
+def test_region_to_edit_is_not_looked_at(masked, region):
+    edit, source, mask = masked
+    metric = Lpips("squeeze", "random", region=region)
+    repainted = np.where(mask, 255 - edit, edit)
+    values = [metric.score(score_batch(x, source, mask=[mask]))[0] for x in (edit, repainted)]
+    assert values[0] == values[1] > 0
+    untouched = np.where(mask, edit, source)
+    assert metric.score(score_batch(untouched, source, mask=[mask]))[0] == 0
+    for nothing in (None, np.ones((64, 64), bool)):
+        assert np.isnan(metric.score(score_batch(edit, source, mask=[nothing]))[0])
+
+
+def test_regions_by_hand(masked):
+    """Black inside the mask; or the source inside it, over the background's share."""
+    edit, source, mask = masked
+    plain, fields = Lpips("squeeze", "random"), {"mask": [mask]}
+    black = plain.score(score_batch(edit * ~mask, source * ~mask))
+    np.testing.assert_allclose(
+        Lpips("squeeze", "random", region="masked").score(score_batch(edit, source, **fields)), black
+    )
+    composed = plain.score(score_batch(np.where(mask, source, edit), source)) / (43 / 64)
+    background = Lpips("squeeze", "random", region="background").score(score_batch(edit, source, **fields))
+    np.testing.assert_allclose(background, composed, rtol=1e-6)
