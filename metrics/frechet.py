@@ -1,5 +1,7 @@
 """Frechet distance between Gaussians fitted to two sets of features. No networks."""
 
+from contextlib import contextmanager
+
 import torch
 
 from bench.types import Undefined
@@ -69,9 +71,23 @@ def frechet_distance(a: Moments, b: Moments) -> float:
     rows_a, rows_b = a.rows(), b.rows()
     if rows_a is not None and rows_b is not None:
         traces = float(rows_a.square().sum() + rows_b.square().sum())
-        return squared + traces - 2 * float(torch.linalg.matrix_norm(rows_a @ rows_b.T, "nuc"))
+        with _threads_for(min(a.n, b.n)):
+            return squared + traces - 2 * float(torch.linalg.matrix_norm(rows_a @ rows_b.T, "nuc"))
     cov_a, cov_b = a.covariance, b.covariance
-    values, vectors = torch.linalg.eigh(cov_a)
-    root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
-    cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
+    with _threads_for(len(cov_a)):
+        values, vectors = torch.linalg.eigh(cov_a)
+        root = (vectors * values.clamp(min=0).sqrt()) @ vectors.T
+        cross = torch.linalg.eigvalsh(root @ cov_b @ root).clamp(min=0).sqrt().sum()
     return squared + float(cov_a.trace() + cov_b.trace()) - 2 * float(cross)
+
+
+@contextmanager
+def _threads_for(size: int):
+    """One thread for small decompositions: several wait for each other, on a busy machine hundreds of times as long."""
+    before = torch.get_num_threads()
+    if size <= 512:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
