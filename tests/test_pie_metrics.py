@@ -15,6 +15,7 @@ from torchvision.transforms import functional as transforms
 from bench.paths import ROOT
 from bench.score import columns
 from metrics import vit
+from metrics.perceptual import Lpips
 from metrics.pixel import Mse, Psnr, Ssim
 from metrics.structure import StructureDistance
 from tests.helpers import seeded
@@ -230,3 +231,27 @@ def test_corrected_structure_distance_takes_pixels_in_the_unit_interval_antialia
     expected = 1000 * float((maps[0] - maps[1]).square().mean())
     value = StructureDistance("random", published=False, architecture="vit_tiny_patch16_224")
     assert value.score(score_batch(edit, source))[0] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        *(kind(region=region) for kind in (Psnr, Mse, Ssim) for region in ("masked", "background")),
+        Lpips("squeeze", "random", 1000, "masked"),
+        StructureDistance("random", True, "vit_tiny_patch16_224"),
+    ],
+    ids=lambda metric: f"{type(metric).__name__} {getattr(metric, 'region', '')}",
+)
+def test_neither_batch_nor_order_matters(metric):
+    """More pictures than are held at a time; kernels may add in another order."""
+    rng = np.random.default_rng(6)
+    sources = noisy(rng, 9, 64)
+    edits = disturbed(rng, sources, 25)
+    masks = [rng.random((64, 64)) < 0.3 for _ in range(9)]
+    together = metric.score(score_batch(edits, sources, mask=masks))
+    order = rng.permutation(9)
+    shuffled = metric.score(score_batch(edits[order], sources[order], mask=[masks[i] for i in order]))
+    np.testing.assert_allclose(shuffled, together[order], rtol=1e-4)
+    alone = [metric.score(score_batch(edits[i : i + 1], sources[i : i + 1], mask=[masks[i]]))[0] for i in range(9)]
+    np.testing.assert_allclose(alone, together, rtol=1e-4)
+    assert len(set(np.round(together, 3))) > 1
