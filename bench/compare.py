@@ -62,7 +62,7 @@ def _common(a: Path, b: Path, profile: str | None) -> str:
     found = []
     for run in (a, b):
         names = {file.name.split(".", 1)[1].removesuffix(".json") for file in run.glob("summary.*.json")}
-        if not names:
+        if not names or not (run / "identity.json").exists():
             raise UserError(
                 f"{run} holds no scores; expected a run folder, scored by `python -m bench.score run={run}`"
             )

@@ -159,7 +159,7 @@ def cell(row: pd.Series, name: str) -> str:
     if value is None or pd.isna(value):
         return ""
     digits = 2 if abs(value) < 100 else 1
-    text = f"{value:.{digits}f}"
+    text = f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
     if not pd.isna(row[f"{name}_lo"]):
         text += f" ±{(row[f'{name}_hi'] - row[f'{name}_lo']) / 2:.{digits}f}"
     n, nan = row[f"{name}_n"], row[f"{name}_nan"]
