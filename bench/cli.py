@@ -15,6 +15,7 @@ from bench.paths import ROOT
 from bench.validate import RESERVED
 
 CONF = ROOT / "conf"
+OmegaConf.register_new_resolver("otherwise", lambda value, default: default if value is None else value, replace=True)
 GROUPS = ("method", "data", "model", "metrics", "experiment")
 
 

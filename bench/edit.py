@@ -1,6 +1,7 @@
 """Pending samples to PNGs."""
 
 import contextlib
+import sys
 import time
 import traceback
 from collections import defaultdict
@@ -85,17 +86,36 @@ class _Worker:
     def __init__(self, first: Run, model, device: torch.device, pool: ThreadPoolExecutor, points: list, bar: tqdm):
         self.first, self.model, self.device, self.pool = first, model, device, pool
         self.points, self.bar = points, bar
+        self.most = first.cfg["batch_size"]  # images at once; halved when memory runs out
 
     def work(self, samples: list[EditSample]) -> None:
-        """Edits, saves and records one batch for every run; if one sample breaks the batch, each is tried alone."""
+        """Edits, saves and records samples for every run, in batches that memory allows."""
+        todo = [(samples, self.points)]
+        while todo:
+            samples, points = todo.pop(0)
+            parts = [samples[i : i + self.most] for i in range(0, len(samples), self.most)]
+            todo = [(part, points) for part in parts[1:]] + todo
+            rest = self._work(parts[0], points)
+            if rest:
+                self.most = max(1, len(parts[0]) // 2)
+                print(
+                    f"out of memory on {self.device} with {len(parts[0])} images at once; going on with {self.most}",
+                    file=sys.stderr,
+                )
+                todo.insert(0, (parts[0], rest))
+
+    def _work(self, samples: list[EditSample], points: list) -> list:
+        """One batch; if one sample breaks it, each is tried alone. Returns the runs that memory was too small for."""
         batch = EditBatch(
             samples,
             torch.stack([torch.from_numpy(sample.image) for sample in samples]).to(self.device),
             Shared(self._rows, self._clock),
             self.first.data.real_image,
+            [method for _, method, _ in points],
         )
         noise = SampleNoise(self.first.cfg["seed"], [sample.id for sample in samples], self.device)
-        for run, method, store in self.points:
+        for done, (run, method, store) in enumerate(points):
+            alone = _Worker(self.first, self.model, self.device, self.pool, [(run, method, store)], self.bar)
             try:
                 batch.shared.open_bill()
                 mine = replace(batch, results=run.results.read) if run.results else batch
@@ -104,15 +124,21 @@ class _Worker:
                 costs = {"nfe": batch.shared.rows, "seconds": batch.shared.seconds, "nfe_spent": batch.shared.spent}
             except (UserError, KeyboardInterrupt):
                 raise
-            except torch.OutOfMemoryError:
-                raise UserError(
-                    f"out of memory on {self.device} with batch_size={len(samples)}; use a smaller batch_size"
-                ) from None
             except Exception as error:
+                if _out_of_memory(error):
+                    if len(samples) > 1:
+                        return points[done:]
+                    raise UserError(
+                        f"out of memory on {self.device} with a single image; use a smaller data.size, model.dtype=float16 "
+                        "on a GPU, or another machine"
+                    ) from None
+                if bad := getattr(error, "ids", None):
+                    alone.fail(bad)
+                    alone.work([sample for sample in samples if sample.id not in bad])
+                    continue
                 if len(samples) == 1:
                     self._fail_one(store, samples[0].id, error)
                     continue
-                alone = _Worker(self.first, self.model, self.device, self.pool, [(run, method, store)], self.bar)
                 for sample in samples:
                     alone.work([sample])
                 if all("traceback" in entry for entry in store.journal().values()):
@@ -124,6 +150,7 @@ class _Worker:
                 continue
             self._save(store, samples, result, {name: value / len(samples) for name, value in costs.items()})
             self.bar.update(len(samples))
+        return []
 
     def fail(self, messages: dict[str, str]) -> None:
         """Records samples that could not be read."""
@@ -162,6 +189,13 @@ class _Worker:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
+
+
+def _out_of_memory(error: Exception) -> bool:
+    """On the CPU torch has no type for it."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator: can't allocate" in str(
+        error
+    )
 
 
 def _pixels(images: torch.Tensor):

@@ -13,7 +13,15 @@ class UserError(CompactHydraException):
 
 
 class BadSample(Exception):
-    """One sample that cannot be read; it is recorded and the run goes on."""
+    """A sample that cannot be read or edited; it is recorded and the run goes on.
+
+    A method that finds several in a batch before it starts names them all: `ids` maps each to its message, and the
+    rest of the batch is edited without them.
+    """
+
+    def __init__(self, message: str, ids: dict[str, str] | None = None):
+        super().__init__(message)
+        self.ids = ids or {}
 
 
 def one_line(error: Exception) -> str:

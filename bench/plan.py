@@ -97,7 +97,7 @@ class Run:
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
 
-_SHORT = {"r": "r", "guidance": "w", "steps": "s"}
+_SHORT = {"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s"}
 
 
 def plan(cfg: DictConfig) -> list[Run]:
@@ -158,9 +158,17 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
 
 
 def expand(method: dict[str, Any]) -> list[dict[str, Any]]:
-    """One method configuration for each combination of its list-valued knobs."""
+    """One method configuration for each combination of its list-valued knobs. Knobs that mean nothing beside the
+    others' values (`only`) are null."""
     axes = {name: value for name, value in method.items() if isinstance(value, list) and name != "uses"}
-    points = [method | dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    points = []
+    for values in itertools.product(*axes.values()):
+        point = method | dict(zip(axes, values, strict=True))
+        for knob, groups in method.get("only", {}).items():
+            if point[knob] in groups:
+                others = {name for value, names in groups.items() if value != point[knob] for name in names}
+                point |= dict.fromkeys(others - set(groups[point[knob]]))
+        points.append(point)
     return [dict(point) for point in {sha256_of(point): point for point in points}.values()]
 
 

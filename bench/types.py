@@ -3,6 +3,7 @@ must work before torch is imported."""
 
 import time
 from collections.abc import Callable, Hashable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -73,6 +74,21 @@ class EditData(Protocol):
         """A random real picture of a class, uint8 `[3, H, W]`. Raises: BadSample: it has none."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """One of several values that were computed together.
+
+    Attributes:
+        rows: what it would have cost alone, in model rows; work that a method saves but does not count as its own
+            saving (a branch that is dropped when nothing looks at it any more) is included.
+        worked: model rows that it would really have evaluated alone.
+    """
+
+    value: Any
+    rows: int
+    worked: int
+
+
 class Shared:
     """Results that several consumers of one batch need, computed once and billed to each of them.
 
@@ -117,6 +133,23 @@ class Shared:
         self._values[key] = value, self.rows - rows, self.seconds - seconds
         return value
 
+    def part(self, key: Hashable, name: Hashable, make: Callable[[], dict[Hashable, Part]]) -> Any:
+        """The value called `name` of those that `make` computes together the first time.
+
+        Each consumer is billed its own part; of the time, the share that its rows have in the rows evaluated.
+        """
+        if ready := key in self._values:
+            parts, worked, seconds = self._values[key]
+        else:
+            start_rows, start_time = self._rows(), self._clock()
+            parts = make()
+            worked, seconds = self._rows() - start_rows, self._clock() - start_time
+            self._values[key] = parts, worked, seconds
+        mine = parts[name]
+        self._saved_rows += mine.rows - (0 if ready else worked)
+        self._saved_seconds += seconds * (mine.worked / worked if worked else 1) - (0 if ready else seconds)
+        return mine.value
+
 
 @dataclass
 class EditBatch:
@@ -129,6 +162,8 @@ class EditBatch:
         real_image: `EditData.real_image`, for methods that need other pictures.
         results: pictures that somebody else's code made of these samples, uint8 `[B, 3, H, W]`, and what to note of
             each; for methods that need them.
+        points: the methods, one an operating point, that this batch is handed to in turn; the first may compute for
+            the others (`Shared.part`).
     """
 
     samples: list[EditSample]
@@ -136,6 +171,7 @@ class EditBatch:
     shared: Shared = field(default_factory=Shared)
     real_image: Callable[[int, np.random.Generator], np.ndarray] | None = None
     results: Callable[[list[EditSample]], tuple[np.ndarray, list[dict[str, Any]]]] | None = None
+    points: "list[Method]" = field(default_factory=list)
 
     @property
     def sources(self) -> list[Query]:
@@ -235,6 +271,27 @@ class Noise(Protocol):
         """One numpy generator a sample, for choices that are not noise."""
 
 
+@dataclass(frozen=True)
+class AttentionLayer:
+    """Where one attention layer of a denoiser stands.
+
+    Attributes:
+        index: of its transformer block, in call order (Stable Diffusion 1: down 0 to 5, mid 6, up 7 to 15).
+        place: down, mid or up.
+        factor: cells of the latents along one side of a cell here.
+        cross: attends to the condition; else to the picture itself.
+    """
+
+    index: int
+    place: str
+    factor: int
+    cross: bool
+
+
+AttentionHook = Callable[[AttentionLayer, "torch.Tensor", "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
+"""`(layer, query, key, value) -> output`, each `[B, heads, tokens, d]`: what a layer does between its projections."""
+
+
 class DiffusionModel(Protocol):
     """A denoiser with its autoencoder; every checkpoint flavour is wrapped once, samplers see only this.
 
@@ -242,11 +299,16 @@ class DiffusionModel(Protocol):
         alphas_cumprod: float64 `[T]`, decreasing.
         size: pixels a side it was made for.
         rows: evaluations of the denoiser so far, counted per batch row.
+        latent_scale: scaled latents are the autoencoder's times this.
+        picture_channels: channels of the picture that `eps` must be given beside the latents (InstructPix2Pix: 4);
+            0 for most.
     """
 
     alphas_cumprod: np.ndarray
     size: int
     rows: int
+    latent_scale: float
+    picture_channels: int
 
     def condition(self, queries: list[Query]) -> "torch.Tensor":
         """Conditioning `[B, L, D]`; None is the unconditional model."""
@@ -257,8 +319,33 @@ class DiffusionModel(Protocol):
     def decode(self, latents: "torch.Tensor") -> "torch.Tensor":
         """Scaled latents `[B, C, h, w]` to float `[B, 3, H, W]` in [-1, 1]."""
 
-    def eps(self, z: "torch.Tensor", t: int, condition: "torch.Tensor") -> "torch.Tensor":
-        """Predicted noise `[B, C, h, w]` at timestep `t`."""
+    def eps(
+        self,
+        z: "torch.Tensor",
+        t: float,
+        condition: "torch.Tensor",
+        values: "torch.Tensor | None" = None,
+        picture: "torch.Tensor | None" = None,
+    ) -> "torch.Tensor":
+        """Predicted noise `[B, C, h, w]` at timestep `t`, in the dtype of `z`; differentiable outside inference mode.
+
+        `values` `[B, L, D]` are states that cross-attention takes its values from instead of the condition (inside
+        `attend` only); `picture` `[B, picture_channels, h, w]` goes in beside the latents where a model needs it.
+        """
+
+    def tokens(self, query: Query) -> list[tuple[int, str]]:
+        """Tokens of a prompt as `condition` sees them: id and the characters it stands for. The start and end tokens
+        are there, the padding is not; what exceeds the context is cut."""
+
+    def excess(self, query: Query) -> int:
+        """Number of a prompt's tokens that the context has no room for."""
+
+    def attention(self) -> list[AttentionLayer]:
+        """Its attention layers in call order. Raises: UserError: it has none that can be steered."""
+
+    def attend(self, hook: AttentionHook) -> AbstractContextManager[None]:
+        """While the context lasts, `hook` attends in every layer; afterwards the denoiser is as it was, also after an
+        exception. Raises: RuntimeError: at the end, if a layer was passed by."""
 
 
 class Method(Protocol):

@@ -1,11 +1,12 @@
-"""Values against what configurations declare under `valid`: the names allowed, `[lowest, highest]`, or
-`[lowest, highest, whole]` for whole numbers. No torch."""
+"""Values against what configurations declare under `valid`: the names allowed, `[lowest, highest]`,
+`[lowest, highest, whole]` for whole numbers, or `[lowest, highest, name, ...]` for a number or a name. The name
+`module.Class` stands for any name with a dot. No torch."""
 
 from typing import Any
 
 from bench.errors import UserError, nearest
 
-RESERVED = ("valid", "name", "uses")
+RESERVED = ("valid", "name", "uses", "only")
 """Keys of a group that describe it and are no knobs of its class."""
 
 
@@ -39,12 +40,18 @@ def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -
 
 
 def _check_value(name: str, value: Any, rule: list) -> None:
-    if all(isinstance(option, str) for option in rule):
-        if value not in rule:
-            raise UserError(f"{name}={value}, {nearest(str(value), rule)}")
+    if all(isinstance(option, str | bool) for option in rule):
+        if isinstance(value, str) and "." in value and "module.Class" in rule:
+            return
+        if value not in rule or type(value) not in map(type, rule):
+            raise UserError(f"{name}={value}, {nearest(str(value), [str(option) for option in rule])}")
         return
-    low, high, *whole = rule
+    low, high, *names = rule
+    whole = names == ["whole"]
+    if not whole and isinstance(value, str) and value in names:
+        return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise UserError(f"{name}={value}, expected a number from {low} to {high}")
+        also = "" if whole else "".join(f" or {option}" for option in names)
+        raise UserError(f"{name}={value}, expected a number from {low} to {high}{also}")
     if whole and not isinstance(value, int):
         raise UserError(f"{name}={value}, expected a whole number")

@@ -24,17 +24,25 @@ def null(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
 
 
 def encoded(model: DiffusionModel, batch: EditBatch, grid: Grid, k: int) -> list[torch.Tensor]:
-    """Unconditional DDIM encoding E_r of the source, levels 0 to k (DiffEdit, section 3.1). A further level only adds
-    to what a smaller r has computed."""
+    """Unconditional DDIM encoding E_r of the source, levels 0 to k (DiffEdit, section 3.1)."""
+    return inverted(model, batch, grid, k, [None] * len(batch.samples), 1.0)
+
+
+def inverted(
+    model: DiffusionModel, batch: EditBatch, grid: Grid, k: int, queries: list[Query], w: float
+) -> list[torch.Tensor]:
+    """DDIM inversion of the source at guidance w, levels 0 to k (SimInversion, Eq. 3 and 6). A further level only adds
+    to what a smaller k has computed; w = 0 is the encoding without text."""
+    if w == 0 or not any(queries):
+        queries, w = [None] * len(batch.samples), 1.0
     trajectory = [clean(model, batch)]
     for j in range(k):
-        empty = null(model, batch)
-        trajectory.append(
-            batch.shared(
-                ("encoded", grid, j + 1),
-                lambda j=j, empty=empty: ddim.invert_step(model, trajectory[j], grid, j, empty, empty, 1.0),
-            )
-        )
+
+        def further(j: int = j) -> torch.Tensor:
+            words = condition(model, batch, queries)
+            return ddim.invert_step(model, trajectory[j], grid, j, words, null(model, batch), w)
+
+        trajectory.append(batch.shared(("inverted", grid, tuple(queries), w, j + 1), further))
     return trajectory
 
 

@@ -1,6 +1,7 @@
 """Any latent diffusion model in Stable Diffusion's diffusers folder format."""
 
 import logging
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,8 +13,8 @@ from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bench.errors import UserError
-from bench.models import files
-from bench.types import Query
+from bench.models import attention, files
+from bench.types import AttentionHook, AttentionLayer, Query
 
 _log = logging.getLogger(__name__)
 diffusers.utils.logging.disable_progress_bar()
@@ -34,11 +35,13 @@ class LatentDiffusion:
         self.prediction = scheduler.config.prediction_type
         if self.prediction not in ("epsilon", "v_prediction"):
             raise UserError(f"scheduler predicts {self.prediction!r}; expected epsilon or v_prediction")
-        self.scale = vae.config.scaling_factor
+        self.latent_scale = vae.config.scaling_factor
+        self.picture_channels = unet.config.in_channels - vae.config.latent_channels
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
         self.size = unet.config.sample_size * self.factor
         self.rows = 0
         self._texts: dict[str, torch.Tensor] = {}
+        self._layers: dict[AttentionLayer, torch.nn.Module] | None = None
 
     @classmethod
     def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> "LatentDiffusion":
@@ -93,9 +96,8 @@ class LatentDiffusion:
         if new:
             limit = self.tokenizer.model_max_length
             for text in new:
-                count = len(self.tokenizer(text, verbose=False).input_ids)
-                if count > limit:
-                    _log.warning("prompt of %d tokens cut to %d: %r", count, limit, text)
+                if excess := self.excess(text):
+                    _log.warning("prompt of %d tokens cut to %d: %r", limit + excess, limit, text)
             tokens = self.tokenizer(
                 new, padding="max_length", truncation=True, max_length=limit, return_tensors="pt"
             ).input_ids
@@ -115,21 +117,61 @@ class LatentDiffusion:
                 f"images of {width}x{height} px; this model needs multiples of {self.factor}: set data.size"
             )
         parts = [self.vae.encode(part.to(self.vae.dtype)).latent_dist.mode() for part in self._chunks(images, 1)]
-        return torch.cat(parts).float() * self.scale
+        return torch.cat(parts).float() * self.latent_scale
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Scaled latents to float `[B, 3, H, W]`, about [-1, 1] (not clipped)."""
-        z = (latents / self.scale).to(self.vae.dtype)
+        z = (latents / self.latent_scale).to(self.vae.dtype)
         return torch.cat([self.vae.decode(part).sample for part in self._chunks(z, self.factor)]).float()
 
-    def eps(self, z: torch.Tensor, t: int, condition: torch.Tensor) -> torch.Tensor:
-        """Predicted noise, float32; a v-prediction is converted."""
+    def eps(
+        self,
+        z: torch.Tensor,
+        t: float,
+        condition: torch.Tensor,
+        values: torch.Tensor | None = None,
+        picture: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Predicted noise in the dtype of `z`; a v-prediction is converted.
+
+        Raises:
+            UserError: the model needs a picture beside the latents and got none.
+        """
         self.rows += len(z)
-        out = self.unet(z.to(self.unet.dtype), t, condition).sample.float()
+        dtype, entry = self.unet.dtype, z
+        if self.picture_channels:
+            if picture is None:
+                raise UserError(
+                    f"this model's UNet takes {self.picture_channels} channels of a picture beside the latents; it edits "
+                    "by instruction: use method=instruct_pix2pix, or another model"
+                )
+            entry = torch.cat([z, picture], 1)
+        extra = None if values is None else {"values": values.to(dtype)}
+        out = self.unet(entry.to(dtype), t, condition.to(dtype), cross_attention_kwargs=extra).sample.to(z.dtype)
         if self.prediction == "v_prediction":
             a = float(self.alphas_cumprod[t])
             out = a**0.5 * out + (1 - a) ** 0.5 * z
         return out
+
+    def tokens(self, query: Query) -> list[tuple[int, str]]:
+        """Ids and characters, start and end included, as `condition` sees them."""
+        ids = self.tokenizer(query or "", truncation=True, max_length=self.tokenizer.model_max_length).input_ids
+        return [(int(id_), self.tokenizer.decode([id_]).strip()) for id_ in ids]
+
+    def excess(self, query: Query) -> int:
+        """Number of tokens beyond the context."""
+        return max(0, len(self.tokenizer(query or "", verbose=False).input_ids) - self.tokenizer.model_max_length)
+
+    def attention(self) -> list[AttentionLayer]:
+        """Attention layers in call order. Raises: UserError: there is none that can be steered."""
+        if self._layers is None:
+            self._layers = attention.find(self.unet)
+        return list(self._layers)
+
+    def attend(self, hook: AttentionHook) -> AbstractContextManager[None]:
+        """See `bench.models.attention.hooked`."""
+        self.attention()
+        return attention.hooked(self._layers, hook)
 
     def _chunks(self, x: torch.Tensor, factor: int) -> tuple[torch.Tensor, ...]:
         return x.split(max(1, _DECODE_PIXELS // (x.shape[-1] * x.shape[-2] * factor**2)))

@@ -1,0 +1,217 @@
+"""Prompt-to-prompt (Hertz et al. 2022) as the inversion papers run it: Refine or Replace, reweighting, LocalBlend.
+
+The maps are never built. Replacing them is attention with other queries and keys, since what the original does to a
+map A_s of the source and A_t of the target, row by row A = A_s M + A_t diag(r), is linear: A V = A_s (M V) + A_t (r V).
+Only LocalBlend needs numbers of the maps, and of those one column of the small ones: attention whose "values" are the
+word's indicator.
+"""
+
+from dataclasses import dataclass, field
+
+import torch
+from torch.nn.functional import interpolate, max_pool2d, scaled_dot_product_attention
+
+from bench.errors import BadSample, UserError
+from bench.types import AttentionLayer, DiffusionModel, EditSample
+from methods.controls import Call, Steering, align
+
+_SELF_CELLS = 32**2  # larger self-attention maps are left alone
+
+
+class Control:
+    """Edits the target's text-conditioned prediction with the maps of the source's.
+
+    Args:
+        cross_replace: share of the steps, from the noisiest, during which cross-attention is steered.
+        self_replace: the same for self-attention over at most 32 x 32 cells.
+        edit: `refine` maps by aligning the tokens, `replace` word by word.
+        reweight: factor on the map of the blend word of the target, while cross-attention is steered.
+        local_blend: keep the source's latents where neither blend word attends; for samples that have blend words.
+        blend_size: cells a side of the cross-attention maps that LocalBlend reads (Stable Diffusion: 16).
+        blend_threshold: of the map's largest value.
+        blend_start: share of the steps before it acts.
+    """
+
+    donors = ("words",)
+    empty_source = False
+
+    def __init__(
+        self,
+        cross_replace: float = 0.4,
+        self_replace: float = 0.6,
+        edit: str = "refine",
+        reweight: float = 2.0,
+        local_blend: bool = True,
+        blend_size: int = 16,
+        blend_threshold: float = 0.3,
+        blend_start: float = 0.2,
+    ):
+        self.cross_replace, self.self_replace, self.edit, self.reweight = cross_replace, self_replace, edit, reweight
+        self.local_blend, self.blend_size = local_blend, blend_size
+        self.blend_threshold, self.blend_start = blend_threshold, blend_start
+
+    def prepare(
+        self, model: DiffusionModel, samples: list[EditSample], null: torch.Tensor, steps: int, side: int
+    ) -> Steering:
+        context, pairs, bad = null.shape[1], [], {}
+        for sample in samples:
+            try:
+                pairs.append(self._pair(model, sample, context))
+            except BadSample as error:
+                bad[sample.id] = str(error)
+        if bad:
+            raise BadSample(next(iter(bad.values())), bad)
+        take, keep, columns, blended = (
+            torch.stack([getattr(p, name) for p in pairs]).to(null.device)
+            for name in ("take", "keep", "columns", "blended")
+        )
+        places = [layer for layer in model.attention() if layer.cross and layer.place != "mid"]
+        if blended.any() and not any(side // layer.factor == self.blend_size for layer in places):
+            sides = sorted({side // layer.factor for layer in places})
+            raise UserError(
+                f"LocalBlend reads cross-attention maps of {self.blend_size} x {self.blend_size} cells, and this model's "
+                f"have {sides} a side: set method.blend_size, or method.local_blend=false"
+            )
+        # the original's rounding: the words' window counts one step more
+        cross, self_ = int(self.cross_replace * (steps + 1)), int(steps * self.self_replace)
+        return Maps(
+            notes=[pair.note for pair in pairs],
+            until=steps if blended.any() else max(cross, self_),
+            cross_until=cross,
+            self_until=self_,
+            take=take,
+            keep=keep,
+            columns=columns,
+            blended=blended,
+            size=self.blend_size,
+            threshold=self.blend_threshold,
+            blend_from=int(self.blend_start * steps),
+        )
+
+    def _pair(self, model: DiffusionModel, sample: EditSample, context: int) -> "_Pair":
+        source, target = sample.source or "", sample.target or ""
+        old, new = model.tokens(source), model.tokens(target)
+        if self.edit == "replace":
+            take = torch.from_numpy(align.replacement(source, target, old, new, context))
+            found = torch.ones(context)
+        else:
+            mapper, found = (torch.from_numpy(a) for a in align.refinement(old, new, context))
+            take = torch.nn.functional.one_hot(mapper, context).T * found
+        note, columns = {}, torch.zeros(2, context, dtype=torch.float64)
+        blend = sample.blend or (None, None)
+        places = [align.positions(*args) for args in ((source, old, blend[0]), (target, new, blend[1]))]
+        for row, where in enumerate(places):
+            columns[row, where] = 1
+        missing = [
+            f"{side} word {word!r} is not in {prompt!r}"
+            for side, word, prompt, where in zip(("source", "target"), blend, (source, target), places, strict=True)
+            if word and not where
+        ]
+        if sample.blend and (self.local_blend or self.reweight != 1) and (missing or not all(blend)):
+            missing = missing or [f"{'source' if not blend[0] else 'target'} word is absent"]
+            rest = "the other word's mask alone" if any(places) else "no LocalBlend"
+            note = {"blend": f"{' and '.join(missing)}: {rest}"}
+        weight = torch.ones(context, dtype=torch.float64)
+        weight[places[1]] = self.reweight
+        return _Pair(take * weight, (1 - found) * weight, columns, torch.tensor(self.local_blend and any(places)), note)
+
+
+@dataclass
+class _Pair:
+    """What steers one sample; see `Maps`."""
+
+    take: torch.Tensor
+    keep: torch.Tensor
+    columns: torch.Tensor
+    blended: torch.Tensor
+    note: dict[str, str]
+
+
+@dataclass
+class Maps(Steering):
+    """Steers a batch.
+
+    Attributes:
+        cross_until, self_until: steps during which each kind of map is the source's.
+        take: M float64 `[B, L, L]`, source token (row) to target token (column), weights included.
+        keep: r `[B, L]`, what remains of the target's own map.
+        columns: indicator of the blend word's tokens, of source and target, `[B, 2, L]`.
+        blended: whether LocalBlend acts, bool `[B]`.
+        size: cells a side of the maps it reads.
+        totals: sums of both words' maps over layers, heads and steps so far, `[B, 2, size, size]`.
+        masks: for each step at which it acted, what it kept of the target, bool `[B, 1, h, w]`.
+    """
+
+    cross_until: int = 0
+    self_until: int = 0
+    take: torch.Tensor = None
+    keep: torch.Tensor = None
+    columns: torch.Tensor = None
+    blended: torch.Tensor = None
+    size: int = 16
+    threshold: float = 0.3
+    blend_from: int = 0
+    totals: torch.Tensor | None = None
+    masks: list[torch.Tensor] = field(default_factory=list)
+
+    def attend(self, layer: AttentionLayer, call: Call) -> dict[str, torch.Tensor]:
+        if "words" not in call.target or "words" not in call.source:
+            return {}
+        donor, rows = call.source["words"], call.target["words"]
+        query, key, value = call.query, call.key, call.value[rows]
+        if not layer.cross:
+            if call.step >= self.self_until or query.shape[-2] > _SELF_CELLS:
+                return {}
+            return {"words": scaled_dot_product_attention(query[donor], key[donor], value)}
+        steered = call.step < self.cross_until
+        if self.blended.any() and layer.place != "mid" and query.shape[-2] == self.size**2:
+            self._collect(call, steered)
+        if not steered:
+            return {}
+        taken = self.take[:, None].to(value.dtype) @ value
+        kept = self.keep[:, None, :, None].to(value.dtype) * value
+        out = scaled_dot_product_attention(query[donor], key[donor], taken)
+        return {"words": out + scaled_dot_product_attention(query[rows], key[rows], kept)}
+
+    def _collect(self, call: Call, steered: bool) -> None:
+        """Adds one layer's word maps to the totals: the edited ones, since the original edits maps in place."""
+        donor, rows = call.source["words"], call.target["words"]
+        source, target = self.columns.unbind(1)
+        from_source = source[..., None]
+        if steered:
+            through = self.take @ target[..., None]
+            maps = _columns(call, donor, torch.cat([from_source, through], -1))
+            own = maps[..., 1:] + _columns(call, rows, (self.keep * target)[..., None])
+            maps = torch.cat([maps[..., :1], own], -1)
+        else:
+            maps = torch.cat([_columns(call, donor, from_source), _columns(call, rows, target[..., None])], -1)
+        maps = maps.sum(1).transpose(1, 2).unflatten(-1, (self.size, self.size))
+        self.totals = maps if self.totals is None else self.totals + maps
+
+    def after(self, step: int, z_source: torch.Tensor, z_target: torch.Tensor) -> torch.Tensor:
+        if step < self.blend_from or not self.blended.any():
+            return z_target
+        mask = blend_mask(self.totals, z_target.shape[-2:], self.threshold)
+        self.masks.append(mask)
+        return torch.where(self.blended[:, None, None, None], torch.where(mask, z_target, z_source), z_target)
+
+
+def _columns(call: Call, rows: slice, columns: torch.Tensor) -> torch.Tensor:
+    """Weighted sums of map columns, at least float32, `[B, heads, cells, n]`, for weights `[B, L, n]`."""
+    dtype = torch.promote_types(call.query.dtype, torch.float32)
+    weights = columns[:, None].expand(-1, call.query.shape[1], -1, -1)
+    return scaled_dot_product_attention(call.query[rows].to(dtype), call.key[rows].to(dtype), weights.to(dtype))
+
+
+def blend_mask(totals: torch.Tensor, size: tuple[int, int], threshold: float) -> torch.Tensor:
+    """LocalBlend: where either word's map exceeds `threshold` of its largest value, after a 3 x 3 maximum.
+
+    Args:
+        totals: maps of both words, `[B, 2, n, n]`, at any scale. A word without tokens has an empty map and no area.
+        size: of the latents.
+
+    Returns:
+        bool `[B, 1, *size]`.
+    """
+    maps = interpolate(max_pool2d(totals, 3, 1, 1), size)
+    return (maps / maps.amax((-2, -1), keepdim=True) > threshold).any(1, keepdim=True)

@@ -1,0 +1,296 @@
+"""The dual-branch framework of inversion-based editing (SimInversion, Algorithm 1), with two independent choices: how
+the source is inverted and what the source branch does, and how its attention steers the target (`methods.controls`).
+
+A method of this family is a subclass that says how to invert; an operating point of it is an instance.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from contextlib import nullcontext
+from dataclasses import astuple, dataclass, fields
+from typing import Any
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from bench import ddim
+from bench.schedule import Grid, grid
+from bench.types import AttentionLayer, DiffusionModel, EditBatch, EditResult, Noise, Part, Query
+from methods import controls, latents
+from methods.controls import Call, Control
+
+Scale = float | torch.Tensor
+"""A guidance scale, or one a sample, `[B, 1, 1, 1]`."""
+
+
+@dataclass
+class Source:
+    """An inverted source, and how its branch is generated again. Steps count from the noisiest.
+
+    Attributes:
+        trajectory: latents at levels 0 (clean) to S, `[B, C, h, w]` each.
+        words: states of its prompt, `[B, L, D]`; the very tensor `null` where the empty prompt stands for it.
+        null: states of the empty prompt.
+        w: guidance of its branch at each step.
+        nulls: states that take the place of `null` in its branch at each step.
+        target_nulls: the same for the target branch.
+        held: its latents are set to the inversion's after each step, so that it need not predict its own.
+        values: at each step, `(source, target)` states that cross-attention with words takes its values from.
+        notes: facts for the journal, one dict a sample.
+    """
+
+    trajectory: list[torch.Tensor]
+    words: torch.Tensor
+    null: torch.Tensor
+    w: list[Scale]
+    nulls: list[torch.Tensor] | None = None
+    target_nulls: list[torch.Tensor] | None = None
+    held: bool = False
+    values: list[tuple[torch.Tensor | None, torch.Tensor | None]] | None = None
+    notes: list[dict[str, Any]] | None = None
+
+
+@dataclass
+class DualBranch(ABC):
+    """What the family shares.
+
+    Args:
+        w_t: guidance scale of the target branch.
+        steps: DDIM steps S.
+        control: a module of `methods.controls`, or a class by its dotted name.
+        source_text: `caption` or `empty`, what the source is inverted and generated again with; None: the caption,
+            except with a control whose authors leave it empty.
+        keep_source: go on with the source branch when nothing looks at it any more; changes the cost alone.
+        cross_replace, self_replace, edit, reweight, local_blend, blend_size, blend_threshold, blend_start: of
+            `control=p2p`, see there.
+        start_layer, start_step: of `control=masactrl`, see there.
+    """
+
+    w_t: float
+    steps: int
+    control: str = "p2p"
+    source_text: str | None = None
+    keep_source: bool = False
+    cross_replace: float | None = 0.4
+    self_replace: float | None = 0.6
+    edit: str | None = "refine"
+    reweight: float | None = 2.0
+    local_blend: bool | None = True
+    blend_size: int | None = 16
+    blend_threshold: float | None = 0.3
+    blend_start: float | None = 0.2
+    start_layer: int | None = None
+    start_step: int | None = 4
+
+    inverts_with_words = False  # True: the caption is the default even with a control that would leave it empty
+    donor = "cs"
+
+    @abstractmethod
+    def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
+        """The source, inverted."""
+
+    def lineage(self) -> tuple[Hashable, ...]:
+        """What `invert` depends on, apart from steps and source text: points that agree in it share the source."""
+        return ()
+
+    def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
+        levels, mine = grid(self.steps, model.alphas_cumprod), self._lineage()
+        family = [p for p in batch.points if isinstance(p, DualBranch) and p._lineage() == mine]
+        family = list({astuple(point): point for point in [self, *family]}.values())
+
+        def targets() -> list[Target]:
+            side = latents.clean(model, batch).shape[-1]
+            return [Target(model, batch, point, side) for point in family]
+
+        prepared = batch.shared(("targets", mine), targets)  # before any work is done: it may refuse samples
+        source = batch.shared(("source", mine), lambda: self.invert(model, batch, levels))
+        z, steering = batch.shared.part(
+            ("edit", mine), astuple(self), lambda: generate(model, levels, source, prepared)
+        )
+        notes = [a | b for a, b in zip(steering.notes, source.notes or [{}] * len(batch.samples), strict=True)]
+        return EditResult(
+            latents.images(model, z), notes=[a | b for a, b in zip(notes, _cut(model, batch), strict=True)]
+        )
+
+    def _lineage(self) -> tuple[Hashable, ...]:
+        return type(self), self.steps, self._text(), self.keep_source, *self.lineage()
+
+    def _text(self) -> str:
+        empty = self.steering().empty_source and not self.inverts_with_words
+        return self.source_text or ("empty" if empty else "caption")
+
+    def source_queries(self, batch: EditBatch) -> list[Query]:
+        """What the source branch is told, one query a sample."""
+        return batch.sources if self._text() == "caption" else [None] * len(batch.samples)
+
+    def steering(self) -> Control:
+        """The control with its knobs."""
+        return controls.make(self.control, {f.name: getattr(self, f.name) for f in fields(self)})
+
+    def conditions(self, model: DiffusionModel, batch: EditBatch) -> tuple[torch.Tensor, torch.Tensor]:
+        """States of the source's words and of the empty prompt; the same tensor where the words are empty."""
+        null = latents.null(model, batch)
+        return (latents.condition(model, batch, batch.sources) if self._text() == "caption" else null), null
+
+    def trajectory(self, model: DiffusionModel, batch: EditBatch, levels: Grid, w: float) -> list[torch.Tensor]:
+        """The source inverted at guidance w."""
+        return latents.inverted(model, batch, levels, self.steps, self.source_queries(batch), w)
+
+
+class Target:
+    """One target branch: its operating point, its words, its steering, and what it costs alone (`Part`)."""
+
+    def __init__(self, model: DiffusionModel, batch: EditBatch, point: DualBranch, side: int):
+        self.point, control = point, point.steering()
+        self.steering = control.prepare(model, batch.samples, latents.null(model, batch), point.steps, side)
+        self.donors = control.donors
+        self.words, self.null = latents.condition(model, batch, batch.targets), latents.null(model, batch)
+        self.roles = _roles(point.w_t)
+        self.rows = self.worked = 0
+
+    def keeps(self, step: int) -> bool:
+        """Whether it has the source branch go on at a step."""
+        return bool(self.donors) and (self.point.keep_source or step < self.steering.until)
+
+
+def _roles(w: Scale) -> list[str]:
+    """Predictions that guidance at w combines: one at 0 and 1, else both."""
+    if isinstance(w, torch.Tensor):
+        return ["null", "words"]
+    return [role for role, idle in (("null", 1), ("words", 0)) if w != idle]
+
+
+def _guided(eps: dict[str, torch.Tensor], w: Scale) -> torch.Tensor:
+    """w * eps(words) + (1 - w) * eps(null), of the predictions there are (SimInversion, Eq. 6)."""
+    roles = _roles(w)
+    if len(roles) == 1:
+        return eps[roles[0]]
+    return eps["null"] + w * (eps["words"] - eps["null"])
+
+
+def generate(
+    model: DiffusionModel,
+    levels: Grid,
+    source: Source,
+    targets: list[Target],
+    trace: list[tuple[torch.Tensor | None, list[torch.Tensor]]] | None = None,
+) -> dict[Hashable, Part]:
+    """Source and target branches from the noisiest level to the clean one, step by step together.
+
+    Args:
+        trace: collects, after each step, the source's latents (None once it is dropped) and the targets'.
+
+    Returns:
+        for each target, by the fields of its point, `(clean latents, steering)`.
+    """
+    steps, count = len(levels.timesteps), len(source.words)
+    z_source, z = source.trajectory[steps], [source.trajectory[steps]] * len(targets)
+    for i in range(steps):
+        level = steps - i
+        for target in targets:
+            beside = count * len(_unique(_source_states(source, i, [target])))
+            target.rows += count * len(target.roles) + beside
+            target.worked += count * len(target.roles) + (beside if target.keeps(i) else 0)
+        keen = [target for target in targets if target.keeps(i)]
+        states = _source_states(source, i, keen)
+        eps_source, eps = _predict(model, levels.timesteps[level - 1], source, i, states, z_source, targets, z)
+        a_from, a_to = levels.levels[level], levels.levels[level - 1]
+        z = [ddim.step(x, _guided(e, t.point.w_t), a_from, a_to) for x, e, t in zip(z, eps, targets, strict=True)]
+        if source.held:
+            z_source = source.trajectory[level - 1]
+        elif keen:
+            z_source = ddim.step(z_source, _guided(eps_source, source.w[i]), a_from, a_to)
+        z = [t.steering.after(i, z_source, x) if i < t.steering.until else x for x, t in zip(z, targets, strict=True)]
+        if trace is not None:
+            trace.append((z_source if keen or source.held else None, z))
+    return {
+        astuple(target.point): Part((x, target.steering), target.rows, target.worked)
+        for target, x in zip(targets, z, strict=True)
+    }
+
+
+def _source_states(source: Source, step: int, keen: list[Target]) -> dict[str, torch.Tensor]:
+    """States that the source branch is evaluated with, by role: those its own prediction needs and those that the
+    controls of `keen` read. Roles with the same tensor are one row."""
+    w, donors = source.w[step], {role for target in keen for role in target.donors}
+    if not donors:
+        return {}
+    states = {"null": source.nulls[step] if source.nulls else source.null, "words": source.words}
+    if keen[0].point.donor == "active" and not isinstance(w, torch.Tensor) and w == 0:
+        states["words"] = states["null"]
+    wanted = donors if source.held else donors.union(_roles(w))
+    return {role: tensor for role, tensor in states.items() if role in wanted}
+
+
+def _unique(states: dict[str, torch.Tensor]) -> list[torch.Tensor]:
+    return list({id(tensor): tensor for tensor in states.values()}.values())
+
+
+def _predict(
+    model: DiffusionModel,
+    t: int,
+    source: Source,
+    step: int,
+    states: dict[str, torch.Tensor],
+    z_source: torch.Tensor,
+    targets: list[Target],
+    z: list[torch.Tensor],
+) -> tuple[dict[str, torch.Tensor], list[dict[str, torch.Tensor]]]:
+    """One call of the denoiser for all rows of a step: the source's, then the targets' without words, then those with,
+    so that what the controls replace lies together. Returns predictions by role, of the source and of each target."""
+    blocks: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]] = []
+    count = len(z_source)
+
+    def place(latents_: torch.Tensor, condition: torch.Tensor, values: torch.Tensor | None = None) -> slice:
+        blocks.append((latents_, condition, values))
+        return slice((len(blocks) - 1) * count, len(blocks) * count)
+
+    source_values, target_values = source.values[step] if source.values else (None, None)
+    at = {id(s): place(z_source, s, source_values if s is source.words else None) for s in _unique(states)}
+    source_rows = {role: at[id(tensor)] for role, tensor in states.items()}
+    target_rows: list[dict[str, slice]] = [{} for _ in targets]
+    for role in ("null", "words"):
+        for rows, target, x in zip(target_rows, targets, z, strict=True):
+            if role in target.roles:
+                null = source.target_nulls[step] if source.target_nulls else target.null
+                rows[role] = place(x, *((null, None) if role == "null" else (target.words, target_values)))
+    live = [(t.steering, rows) for t, rows in zip(targets, target_rows, strict=True) if step < t.steering.until]
+
+    def hook(layer: AttentionLayer, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
+        steered = {}
+        for steering, rows in live:
+            call = Call(step, query, key, value, source_rows, rows)
+            steered |= {rows[role].start: out for role, out in steering.attend(layer, call).items()}
+        return _attend(query, key, value, steered, count)
+
+    inputs, conditions = (torch.cat(column) for column in list(zip(*blocks, strict=True))[:2])
+    values = None
+    if any(v is not None for *_, v in blocks):
+        values = torch.cat([condition if v is None else v for _, condition, v in blocks])
+    with model.attend(hook) if live or values is not None else nullcontext():
+        eps = model.eps(inputs, t, conditions, values=values)
+    return {r: eps[at] for r, at in source_rows.items()}, [
+        {r: eps[at] for r, at in rows.items()} for rows in target_rows
+    ]
+
+
+def _attend(query, key, value, steered: dict[int, torch.Tensor], count: int) -> torch.Tensor:
+    """Attention of all rows; blocks of `count` rows that begin at a key of `steered` have their output already."""
+    outputs, start = [], 0
+    for at in [*sorted(steered), len(query)]:
+        if at > start:
+            outputs.append(scaled_dot_product_attention(query[start:at], key[start:at], value[start:at]))
+        if at in steered:
+            outputs.append(steered[at])
+        start = at + count
+    return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def _cut(model: DiffusionModel, batch: EditBatch) -> list[dict[str, str]]:
+    """For the journal: prompts that did not fit."""
+    notes = []
+    for sample in batch.samples:
+        excess = {side: model.excess(query) for side, query in (("source", sample.source), ("target", sample.target))}
+        long = [f"{side} prompt cut by {n} tokens" for side, n in excess.items() if n]
+        notes.append({"cut": ", ".join(long)} if long else {})
+    return notes

@@ -1,0 +1,79 @@
+"""Null-text inversion (Mokady et al. 2023): the states of the empty prompt are optimised, step by step, until guided
+generation retraces the inversion."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import mse_loss
+
+from bench import ddim
+from bench.schedule import Grid
+from bench.types import DiffusionModel, EditBatch
+from methods.dual_branch import DualBranch, Source
+
+
+@dataclass
+class NullText(DualBranch):
+    """Both branches use the optimised states. NFE at most S + 12 S of optimisation + 4 S, and 10 S backward passes.
+
+    Args:
+        inner_steps: updates a step at most.
+        epsilon: a step's updates end once the loss is below epsilon + 2e-5 i.
+    """
+
+    inner_steps: int = 10
+    epsilon: float = 1e-5
+
+    def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
+        words, null = self.conditions(model, batch)
+        trajectory = self.trajectory(model, batch, levels, 1.0)
+        nulls, backward = self._optimise(model, trajectory, levels, words, null)
+        notes = [{"backward": count} for count in backward]
+        weights = [self.w_t] * self.steps
+        return Source(trajectory, words, null, weights, nulls=nulls, target_nulls=nulls, notes=notes)
+
+    def lineage(self):
+        return self.w_t, self.inner_steps, self.epsilon
+
+    def _optimise(self, model, trajectory, levels: Grid, words, null) -> tuple[list[torch.Tensor], list[int]]:
+        """The optimised states of each step, `[B, L, D]`, and how many backward passes each sample took."""
+        found, backward = [], [0] * len(words)
+        with torch.inference_mode(False):  # gradients cannot pass through what inference mode has made
+            z, words, states = trajectory[-1].clone(), words.clone(), null.float().clone()
+            for i in range(self.steps):
+                level = self.steps - i
+                t, a_from, a_to = levels.timesteps[level - 1], levels.levels[level], levels.levels[level - 1]
+                wanted = trajectory[level - 1].clone()
+                with torch.no_grad():
+                    given = model.eps(z, t, words)
+                states, updates = self._one_step(model, z, t, given, wanted, a_from, a_to, states, i)
+                backward = [a + b for a, b in zip(backward, updates, strict=True)]
+                found.append(states.to(null.dtype))
+                with torch.no_grad():
+                    free = model.eps(z, t, states)
+                    z = ddim.step(z, free + self.w_t * (given - free), a_from, a_to)
+        return found, backward
+
+    def _one_step(self, model, z, t, given, wanted, a_from, a_to, states, i: int) -> tuple[torch.Tensor, list[int]]:
+        """Adam on the states of one step, each sample by itself: one that is done gets no gradient, so that its
+        optimiser stands still."""
+        rate, updates = 1e-2 * (1 - i / 100), [0] * len(z)
+        if rate <= 0:  # the schedule ends at step 100; the states stay as they are
+            return states, updates
+        leaves = [one.clone().requires_grad_() for one in states.split(1)]
+        optimiser, active = torch.optim.Adam(leaves, lr=rate), list(range(len(z)))
+        with torch.enable_grad():
+            for _ in range(self.inner_steps):
+                free = model.eps(z[active], t, torch.cat([leaves[n] for n in active]))
+                reached = ddim.step(z[active], free + self.w_t * (given[active] - free), a_from, a_to)
+                losses = mse_loss(reached, wanted[active], reduction="none").mean((1, 2, 3))
+                optimiser.zero_grad(set_to_none=True)
+                losses.sum().backward()
+                optimiser.step()
+                for n in active:
+                    updates[n] += 1
+                pairs = zip(active, losses.tolist(), strict=True)
+                active = [n for n, loss in pairs if loss >= self.epsilon + 2e-5 * i]
+                if not active:
+                    break
+        return torch.cat(leaves).detach(), updates
