@@ -129,8 +129,8 @@ class _Worker:
                     if len(samples) > 1:
                         return points[done:]
                     raise UserError(
-                        f"out of memory on {self.device} with a single image; use a smaller data.size, model.dtype=float16 "
-                        "on a GPU, or another machine"
+                        f"out of memory on {self.device} with a single image; use a smaller data.size or, on a GPU, "
+                        "model.dtype=float16"
                     ) from None
                 if bad := getattr(error, "ids", None):
                     alone.fail(bad)
@@ -193,9 +193,8 @@ class _Worker:
 
 def _out_of_memory(error: Exception) -> bool:
     """On the CPU torch has no type for it."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator: can't allocate" in str(
-        error
-    )
+    kinds = torch.OutOfMemoryError | MemoryError
+    return isinstance(error, kinds) or "DefaultCPUAllocator: can't allocate" in str(error)
 
 
 def _pixels(images: torch.Tensor):

@@ -1,5 +1,5 @@
-"""SimInversion (Qian et al. 2024): the same guidance scale w_s in the inversion and the generation of the source branch,
-another one, w_t, in the target branch."""
+"""SimInversion (Qian et al. 2024): one guidance scale, w_s, in inversion and generation of the source branch, another
+one, w_t, in the target branch."""
 
 from dataclasses import dataclass
 

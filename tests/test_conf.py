@@ -30,7 +30,7 @@ def test_method_config_fits_its_class(name):
 
 
 def test_every_method_module_has_a_config_and_the_other_way_round():
-    helpers = {"__init__", "latents"}
+    helpers = {"__init__", "latents", "dual_branch"}
     modules = {file.stem for file in (ROOT / "methods").glob("*.py")} - helpers
     assert modules == set(cli.names("method")) - {"custom"}
 
@@ -56,13 +56,18 @@ def test_data_and_model_configs_carry_their_own_name(group):
         assert composed(f"{group}={name}")[group]["name"] == expected
 
 
+def test_every_control_can_be_chosen_and_the_other_way_round():
+    modules = {file.stem for file in (ROOT / "methods/controls").glob("*.py")} - {"__init__", "align"}
+    assert modules == set(composed()["valid"]["control"]) - {"module.Class"}
+
+
 def test_shapes_offers_every_edit_type_of_the_world():
     assert composed()["data"]["valid"]["types"] == list(world.EDITS)
 
 
 def test_metrics_and_methods_open_no_files_and_know_no_runner():
     """They are handed what they need; backbones are the exception, and load from a path they are given."""
-    for file in [*(ROOT / "methods").glob("*.py"), *(ROOT / "metrics").glob("*.py")]:
+    for file in [*(ROOT / "methods").rglob("*.py"), *(ROOT / "metrics").glob("*.py")]:
         imported = {
             node.module if isinstance(node, ast.ImportFrom) else alias.name
             for node in ast.walk(ast.parse(file.read_text()))

@@ -142,8 +142,8 @@ class LatentDiffusion:
         if self.picture_channels:
             if picture is None:
                 raise UserError(
-                    f"this model's UNet takes {self.picture_channels} channels of a picture beside the latents; it edits "
-                    "by instruction: use method=instruct_pix2pix, or another model"
+                    f"this model's UNet takes {self.picture_channels} channels of a picture beside the latents; it "
+                    "edits by instruction: use method=instruct_pix2pix, or another model"
                 )
             entry = torch.cat([z, picture], 1)
         extra = None if values is None else {"values": values.to(dtype)}

@@ -61,16 +61,14 @@ class Control:
                 bad[sample.id] = str(error)
         if bad:
             raise BadSample(next(iter(bad.values())), bad)
-        take, keep, columns, blended = (
-            torch.stack([getattr(p, name) for p in pairs]).to(null.device)
-            for name in ("take", "keep", "columns", "blended")
-        )
+        names = ("take", "keep", "columns", "blended")
+        take, keep, columns, blended = (torch.stack([getattr(p, n) for p in pairs]).to(null.device) for n in names)
         places = [layer for layer in model.attention() if layer.cross and layer.place != "mid"]
         if blended.any() and not any(side // layer.factor == self.blend_size for layer in places):
             sides = sorted({side // layer.factor for layer in places})
             raise UserError(
-                f"LocalBlend reads cross-attention maps of {self.blend_size} x {self.blend_size} cells, and this model's "
-                f"have {sides} a side: set method.blend_size, or method.local_blend=false"
+                f"LocalBlend reads cross-attention maps of {self.blend_size} x {self.blend_size} cells, and those of "
+                f"this model have {sides} a side: set method.blend_size, or method.local_blend=false"
             )
         # the original's rounding: the words' window counts one step more
         cross, self_ = int(self.cross_replace * (steps + 1)), int(steps * self.self_replace)
