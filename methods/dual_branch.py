@@ -261,7 +261,7 @@ def _predict(
         for steering, rows in live:
             call = Call(step, query, key, value, source_rows, rows)
             steered |= {rows[role].start: out for role, out in steering.attend(layer, call).items()}
-        return _attend(query, key, value, steered, count)
+        return attend(query, key, value, steered, count)
 
     inputs, conditions = (torch.cat(column) for column in list(zip(*blocks, strict=True))[:2])
     values = None
@@ -274,7 +274,7 @@ def _predict(
     ]
 
 
-def _attend(query, key, value, steered: dict[int, torch.Tensor], count: int) -> torch.Tensor:
+def attend(query, key, value, steered: dict[int, torch.Tensor], count: int) -> torch.Tensor:
     """Attention of all rows; blocks of `count` rows that begin at a key of `steered` have their output already."""
     outputs, start = [], 0
     for at in [*sorted(steered), len(query)]:

@@ -75,8 +75,8 @@ class Control:
         return Maps(
             notes=[pair.note for pair in pairs],
             until=steps if blended.any() else max(cross, self_),
-            cross_until=cross,
-            self_until=self_,
+            cross_steps=range(cross),
+            self_steps=range(self_),
             take=take,
             keep=keep,
             columns=columns,
@@ -130,7 +130,8 @@ class Maps(Steering):
     """Steers a batch.
 
     Attributes:
-        cross_until, self_until: steps during which each kind of map is the source's.
+        cross_steps, self_steps: steps during which each kind of map is the source's.
+        self_cells: largest self-attention map that is replaced.
         take: M float64 `[B, L, L]`, source token (row) to target token (column), weights included.
         keep: r `[B, L]`, what remains of the target's own map.
         columns: indicator of the blend word's tokens, of source and target, `[B, 2, L]`.
@@ -140,8 +141,9 @@ class Maps(Steering):
         masks: for each step at which it acted, what it kept of the target, bool `[B, 1, h, w]`.
     """
 
-    cross_until: int = 0
-    self_until: int = 0
+    cross_steps: range = range(0)
+    self_steps: range = range(0)
+    self_cells: float = _SELF_CELLS
     take: torch.Tensor = None
     keep: torch.Tensor = None
     columns: torch.Tensor = None
@@ -158,10 +160,10 @@ class Maps(Steering):
         donor, rows = call.source["words"], call.target["words"]
         query, key, value = call.query, call.key, call.value[rows]
         if not layer.cross:
-            if call.step >= self.self_until or query.shape[-2] > _SELF_CELLS:
+            if call.step not in self.self_steps or query.shape[-2] > self.self_cells:
                 return {}
             return {"words": scaled_dot_product_attention(query[donor], key[donor], value)}
-        steered = call.step < self.cross_until
+        steered = call.step in self.cross_steps
         if self.blended.any() and layer.place != "mid" and query.shape[-2] == self.size**2:
             self._collect(call, steered)
         if not steered:

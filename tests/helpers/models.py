@@ -1,7 +1,11 @@
 """Models for tests: one whose best denoiser is known in closed form, and the shipped one in several guises."""
 
+import json
+import shutil
+
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 
 from bench.models import latent
 from bench.paths import ROOT
@@ -41,3 +45,17 @@ def batch(samples: list[EditSample], model=None) -> EditBatch:
     """A batch on the CPU whose bill counts the model's rows."""
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
     return EditBatch(samples, images, Shared((lambda: model.rows) if model else (lambda: 0)))
+
+
+def with_picture_input(folder, to):
+    """A copy of a model folder whose UNet takes a picture beside the latents, as InstructPix2Pix's does; its new
+    weights are random."""
+    shutil.copytree(folder, to)
+    file = to / "unet/diffusion_pytorch_model.safetensors"
+    state, name = load_file(file), "conv_in.weight"
+    extra = torch.randn(state[name].shape, generator=torch.Generator().manual_seed(0)) * 0.1
+    state[name] = torch.cat([state[name], extra.to(state[name].dtype)], 1).contiguous()
+    save_file(state, file, metadata={"format": "pt"})
+    config = to / "unet/config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"in_channels": 8}))
+    return to
