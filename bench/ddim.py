@@ -11,6 +11,9 @@ import torch
 from bench.schedule import Grid
 from bench.types import DiffusionModel
 
+BETWEEN = 0.5
+"""Guidance scale along which the best one is looked for: SimInversion's recommendation."""
+
 
 def step(z: torch.Tensor, eps: torch.Tensor, a_from: float, a_to: float) -> torch.Tensor:
     """Moves latents from noise level `a_from` to `a_to` (alpha-bar), whichever is the noisier.
@@ -28,22 +31,27 @@ def add_noise(z0: torch.Tensor, noise: torch.Tensor, a: float) -> torch.Tensor:
 
 
 def guided_eps(
-    model: DiffusionModel, z: torch.Tensor, t: int, condition: torch.Tensor, null: torch.Tensor, w: float
+    model: DiffusionModel, z: torch.Tensor, t: int, condition: torch.Tensor, null: torch.Tensor, w: float | torch.Tensor
 ) -> torch.Tensor:
-    """w * eps(condition) + (1 - w) * eps(null), for any real w (DiffEdit A.2, SimInversion Eq. 6).
+    """w * eps(condition) + (1 - w) * eps(null), for any real w, or one a sample, `[B, 1, 1, 1]` (DiffEdit A.2,
+    SimInversion Eq. 6).
 
     w = 1 and w = 0 cost one call. Diffusers ignores guidance at w <= 1, and so turns every w in [0, 1] into 1.
     """
-    if w == 1:
-        return model.eps(z, t, condition)
-    if w == 0:
-        return model.eps(z, t, null)
+    if not isinstance(w, torch.Tensor) and w in (0, 1):
+        return model.eps(z, t, condition if w == 1 else null)
     given, free = model.eps(torch.cat([z, z]), t, torch.cat([condition, null])).chunk(2)
     return free + w * (given - free)
 
 
 def invert_step(
-    model: DiffusionModel, z: torch.Tensor, grid: Grid, j: int, condition: torch.Tensor, null: torch.Tensor, w: float
+    model: DiffusionModel,
+    z: torch.Tensor,
+    grid: Grid,
+    j: int,
+    condition: torch.Tensor,
+    null: torch.Tensor,
+    w: float | torch.Tensor,
 ) -> torch.Tensor:
     """Level j to level j + 1. The noise is predicted at the timestep it moves *to* (SimInversion Eq. 3)."""
     eps = guided_eps(model, z, grid.timesteps[j], condition, null, w)
@@ -95,3 +103,41 @@ def sample(
         if after is not None:
             z = after(z, level - 1)
     return z
+
+
+def invert_with_best_scale(
+    model: DiffusionModel,
+    x0: torch.Tensor,
+    grid: Grid,
+    words: torch.Tensor,
+    null: torch.Tensor,
+    along: float | None,
+    bounded: bool = True,
+) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Inversion that finds w* (Proposition 3) at each of its steps, for 4 evaluations a step.
+
+    Args:
+        x0: clean latents `[B, C, h, w]`.
+        along: guidance scale of the inversion; None: at each step the w* just found, from predictions that are there
+            already, where z_t was guessed at 0.5.
+        bounded: holds w* to [0, 1].
+
+    Returns:
+        latents at levels 0 to S, and w* of each step `[S, B, 1, 1, 1]`; 0.5 where both predictions change alike, so
+        that w does not matter.
+    """
+    trajectory, found, both = [x0], [], torch.cat([words, null])
+    for j, t in enumerate(grid.timesteps):
+        z, a_from, a_to = trajectory[j], grid.levels[j], grid.levels[j + 1]
+        given, free = model.eps(torch.cat([z, z]), t, both).chunk(2)
+        w = BETWEEN if along is None else along
+        reached = step(z, free + w * (given - free), a_from, a_to)
+        given_there, free_there = model.eps(torch.cat([reached, reached]), t, both).chunk(2)
+        moved_free = (free_there - free).flatten(1).double()
+        apart = moved_free - (given_there - given).flatten(1).double()
+        size = apart.square().sum(1)
+        best = torch.where(size > 0, (apart * moved_free).sum(1) / size.clamp(min=1e-300), BETWEEN)
+        best = (best.clamp(0, 1) if bounded else best)[:, None, None, None].to(z.dtype)
+        found.append(best)
+        trajectory.append(reached if along is not None else step(z, free + best * (given - free), a_from, a_to))
+    return trajectory, torch.stack(found)

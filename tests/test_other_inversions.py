@@ -6,7 +6,7 @@ import torch
 from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionInstructPix2PixPipeline
 from diffusers.utils import logging
 
-from bench import run
+from bench import ddim, run
 from bench.data.shapes import Shapes
 from bench.device import to_float
 from bench.errors import BadSample
@@ -16,7 +16,7 @@ from bench.schedule import grid
 from methods.cross_attention_control import CrossAttentionControl, token_map
 from methods.edict import Edict
 from methods.instruct_pix2pix import InstructPix2Pix, ancestral, noise_levels
-from methods.siminversion import SimInversion, best_scales
+from methods.siminversion import SimInversion
 from tests.helpers.models import SHIPPED, Gaussian, batch, with_picture_input
 
 CPU = torch.device("cpu")
@@ -72,7 +72,7 @@ def test_best_scale_is_the_minimum_of_the_step_error(model, samples):
     with torch.inference_mode():
         x0, levels = model.encode(to_float(batch(samples).images)), grid(6, model.alphas_cumprod)
         words, null = model.condition([s.source for s in samples]), model.condition([None] * 3)
-        trajectory, best = best_scales(model, x0, levels, words, null, 0.5, bounded=False)
+        trajectory, best = ddim.invert_with_best_scale(model, x0, levels, words, null, 0.5, bounded=False)
         for j in (1, 4):
             both = [model.eps(trajectory[n], levels.timesteps[j], c) for c in (words, null) for n in (j + 1, j)]
             x_c, x_null = both[0] - both[1], both[2] - both[3]
@@ -89,7 +89,7 @@ def test_best_scale_without_any_effect_of_the_words_is_one_half():
     gaussian = Gaussian()
     x0 = torch.randn(2, 4, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     empty = torch.zeros(2, 1, 1)
-    _, best = best_scales(gaussian, x0, grid(5, gaussian.alphas_cumprod), empty, empty, None)
+    _, best = ddim.invert_with_best_scale(gaussian, x0, grid(5, gaussian.alphas_cumprod), empty, empty, None)
     assert (best == 0.5).all()
 
 
@@ -126,11 +126,8 @@ def test_instructions_by_diffusers_own_pipeline(follower, samples, monkeypatch):
     _, model = follower
     logging.set_verbosity_error()
     sample, steps, made = samples[0], 6, SampleNoise(0, [samples[0].id])
-    config = dict(model.scheduler_config) if hasattr(model, "scheduler_config") else {}
-    scheduler = EulerAncestralDiscreteScheduler(
-        **config,
-        trained_betas=np.r_[1 - model.alphas_cumprod[0], 1 - model.alphas_cumprod[1:] / model.alphas_cumprod[:-1]],
-    )
+    betas = 1 - model.alphas_cumprod[1:] / model.alphas_cumprod[:-1]
+    scheduler = EulerAncestralDiscreteScheduler(trained_betas=np.r_[1 - model.alphas_cumprod[0], betas])
     pipe = StableDiffusionInstructPix2PixPipeline(
         model.vae, model.text_encoder, model.tokenizer, model.unet, scheduler, None, None, requires_safety_checker=False
     )
@@ -184,9 +181,7 @@ def test_method_and_model_must_fit_each_other(follower, tmp_path, capsys):
     common = ["limit=1", "steps=2", "metrics=pixel", f"out={tmp_path}"]
     assert run.main(["method=instruct_pix2pix", *common]) == 1
     assert "use model=instruct_pix2pix" in capsys.readouterr().err
-    assert (
-        run.main(["method=siminversion", "model=instruct_pix2pix", f"model.path={folder}", "data.size=64", *common])
-        == 1
-    )
+    here = ["model=instruct_pix2pix", f"model.path={folder}", "data.size=64"]
+    assert run.main(["method=siminversion", *here, *common]) == 1
     assert "use method=instruct_pix2pix, or another model" in capsys.readouterr().err
-    assert run.main(["method=instruct_pix2pix", f"model.path={folder}", *common]) == 0
+    assert run.main(["method=instruct_pix2pix", *here, *common]) == 0

@@ -1,0 +1,261 @@
+"""What the two papers derive, measured on any model and data: SimInversion's Figures 6 and 7 and Proposition 3, and the
+bounds of DiffEdit's Proposition 1 with the constants they need.
+
+    python -m bench.theory data=shapes limit=32 [steps=50] [w_s=[0,0.5,1]] [parts=[reconstruction,gap,scale,bounds]]
+
+Writes CSV, PNG and PDF to `<out>/theory/<data>-<model>/`. No edit is made.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from bench import cli, ddim, theory_plots
+from bench import device as devices
+from bench.errors import BadSample, UserError, nearest
+from bench.models import files, latent
+from bench.plan import make_data, plan
+from bench.schedule import grid
+from bench.statistics import mean_interval
+from bench.store import atomic
+from bench.types import DiffusionModel, EditSample
+
+SCALES = (0, 0.2, 0.5, 0.8, 1, 2)
+"""Guidance scales of SimInversion's Figure 6 and Table 2."""
+STEPS = (10, 30, 50, 100, 500)
+"""Numbers of steps of its Figure 7."""
+LIMIT = 32
+_NUDGE = 1e-2  # root mean square of the random direction for K1
+
+
+class Latents:
+    """A batch of samples as the measurements need it: clean latents, words, empty words."""
+
+    def __init__(self, model: DiffusionModel, samples: list[EditSample], device: torch.device):
+        self.ids = [sample.id for sample in samples]
+        images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(device)
+        self.x0 = model.encode(devices.to_float(images))
+        self.source = model.condition([sample.source for sample in samples])
+        self.target = model.condition([sample.target for sample in samples])
+        self.null = model.condition([None] * len(samples))
+
+
+def reconstruction(model: DiffusionModel, batch: Latents, steps: int, scales: list[float]) -> list[dict[str, Any]]:
+    """delta'' (Figure 6): Euclidean distance, over all scaled latents, of the source from what the source branch makes
+    of its inversion, both at guidance w_s."""
+    levels, rows = grid(steps, model.alphas_cumprod), []
+    for w in scales:
+        z = ddim.invert(model, batch.x0, levels, steps, batch.source, batch.null, w)[-1]
+        again = ddim.sample(model, z, levels, steps, batch.source, batch.null, w)
+        errors = (again - batch.x0).flatten(1).norm(dim=1).tolist()
+        rows += [{"id": i, "w_s": w, "error": e} for i, e in zip(batch.ids, errors, strict=True)]
+    return rows
+
+
+def gap(model: DiffusionModel, batch: Latents, counts: list[int], w: float = 0.5) -> list[dict[str, Any]]:
+    """l (Figure 7): mean over the steps of an inversion of |z_t - z_(t-1)| / |z_(t-1)|."""
+    rows = []
+    for steps in counts:
+        levels, z, total = grid(steps, model.alphas_cumprod), batch.x0, 0.0
+        for j in range(steps):
+            after = ddim.invert_step(model, z, levels, j, batch.source, batch.null, w)
+            total = total + (after - z).flatten(1).norm(dim=1) / z.flatten(1).norm(dim=1)
+            z = after
+        gaps = zip(batch.ids, (total / steps).tolist(), strict=True)
+        rows += [{"id": i, "steps": steps, "gap": g, "steps_x_gap": steps * g} for i, g in gaps]
+    return rows
+
+
+def scale(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[str, Any]]:
+    """w* of Proposition 3 at each step along w_s = 0.5, not held to [0, 1]."""
+    levels = grid(steps, model.alphas_cumprod)
+    arguments = (model, batch.x0, levels, batch.source, batch.null, ddim.BETWEEN)
+    _, best = ddim.invert_with_best_scale(*arguments, bounded=False)
+    return [
+        {"id": i, "t": t, "w": float(w)}
+        for t, row in zip(levels.timesteps, best.flatten(1), strict=True)
+        for i, w in zip(batch.ids, row, strict=True)
+    ]
+
+
+def constants(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[str, Any]]:
+    """What C, K1 and K2 of DiffEdit's Proposition 1 are made of, at each level of the unconditional encoding.
+
+    Norms are root mean squares, the only reading at which the paper's C = 1 makes sense. The paper does not say how it
+    estimated; here C is the largest norm of eps(Q), K2 the mean over samples of the largest norm of eps(Q) - eps(none),
+    and K1 the largest of two difference quotients of eps(none), along the trajectory and along a random direction: from
+    below, as every estimate of a Lipschitz constant by samples.
+    """
+    levels, z, rows = grid(steps, model.alphas_cumprod), batch.x0, []
+    noise = torch.Generator().manual_seed(0)
+    for j, t in enumerate(levels.timesteps):
+        given, free = model.eps(torch.cat([z, z]), t, torch.cat([batch.target, batch.null])).chunk(2)
+        after = ddim.step(z, free, levels.levels[j], levels.levels[j + 1])
+        aside = z + _NUDGE * torch.randn(z.shape, generator=noise).to(z)
+        there, beside = model.eps(torch.cat([after, aside]), t, torch.cat([batch.null] * 2)).chunk(2)
+        columns = {
+            "c": _rms(given),
+            "k2": _rms(given - free),
+            "k1_along": _rms(there - free) / _rms(after - z).clamp(min=1e-12),
+            "k1_aside": _rms(beside - free) / _rms(aside - z),
+        }
+        values = zip(*(c.tolist() for c in columns.values()), strict=True)
+        found = (dict(zip(columns, v, strict=True)) for v in values)
+        rows += [{"id": i, "t": t, **one} for i, one in zip(batch.ids, found, strict=True)]
+        z = after
+    return rows
+
+
+def estimates(table: pd.DataFrame) -> dict[str, float]:
+    """C, K1 and K2 from the rows of `constants`. The first level, where the encoding does not move, is left out."""
+    table = table[table.t > table.t.min()]
+    return {
+        "C": table.c.max(),
+        "K1": table[["k1_along", "k1_aside"]].to_numpy().max(),
+        "K2": table.groupby("id").k2.max().mean(),
+    }
+
+
+def bounds(alphas: np.ndarray, c: float, k1: float, k2: float) -> pd.DataFrame:
+    """Both bounds of Proposition 1 (DiffEdit, Equation 5) at each level: on what SDEdit, and what DDIM encoding and
+    decoding, may move a sample."""
+    tau = np.sqrt(1 / alphas - 1)
+    return pd.DataFrame(
+        {
+            "t": np.arange(len(alphas)),
+            "tau": tau,
+            "sdedit": (c + 1) * tau,
+            "encode_decode": k2 * tau / np.sqrt(tau**2 + 1) * (tau + np.sqrt(tau**2 + 1)) ** k1,
+        }
+    )
+
+
+def _rms(x: torch.Tensor) -> torch.Tensor:
+    return x.flatten(1).square().mean(1).sqrt()
+
+
+PARTS: dict[str, Callable] = {
+    "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"]),
+    "gap": lambda model, batch, cfg: gap(model, batch, [s for s in STEPS if s < len(model.alphas_cumprod)]),
+    "scale": lambda model, batch, cfg: scale(model, batch, cfg["steps"]),
+    "bounds": lambda model, batch, cfg: constants(model, batch, cfg["steps"]),
+}
+
+
+def measure(cfg: DictConfig, parts: list[str]) -> Path:
+    """Measures, prints and writes the parts asked for; returns their folder.
+
+    Raises:
+        UserError: no sample can be read, or the data has no words.
+    """
+    plan(cfg)  # checks every value and finds every file, in sentences
+    cfg = OmegaConf.to_container(cfg, resolve=True)
+    given = cfg["w_s"] if isinstance(cfg["w_s"], list) else [cfg["w_s"]]
+    cfg["w_s"] = list(SCALES) if cfg["w_s"] is None else given
+    if "auto" in given:
+        raise UserError("w_s=auto, expected numbers; parts=[scale] shows what auto would find")
+    folder = files.locate(cfg["model"]["path"])
+    device = devices.pick(cfg["device"])
+    model = latent.load(folder, device, getattr(torch, cfg["model"]["dtype"]))
+    cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or files.native_size(folder)
+    data, tables = make_data(cfg["data"]), {part: [] for part in parts}
+    samples = _samples(data, cfg["limit"] or LIMIT)
+    for start in range(0, len(samples), cfg["batch_size"]):
+        with torch.inference_mode():
+            batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
+            for part in parts:
+                tables[part] += PARTS[part](model, batch, cfg)
+    to = Path(cfg["out"]) / "theory" / f"{cfg['data']['name']}-{cfg['model']['name']}"
+    to.mkdir(parents=True, exist_ok=True)
+    about = f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}, {cfg['steps']} steps"
+    facts = {"about": about, "notice": cfg["model"]["notice"]}
+    print("; ".join(filter(None, facts.values())), end="\n\n")
+    for part, rows in tables.items():
+        table = pd.DataFrame(rows)
+        extra = None
+        if part == "bounds":
+            found = estimates(table)
+            extra = bounds(np.asarray(model.alphas_cumprod), found["C"], found["K1"], found["K2"])
+            _write(to / "curves.csv", extra, facts)
+            print(", ".join(f"{name} = {value:.3g}" for name, value in found.items()), end="\n\n")
+            crossing = extra[(extra.encode_decode > extra.sdedit) & (extra.t > 0)]
+            where = f"up to t = {crossing.t.iloc[0]}" if len(crossing) else "at every level"
+            print(f"the bound of encoding and decoding is the tighter one {where}", end="\n\n")
+        else:
+            print(summary(part, table), end="\n\n")
+        _write(to / f"{part}.csv", table, facts)
+        theory_plots.draw(part, table, extra, to / part, facts)
+    print(f"written: {to}")
+    return to
+
+
+def summary(part: str, table: pd.DataFrame) -> str:
+    """Means with 95 % intervals as a text table."""
+    if part == "scale":
+        groups = [(str(t), group.w) for t, group in table.groupby("t")]
+        groups = [*groups[:: max(1, len(groups) // 10)], ("median of an image", table.groupby("id").w.median())]
+        rows = [
+            {
+                "t": name,
+                "median w*": f"{w.median():.2f}",
+                "quartiles": " to ".join(f"{q:.2f}" for q in w.quantile([0.25, 0.75])),
+                "in [0, 1] (%)": f"{100 * w.between(0, 1).mean():.0f}",
+            }
+            for name, w in groups
+        ]
+        return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    by, values = {"reconstruction": ("w_s", ["error"]), "gap": ("steps", ["gap", "steps_x_gap"])}[part]
+    rows = []
+    for key, group in table.groupby(by):
+        row = {by: f"{key:g}"}
+        for value in values:
+            mean, low, high, _ = mean_interval(group[value].to_numpy(), list(group.id))
+            row[value] = f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+        rows.append(row)
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+
+
+def _write(file: Path, table: pd.DataFrame, facts: dict[str, str | None]) -> None:
+    with atomic(file) as temporary:
+        table.assign(**{k: v for k, v in facts.items() if v}).to_csv(temporary, index=False)
+
+
+def _samples(data, limit: int) -> list[EditSample]:
+    samples = []
+    for index in range(len(data.ids)):
+        if len(samples) == limit:
+            break
+        try:
+            samples.append(data[index])
+        except BadSample as error:
+            print(f"left out {data.ids[index]}: {error}", file=sys.stderr)
+    if not samples:
+        raise UserError("no sample of this data set can be read")
+    return samples
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    chosen = [word for word in words if word.startswith("parts=")]
+    try:
+        parts = chosen[-1].removeprefix("parts=").strip("[]").split(",") if chosen else list(PARTS)
+        for part in parts:
+            if part not in PARTS:
+                raise UserError(f"unknown part {part!r}; {nearest(part, list(PARTS))}")
+        overrides = ["method=siminversion", *(word for word in words if word not in chosen)]
+        jobs = cli.jobs(overrides)
+        measure(jobs[0], parts)
+    except UserError as error:
+        return cli.fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
