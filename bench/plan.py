@@ -127,7 +127,7 @@ def plan(cfg: DictConfig) -> list[Run]:
         data = make_data(resolved["data"])
     except UserError as error:
         problems.insert(0, str(error))
-    problems += weights.missing(resolved["metrics"])
+    problems += weights.missing(resolved["metrics"]) + weights.missing(_towers(method), "model.{}.path")
     if problems:
         raise UserError("\n".join(problems))
     if not data.ids:
@@ -187,15 +187,26 @@ def check_writable(out: Path) -> None:
 def _run(cfg: dict[str, Any], data: EditData, model_folder: Path | None) -> Run:
     method = cfg["method"]
     results = Results(method["root"], data) if "results" in method["uses"] else None
+    towers = _towers(method)
+    hashes, places = weights.fingerprints(towers), weights.located(towers)
+    nodes = {name: node["_target_"] for name, node in towers["weights"].items()}
+    cfg["method"] = method | {name: {"_target_": kind, "path": str(places[name])} for name, kind in nodes.items()}
+    known = {name: {"_target_": kind, "weights": hashes[name]} for name, kind in nodes.items()}
     identity = {
         "identity_version": IDENTITY_VERSION,
         "data": {"name": cfg["data"]["name"], **data.identity()},
         "model": {"files": files.fingerprint(model_folder), "dtype": cfg["model"]["dtype"]} if model_folder else None,
         "pictures": data.pool() if "pictures" in method["uses"] else None,
-        "method": {**validate.knobs(method), "root": results.identity()} if results else validate.knobs(method),
+        "method": validate.knobs(method) | known | ({"root": results.identity()} if results else {}),
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
     }
     return Run(cfg, data, model_folder, rounded(identity), results)
+
+
+def _towers(method: dict[str, Any]) -> dict[str, Any]:
+    """A method's knobs that are networks of their own (`_target_`, and where its weights are), as `bench.weights` takes
+    them; what they compute depends on their weights' content, not on their path."""
+    return {"weights": {k: v for k, v in method.items() if isinstance(v, dict) and "_target_" in v}}
 
 
 def _number(value: Any) -> str:

@@ -158,8 +158,8 @@ def measure(cfg: DictConfig, parts: list[str]) -> Path:
     cfg = OmegaConf.to_container(cfg, resolve=True)
     given = cfg["w_s"] if isinstance(cfg["w_s"], list) else [cfg["w_s"]]
     cfg["w_s"] = list(SCALES) if cfg["w_s"] is None else given
-    if "auto" in given:
-        raise UserError("w_s=auto, expected numbers; parts=[scale] shows what auto would find")
+    if named := [w for w in given if isinstance(w, str)]:
+        raise UserError(f"w_s={named[0]}, expected numbers; parts=[scale] shows what it would find")
     folder = files.locate(cfg["model"]["path"])
     device = devices.pick(cfg["device"])
     model = latent.load(folder, device, getattr(torch, cfg["model"]["dtype"]))

@@ -17,12 +17,12 @@ def is_random(entry: dict[str, Any]) -> bool:
     return entry.get("path") == RANDOM
 
 
-def missing(profile: dict[str, Any]) -> list[str]:
+def missing(profile: dict[str, Any], key: str = "metrics.weights.{}.path") -> list[str]:
     """One sentence for each backbone of a metric profile that is not here."""
     problems = []
     for name, entry in (profile.get("weights") or {}).items():
         try:
-            locate(name, entry)
+            locate(name, entry, key)
         except UserError as error:
             problems.append(str(error))
     return problems
@@ -47,7 +47,7 @@ def _of_folder(folder: Path) -> str:
     return sha256_of([[str(file.relative_to(folder)), sha256(file)] for file in files])
 
 
-def locate(name: str, entry: dict[str, Any]) -> Path:
+def locate(name: str, entry: dict[str, Any], key: str = "metrics.weights.{}.path") -> Path:
     """File or folder of one backbone.
 
     Args:
@@ -56,11 +56,12 @@ def locate(name: str, entry: dict[str, Any]) -> Path:
             folder; its `sha256`, or the hash that ends its name unless `hashed` is false, is verified) and `hub` (a
             Hugging Face id, sought in the hub cache); `source` says where it comes from; `random`, that metrics can do
             with seeded random weights instead, asked for as path `random`.
+        key: the knob that names it, for messages.
 
     Raises:
         UserError: it is not there, or is not what its official hash says.
     """
-    key = f"metrics.weights.{name}.path"
+    key = key.format(name)
     if is_random(entry):
         if not entry.get("random"):
             raise UserError(f"{key}=random: {name} cannot be random, it is more than a network; name a local one")

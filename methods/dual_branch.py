@@ -5,9 +5,9 @@ A method of this family is a subclass that says how to invert; an operating poin
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import nullcontext
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -35,7 +35,8 @@ class Source:
         nulls: states that take the place of `null` in its branch at each step.
         target_nulls: the same for the target branch.
         held: its latents are set to the inversion's after each step, so that it need not predict its own.
-        values: at each step, `(source, target)` states that cross-attention with words takes its values from.
+        values: `(step, "source" or "target", words) -> states` that cross-attention with words takes its values from
+            instead of the words; None: from the words.
         notes: facts for the journal, one dict a sample.
     """
 
@@ -46,7 +47,7 @@ class Source:
     nulls: list[torch.Tensor] | None = None
     target_nulls: list[torch.Tensor] | None = None
     held: bool = False
-    values: list[tuple[torch.Tensor | None, torch.Tensor | None]] | None = None
+    values: Callable[[int, str, torch.Tensor], torch.Tensor | None] = lambda step, branch, words: None
     notes: list[dict[str, Any]] | None = None
 
 
@@ -96,7 +97,7 @@ class DualBranch(ABC):
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
         levels, mine = grid(self.steps, model.alphas_cumprod), self._lineage()
         family = [p for p in batch.points if isinstance(p, DualBranch) and p._lineage() == mine]
-        family = list({astuple(point): point for point in [self, *family]}.values())
+        family = list({point.knobs(): point for point in [self, *family]}.values())
 
         def targets() -> list[Target]:
             side = latents.clean(model, batch).shape[-1]
@@ -104,9 +105,7 @@ class DualBranch(ABC):
 
         prepared = batch.shared(("targets", mine), targets)  # before any work is done: it may refuse samples
         source = batch.shared(("source", mine), lambda: self.invert(model, batch, levels))
-        z, steering = batch.shared.part(
-            ("edit", mine), astuple(self), lambda: generate(model, levels, source, prepared)
-        )
+        z, steering = batch.shared.part(("edit", mine), self.knobs(), lambda: generate(model, levels, source, prepared))
         notes = [a | b for a, b in zip(steering.notes, source.notes or [{}] * len(batch.samples), strict=True)]
         return EditResult(
             latents.images(model, z), notes=[a | b for a, b in zip(notes, _cut(model, batch), strict=True)]
@@ -118,6 +117,10 @@ class DualBranch(ABC):
     def _text(self) -> str:
         empty = self.steering().empty_source and not self.inverts_with_words
         return self.source_text or ("empty" if empty else "caption")
+
+    def knobs(self) -> tuple[Hashable, ...]:
+        """All its knobs: what tells points of one method apart."""
+        return tuple(getattr(self, field.name) for field in fields(self))
 
     def source_queries(self, batch: EditBatch) -> list[Query]:
         """What the source branch is told, one query a sample."""
@@ -204,7 +207,7 @@ def generate(
         if trace is not None:
             trace.append((z_source if keen or source.held else None, z))
     return {
-        astuple(target.point): Part((x, target.steering), target.rows, target.worked)
+        target.point.knobs(): Part((x, target.steering), target.rows, target.worked)
         for target, x in zip(targets, z, strict=True)
     }
 
@@ -245,15 +248,18 @@ def _predict(
         blocks.append((latents_, condition, values))
         return slice((len(blocks) - 1) * count, len(blocks) * count)
 
-    source_values, target_values = source.values[step] if source.values else (None, None)
-    at = {id(s): place(z_source, s, source_values if s is source.words else None) for s in _unique(states)}
+    at = {
+        id(s): place(z_source, s, source.values(step, "source", s) if s is source.words else None)
+        for s in _unique(states)
+    }
     source_rows = {role: at[id(tensor)] for role, tensor in states.items()}
     target_rows: list[dict[str, slice]] = [{} for _ in targets]
     for role in ("null", "words"):
         for rows, target, x in zip(target_rows, targets, z, strict=True):
             if role in target.roles:
                 null = source.target_nulls[step] if source.target_nulls else target.null
-                rows[role] = place(x, *((null, None) if role == "null" else (target.words, target_values)))
+                words = target.words
+                rows[role] = place(x, null) if role == "null" else place(x, words, source.values(step, "target", words))
     live = [(t.steering, rows) for t, rows in zip(targets, target_rows, strict=True) if step < t.steering.until]
 
     def hook(layer: AttentionLayer, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:

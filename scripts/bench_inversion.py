@@ -19,6 +19,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import torch
+from torch.nn.functional import scaled_dot_product_attention
 
 from bench import device as devices
 from bench.errors import nearest

@@ -1,7 +1,6 @@
 """Attention controls: token alignment, fused against explicit maps, hooks that leave nothing behind."""
 
 import json
-from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -95,7 +94,7 @@ def branches(model, sample, method, steering=None):
         target = dual_branch.Target(model, made, method, x0.shape[-1])
         target.steering, trace = steering or target.steering, []
         levels = grid(method.steps, model.alphas_cumprod)
-        part = dual_branch.generate(model, levels, method.invert(model, made, levels), [target], trace)[astuple(method)]
+        part = dual_branch.generate(model, levels, method.invert(model, made, levels), [target], trace)[method.knobs()]
     return *part.value, trace
 
 

@@ -236,7 +236,7 @@ def test_long_and_empty_prompts_are_edited_and_noted(model):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("w_s=nan", "w_s=nan, expected a number from -1000 to 1000 or auto"),
+        ("w_s=nan", "w_s=nan, expected a number from -1000 to 1000 or auto or auto_step"),
         ("w_s=inf", "w_s=inf, expected a number"),
         ("steps=1001", "steps=1001, expected a number from 1 to 999"),
         ("control=p2pp", "control=p2pp, did you mean p2p?"),

@@ -5,7 +5,6 @@ A subset of the stored cases runs each time; EDIT_BENCH_ALL_GOLDENS=1 runs all o
 
 import json
 import os
-from dataclasses import astuple
 
 import numpy as np
 import pytest
@@ -97,7 +96,7 @@ def test_branches(model, name):
         levels = grid(point.steps, model.alphas_cumprod)
         source = point.invert(model, batch, levels)
         target = dual_branch.Target(model, batch, point, 32)
-        z, steering = dual_branch.generate(model, levels, source, [target], trace)[astuple(point)].value
+        z, steering = dual_branch.generate(model, levels, source, [target], trace)[point.knobs()].value
     close(source.trajectory[-1], arrays["z_T"], Z_T)
     close(torch.cat([trace[-1][0], z]), arrays["final_latents"], FINAL)
     if "inversion_latents" in arrays:

@@ -1,22 +1,31 @@
 """EDICT, InstructPix2Pix, Cross-Attention Control and the automatic w_s, on the embedded model."""
 
+import math
+import shutil
+
 import numpy as np
 import pytest
 import torch
 from diffusers import EulerAncestralDiscreteScheduler, StableDiffusionInstructPix2PixPipeline
 from diffusers.utils import logging
 
-from bench import ddim, run
+from bench import cli, ddim, run
 from bench.data.shapes import Shapes
 from bench.device import to_float
-from bench.errors import BadSample
+from bench.errors import BadSample, UserError
 from bench.models import latent
+from bench.models.attention import plain
+from bench.paths import ROOT
+from bench.plan import plan
 from bench.rng import SampleNoise
 from bench.schedule import grid
 from methods.cross_attention_control import CrossAttentionControl, token_map
+from methods.dual_branch import Target, generate
 from methods.edict import Edict
 from methods.instruct_pix2pix import InstructPix2Pix, ancestral, noise_levels
 from methods.siminversion import SimInversion
+from methods.style_diffusion import StyleDiffusion
+from metrics.tokens import ClipTokens, JudgeTokens
 from tests.helpers.models import SHIPPED, Gaussian, batch, with_picture_input
 
 CPU = torch.device("cpu")
@@ -93,9 +102,9 @@ def test_best_scale_without_any_effect_of_the_words_is_one_half():
     assert (best == 0.5).all()
 
 
-@pytest.mark.parametrize(("auto", "nfe"), [("step", 8), ("median", 10)])
-def test_automatic_w_s_costs_two_more_evaluations_a_step(model, samples, auto, nfe):
-    result, cost = edit(SimInversion(4, 6, w_s="auto", auto=auto), model, samples)
+@pytest.mark.parametrize(("w_s", "nfe"), [("auto_step", 8), ("auto", 10)])
+def test_automatic_w_s_costs_two_more_evaluations_a_step(model, samples, w_s, nfe):
+    result, cost = edit(SimInversion(4, 6, w_s=w_s), model, samples)
     assert cost == nfe * 6
     assert all(0 <= note["w_s"] <= 1 for note in result.notes)
 
@@ -185,3 +194,65 @@ def test_method_and_model_must_fit_each_other(follower, tmp_path, capsys):
     assert run.main(["method=siminversion", *here, *common]) == 1
     assert "use method=instruct_pix2pix, or another model" in capsys.readouterr().err
     assert run.main(["method=instruct_pix2pix", *here, *common]) == 0
+
+
+def test_style_diffusion_costs_batches_and_retraces_the_inversion(model, samples):
+    tower = JudgeTokens(ROOT / "metrics/shapes_judge")
+    made = {n: StyleDiffusion(4, 4, tower=tower, inner_steps=n, keep_source=True) for n in (1, 30)}
+    errors = {}
+    for n, method in made.items():
+        both, trace = batch(samples[:2], model), []
+        with torch.inference_mode():
+            levels = grid(4, model.alphas_cumprod)
+            source = method.invert(model, both, levels)
+            generate(model, levels, source, [Target(model, both, method, 16)], trace)
+        errors[n] = (trace[-1][0] - source.trajectory[0]).norm().item()
+    assert errors[30] < 0.7 * errors[1]
+    updates = sum(math.ceil(30 * math.exp(-0.1 * i)) for i in range(4))
+    together, nfe = edit(made[30], model, samples[:2])
+    assert nfe == 4 + 4 + updates + 4 + 16
+    assert [note["backward"] for note in together.notes] == [updates] * 2
+    alone, _ = edit(made[30], model, samples[1:2])
+    assert (together.images[1].int() - alone.images[0].int()).abs().float().mean() < 0.5
+
+
+def test_values_of_cross_attention_can_be_taken_from_other_states(model):
+    z, words = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0)), model.condition(["a star", None])
+    with model.attend(plain):
+        torch.testing.assert_close(model.eps(z, 1, words, values=words), model.eps(z, 1, words))
+        assert (model.eps(z, 1, words, values=2 * words) - model.eps(z, 1, words)).abs().max() > 1e-3
+
+
+def test_a_tower_of_another_width_is_refused(model, samples):
+    method = StyleDiffusion(4, 2, tower=lambda images: torch.zeros(len(images), 5, 7))
+    with pytest.raises(UserError, match="the image tower's tokens have 7 numbers and this model's words 128"):
+        edit(method, model, samples[:1])
+
+
+def test_clip_tokens_are_the_towers_last_states_normalised(tmp_path):
+    from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModel
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    network = CLIPVisionModel(CLIPVisionConfig(**shape, image_size=32, patch_size=16)).eval()
+    network.save_pretrained(tmp_path)
+    CLIPImageProcessor(size={"shortest_edge": 32}, crop_size={"height": 32, "width": 32}).save_pretrained(tmp_path)
+    images = torch.from_numpy(Shapes(64)[0].image)[None]
+    tokens = ClipTokens(tmp_path)(images)
+    pixels = CLIPImageProcessor.from_pretrained(tmp_path)(images, return_tensors="pt").pixel_values
+    assert tokens.shape == (1, 5, 32)
+    pooled = network(pixel_values=pixels).pooler_output  # the first token, normalised
+    torch.testing.assert_close(tokens[:, 0], pooled, rtol=0, atol=0.05)
+
+
+def test_a_towers_weights_decide_the_key_and_their_place_does_not(tmp_path):
+    moved = shutil.copytree(ROOT / "metrics/shapes_judge", tmp_path / "judge")
+
+    def key(*words):
+        (point,) = plan(cli.jobs(["method=style_diffusion", f"out={tmp_path}", *words])[0])
+        return point.key
+
+    before = key()
+    assert key(f"model.tower.path={moved}") == before
+    (moved / "config.json").write_text((moved / "config.json").read_text() + "\n")
+    assert key(f"model.tower.path={moved}") != before
