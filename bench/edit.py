@@ -7,6 +7,7 @@ import traceback
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from hydra.errors import HydraException
@@ -16,8 +17,9 @@ from tqdm import tqdm
 
 from bench import device as devices
 from bench import validate
+from bench.cache import Cache
 from bench.errors import BadSample, UserError
-from bench.hashing import sha256
+from bench.hashing import sha256, sha256_of
 from bench.models import latent
 from bench.plan import Run
 from bench.reading import read
@@ -106,12 +108,14 @@ class _Worker:
 
     def _work(self, samples: list[EditSample], points: list) -> list:
         """One batch; if one sample breaks it, each is tried alone. Returns the runs that memory was too small for."""
+        shared = Shared(self._rows, self._clock)
         batch = EditBatch(
             samples,
             torch.stack([torch.from_numpy(sample.image) for sample in samples]).to(self.device),
-            Shared(self._rows, self._clock),
+            shared,
             self.first.data.real_image,
-            [method for _, method, _ in points],
+            points=[method for _, method, _ in points],
+            kept=self._cache(samples, shared),
         )
         noise = SampleNoise(self.first.cfg["seed"], [sample.id for sample in samples], self.device)
         for done, (run, method, store) in enumerate(points):
@@ -181,6 +185,12 @@ class _Worker:
         rounded = {name: round(value, 6) for name, value in costs.items()}
         notes = result.notes or [{}] * len(samples)
         store.record([{"id": s.id, **rounded, **note} for s, note in zip(samples, notes, strict=True)])
+
+    def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:
+        cfg, identity = self.first.cfg, self.first.identity
+        facts = [identity["model"], identity["data"], str(self.device)]
+        names = [sha256_of([*facts, sample.id]) for sample in samples]
+        return Cache(cfg["cache"], Path(cfg["out"]) / ".cache/latents", names, shared, self.device)
 
     def _rows(self) -> int:
         return self.model.rows if self.model is not None else 0

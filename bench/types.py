@@ -133,6 +133,11 @@ class Shared:
         self._values[key] = value, self.rows - rows, self.seconds - seconds
         return value
 
+    def credit(self, rows: int, seconds: float) -> None:
+        """Bills work that was found done elsewhere."""
+        self._saved_rows += rows
+        self._saved_seconds += seconds
+
     def part(self, key: Hashable, name: Hashable, make: Callable[[], dict[Hashable, Part]]) -> Any:
         """The value called `name` of those that `make` computes together the first time.
 
@@ -162,6 +167,8 @@ class EditBatch:
         real_image: `EditData.real_image`, for methods that need other pictures.
         results: pictures that somebody else's code made of these samples, uint8 `[B, 3, H, W]`, and what to note of
             each; for methods that need them.
+        kept: `kept(key, make)` gives latents `[B, ...]` that other runs over the same pictures need too; `key` names
+            all that they depend on besides pictures and model.
         points: the methods, one an operating point, that this batch is handed to in turn; the first may compute for
             the others (`Shared.part`).
     """
@@ -172,6 +179,7 @@ class EditBatch:
     real_image: Callable[[int, np.random.Generator], np.ndarray] | None = None
     results: Callable[[list[EditSample]], tuple[np.ndarray, list[dict[str, Any]]]] | None = None
     points: "list[Method]" = field(default_factory=list)
+    kept: "Callable[[Hashable, Callable[[], torch.Tensor]], torch.Tensor]" = lambda key, make: make()
 
     @property
     def sources(self) -> list[Query]:

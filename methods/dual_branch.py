@@ -136,8 +136,15 @@ class DualBranch(ABC):
         return (latents.condition(model, batch, batch.sources) if self._text() == "caption" else null), null
 
     def trajectory(self, model: DiffusionModel, batch: EditBatch, levels: Grid, w: float) -> list[torch.Tensor]:
-        """The source inverted at guidance w."""
-        return latents.inverted(model, batch, levels, self.steps, self.source_queries(batch), w)
+        """The source inverted at guidance w; shared with other methods and other runs."""
+        queries = self.source_queries(batch)
+
+        def levels_1_to_s() -> torch.Tensor:
+            return torch.stack(latents.inverted(model, batch, levels, self.steps, queries, w)[1:], 1)
+
+        empty = w == 0 or not any(queries)
+        kept = batch.kept(("inverted", levels, 0.0 if empty else float(w), empty or self._text()), levels_1_to_s)
+        return [latents.clean(model, batch), *kept.unbind(1)]
 
 
 class Target:

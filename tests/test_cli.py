@@ -130,5 +130,5 @@ def test_an_experiment_changes_knobs_and_the_command_line_wins():
 
 
 def test_unknown_group_choice_lists_all_when_nothing_is_near():
-    with pytest.raises(UserError, match="one of: copy, custom, ddim, diffedit"):
+    with pytest.raises(UserError, match="one of: copy, cross_attention_control, custom, ddim"):
         cli.jobs(["method=zzz"])
