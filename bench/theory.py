@@ -22,7 +22,6 @@ from bench.errors import BadSample, UserError, nearest
 from bench.models import files, latent
 from bench.plan import make_data, plan
 from bench.schedule import grid
-from bench.statistics import mean_interval
 from bench.store import atomic
 from bench.types import DiffusionModel, EditSample
 
@@ -188,37 +187,11 @@ def measure(cfg: DictConfig, parts: list[str]) -> Path:
             where = f"up to t = {crossing.t.iloc[0]}" if len(crossing) else "at every level"
             print(f"the bound of encoding and decoding is the tighter one {where}", end="\n\n")
         else:
-            print(summary(part, table), end="\n\n")
+            print(theory_plots.summary(part, table), end="\n\n")
         _write(to / f"{part}.csv", table, facts)
         theory_plots.draw(part, table, extra, to / part, facts)
     print(f"written: {to}")
     return to
-
-
-def summary(part: str, table: pd.DataFrame) -> str:
-    """Means with 95 % intervals as a text table."""
-    if part == "scale":
-        groups = [(str(t), group.w) for t, group in table.groupby("t")]
-        groups = [*groups[:: max(1, len(groups) // 10)], ("median of an image", table.groupby("id").w.median())]
-        rows = [
-            {
-                "t": name,
-                "median w*": f"{w.median():.2f}",
-                "quartiles": " to ".join(f"{q:.2f}" for q in w.quantile([0.25, 0.75])),
-                "in [0, 1] (%)": f"{100 * w.between(0, 1).mean():.0f}",
-            }
-            for name, w in groups
-        ]
-        return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
-    by, values = {"reconstruction": ("w_s", ["error"]), "gap": ("steps", ["gap", "steps_x_gap"])}[part]
-    rows = []
-    for key, group in table.groupby(by):
-        row = {by: f"{key:g}"}
-        for value in values:
-            mean, low, high, _ = mean_interval(group[value].to_numpy(), list(group.id))
-            row[value] = f"{mean:.4g} [{low:.4g}, {high:.4g}]"
-        rows.append(row)
-    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
 
 
 def _write(file: Path, table: pd.DataFrame, facts: dict[str, str | None]) -> None:

@@ -1,4 +1,4 @@
-"""Plots of `bench.theory`, PNG and PDF."""
+"""Tables and plots of `bench.theory`."""
 
 from pathlib import Path
 
@@ -75,3 +75,29 @@ def _bounds(axes, curves: pd.DataFrame) -> None:
     axes.plot(curves.t, curves.encode_decode, label="encode and decode: K2 τ (τ²+1)^-½ (τ + (τ²+1)^½)^K1")
     axes.set(yscale="log", xlabel="timestep encoded to", ylabel="bound on |x0 - edit| (root mean square)")
     axes.legend(fontsize=8)
+
+
+def summary(part: str, table: pd.DataFrame) -> str:
+    """Means with 95 % intervals as a text table."""
+    if part == "scale":
+        groups = [(str(t), group.w) for t, group in table.groupby("t")]
+        groups = [*groups[:: max(1, len(groups) // 10)], ("median of an image", table.groupby("id").w.median())]
+        rows = [
+            {
+                "t": name,
+                "median w*": f"{w.median():.2f}",
+                "quartiles": " to ".join(f"{q:.2f}" for q in w.quantile([0.25, 0.75])),
+                "in [0, 1] (%)": f"{100 * w.between(0, 1).mean():.0f}",
+            }
+            for name, w in groups
+        ]
+        return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
+    by, values = {"reconstruction": ("w_s", ["error"]), "gap": ("steps", ["gap", "steps_x_gap"])}[part]
+    rows = []
+    for key, group in table.groupby(by):
+        row = {by: f"{key:g}"}
+        for value in values:
+            mean, low, high, _ = mean_interval(group[value].to_numpy(), list(group.id))
+            row[value] = f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+        rows.append(row)
+    return pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)

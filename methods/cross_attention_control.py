@@ -12,10 +12,10 @@ from diffusers import LMSDiscreteScheduler
 from bench import ddim
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
+from methods.branches import attend
 from methods.controls import Call, Steering
 from methods.controls.align import Tokens
 from methods.controls.p2p import Maps
-from methods.dual_branch import attend
 
 _FACTOR = 0.25  # the inverter asks the model a quarter step early when it corrects itself
 _GOOD_ENOUGH = 5.0  # summed absolute error at which it stops

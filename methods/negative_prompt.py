@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from bench.schedule import Grid
 from bench.types import DiffusionModel, EditBatch
-from methods.dual_branch import DualBranch, Source
+from methods.branches import Source
+from methods.dual_branch import DualBranch
 
 
 @dataclass

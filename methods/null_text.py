@@ -9,7 +9,8 @@ from torch.nn.functional import mse_loss
 from bench import ddim
 from bench.schedule import Grid
 from bench.types import DiffusionModel, EditBatch
-from methods.dual_branch import DualBranch, Source
+from methods.branches import Source
+from methods.dual_branch import DualBranch
 
 
 @dataclass

@@ -7,7 +7,8 @@ from bench import ddim
 from bench.schedule import Grid
 from bench.types import DiffusionModel, EditBatch
 from methods import latents
-from methods.dual_branch import DualBranch, Source
+from methods.branches import Source
+from methods.dual_branch import DualBranch
 
 
 @dataclass

@@ -13,7 +13,8 @@ from bench.errors import UserError
 from bench.schedule import Grid
 from bench.types import AttentionLayer, DiffusionModel, EditBatch
 from methods import latents
-from methods.dual_branch import DualBranch, Source
+from methods.branches import Source
+from methods.dual_branch import DualBranch
 
 Weights = list[torch.Tensor]
 

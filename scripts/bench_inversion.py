@@ -26,7 +26,7 @@ from bench.errors import nearest
 from bench.models import files, latent
 from bench.schedule import grid
 from bench.types import AttentionLayer, EditBatch, EditSample, Shared
-from methods import dual_branch
+from methods import branches
 from methods.controls import Call, p2p
 from methods.ddim import DDIM
 from methods.direct import Direct
@@ -46,7 +46,7 @@ def explicit(model) -> Iterator[None]:
     before = dict(model.unet.attn_processors)
     model.unet.set_attn_processor(AttnProcessor())
     try:
-        with patch.object(dual_branch, "scaled_dot_product_attention", mapped):
+        with patch.object(branches, "scaled_dot_product_attention", mapped):
             yield
     finally:
         model.unet.set_attn_processor(before)
@@ -87,10 +87,10 @@ def edited(model, samples: list[EditSample], method, explicit_maps: bool = False
     batch, levels = EditBatch(samples, images, Shared()), grid(method.steps, model.alphas_cumprod)
     with torch.inference_mode():
         source = method.invert(model, batch, levels)
-        target = dual_branch.Target(model, batch, method, source.trajectory[0].shape[-1])
+        target = method.target(model, batch)
         if explicit_maps:
             target.steering = ExplicitMaps(**vars(target.steering))
-        ((z, _),) = (part.value for part in dual_branch.generate(model, levels, source, [target]).values())
+        ((z, _),) = (part.value for part in branches.generate(model, levels, source, [target]).values())
     if model.device.type == "cuda":
         torch.cuda.synchronize()
     return z

@@ -12,7 +12,7 @@ from bench.models import files, latent
 from bench.models.attention import plain
 from bench.schedule import grid
 from bench.types import EditSample
-from methods import dual_branch
+from methods import branches
 from methods.controls import align, make, p2p
 from methods.siminversion import SimInversion
 from tests.helpers.explicit import ExplicitMutual, ExplicitP2P
@@ -85,16 +85,16 @@ def test_local_blend_mask_is_the_original_codes(case):
 _DOWN, _UP = ("down_cross.2", "down_cross.3"), ("up_cross.0", "up_cross.1", "up_cross.2")
 
 
-def branches(model, sample, method, steering=None):
+def edited(model, sample, method, steering=None):
     """Final latents, steering and trace of one image, in the model's dtype."""
     made = batch([sample], model)
     with torch.inference_mode():
         x0 = model.encode(made.images.to(model.unet.dtype) / 127.5 - 1).to(model.unet.dtype)
         made.shared("clean", lambda: x0)
-        target = dual_branch.Target(model, made, method, x0.shape[-1])
+        target = method.target(model, made)
         target.steering, trace = steering or target.steering, []
         levels = grid(method.steps, model.alphas_cumprod)
-        part = dual_branch.generate(model, levels, method.invert(model, made, levels), [target], trace)[method.knobs()]
+        part = branches.generate(model, levels, method.invert(model, made, levels), [target], trace)[method.knobs()]
     return *part.value, trace
 
 
@@ -104,8 +104,8 @@ def test_fused_p2p_equals_whole_maps_in_float64(double, samples, edit, number):
     sample, steps = samples[number], 5
     method = SimInversion(7.5, steps, edit=edit)
     oracle = ExplicitP2P(double, sample, 24, steps, edit=edit)
-    fused, steering, _ = branches(double, sample, method)
-    whole, *_ = branches(double, sample, method, oracle)
+    fused, steering, _ = edited(double, sample, method)
+    whole, *_ = edited(double, sample, method, oracle)
     assert fused.dtype == torch.float64
     assert (fused - whole).abs().max() < 1e-10
     assert len(oracle.masks) == len(steering.masks)
@@ -115,9 +115,9 @@ def test_fused_p2p_equals_whole_maps_in_float64(double, samples, edit, number):
 
 def test_fused_masactrl_equals_whole_maps_in_float64(double, samples):
     method = SimInversion(7.5, 5, control="masactrl", start_layer=3, start_step=2)
-    fused, _, _ = branches(double, samples[0], method)
-    whole, *_ = branches(double, samples[0], method, ExplicitMutual(5, 3, 2))
-    plain_, *_ = branches(double, samples[0], SimInversion(7.5, 5, control="none"))
+    fused, _, _ = edited(double, samples[0], method)
+    whole, *_ = edited(double, samples[0], method, ExplicitMutual(5, 3, 2))
+    plain_, *_ = edited(double, samples[0], SimInversion(7.5, 5, control="none"))
     assert (fused - whole).abs().max() < 1e-10
     assert (fused - plain_).abs().max() > 1e-2
 

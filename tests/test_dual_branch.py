@@ -10,7 +10,7 @@ from bench.data.shapes import Shapes
 from bench.models import latent
 from bench.schedule import grid
 from bench.types import EditSample
-from methods import dual_branch
+from methods import branches
 from methods.ddim import DDIM
 from methods.direct import Direct
 from methods.encode_decode import EncodeDecode
@@ -53,7 +53,7 @@ def traced(model, samples, method):
     with torch.inference_mode():
         levels = grid(method.steps, model.alphas_cumprod)
         source = method.invert(model, made, levels)
-        dual_branch.generate(model, levels, source, [dual_branch.Target(model, made, method, 16)], trace)
+        branches.generate(model, levels, source, [method.target(model, made)], trace)
     return source, [z for z, _ in trace], [z[0] for _, z in trace]
 
 
@@ -282,3 +282,10 @@ def test_defaults_spelt_out_are_the_same_run(tmp_path):
     for cross in ("null", "0.1"):  # means nothing to masactrl
         assert run.main(["method=siminversion", f"cross_replace={cross}", *words]) == 0
     assert len(list((tmp_path / "shapes/siminversion").iterdir())) == 2
+
+
+def test_a_point_that_refuses_samples_leaves_its_siblings_alone(tmp_path):
+    words = ["method=siminversion", "steps=2", "limit=4", "method.edit=[replace,refine]", "metrics=pixel"]
+    assert run.main([*words, f"out={tmp_path}"]) == 1
+    counts = sorted(len(list(folder.glob("edits/*.png"))) for folder in (tmp_path / "shapes/siminversion").iterdir())
+    assert counts == [2, 4]

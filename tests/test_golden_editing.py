@@ -14,7 +14,7 @@ from bench.data.preprocess import read_rgb
 from bench.models import files, latent
 from bench.schedule import grid
 from bench.types import EditBatch, EditSample
-from methods import dual_branch
+from methods import branches
 from methods.ddim import DDIM
 from methods.direct import Direct
 from methods.negative_prompt import NegativePrompt
@@ -95,8 +95,8 @@ def test_branches(model, name):
     with torch.inference_mode():
         levels = grid(point.steps, model.alphas_cumprod)
         source = point.invert(model, batch, levels)
-        target = dual_branch.Target(model, batch, point, 32)
-        z, steering = dual_branch.generate(model, levels, source, [target], trace)[point.knobs()].value
+        target = point.target(model, batch)
+        z, steering = branches.generate(model, levels, source, [target], trace)[point.knobs()].value
     close(source.trajectory[-1], arrays["z_T"], Z_T)
     close(torch.cat([trace[-1][0], z]), arrays["final_latents"], FINAL)
     if "inversion_latents" in arrays:

@@ -19,8 +19,8 @@ from bench.paths import ROOT
 from bench.plan import plan
 from bench.rng import SampleNoise
 from bench.schedule import grid
+from methods.branches import generate
 from methods.cross_attention_control import CrossAttentionControl, token_map
-from methods.dual_branch import Target, generate
 from methods.edict import Edict
 from methods.instruct_pix2pix import InstructPix2Pix, ancestral, noise_levels
 from methods.siminversion import SimInversion
@@ -205,7 +205,7 @@ def test_style_diffusion_costs_batches_and_retraces_the_inversion(model, samples
         with torch.inference_mode():
             levels = grid(4, model.alphas_cumprod)
             source = method.invert(model, both, levels)
-            generate(model, levels, source, [Target(model, both, method, 16)], trace)
+            generate(model, levels, source, [method.target(model, both)], trace)
         errors[n] = (trace[-1][0] - source.trajectory[0]).norm().item()
     assert errors[30] < 0.7 * errors[1]
     updates = sum(math.ceil(30 * math.exp(-0.1 * i)) for i in range(4))
