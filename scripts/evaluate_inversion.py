@@ -1,10 +1,9 @@
 """The SimInversion paper's findings on the embedded world: a table of methods, one of paired comparisons, a plot.
 
-    python -m scripts.evaluate_inversion [--out results/runs/inversion] [--to results/shapes] [--share 1.0]
+    python -m scripts.evaluate_inversion [--out results/runs/inversion] [--to results/shapes] [--full]
 
-Edits are made and scored by the harness itself, in `--out`, and are reused when they are there. Methods that train for
-each image edit fewer (`n` in the table); a comparison uses the images that both have. `--share` edits that part of each
-method's images.
+Edits are made and scored by the harness itself, in `--out`, and are reused when they are there. Costly
+methods edit fewer images (`n` in the table), `--full` edits more of them; a comparison uses the images that both have.
 """
 
 import argparse
@@ -30,25 +29,26 @@ METRICS = ("structure", "psnr_background", "perceptual", "edit_success", "text_a
 
 @dataclass
 class Row:
-    """A method: its label, what the user types, and how many images it edits."""
+    """A method: its label, what the user types, and how many images it edits, with `--full` and without."""
 
     label: str
     words: list[str]
+    full: int = 256
     count: int = 256
 
 
 ROWS = [
     Row("DDIM", ["method=ddim"]),
-    Row("NT", ["method=null_text"], 64),
+    Row("NT", ["method=null_text"], 64, 32),
     Row("NP", ["method=negative_prompt"]),
-    Row("SD", ["method=style_diffusion"], 32),
+    Row("SD", ["method=style_diffusion"], 32, 16),
     Row("Direct", ["method=direct"]),
     *(
-        Row(f"SimInv-{w:g}", ["method=siminversion", f"w_s={w:g}"], n)
-        for w, n in ((0, 256), (0.2, 128), (0.5, 256), (0.8, 128), (1, 256), (2, 128))
+        Row(f"SimInv-{w:g}", ["method=siminversion", f"w_s={w:g}"], count=n)
+        for w, n in ((0, 256), (0.2, 64), (0.5, 256), (0.8, 64), (1, 256), (2, 128))
     ),
-    Row("SimInv-auto", ["method=siminversion", "w_s=auto"], 64),
-    Row("SimInv-auto_step", ["method=siminversion", "w_s=auto_step"], 128),
+    Row("SimInv-auto", ["method=siminversion", "w_s=auto"], count=32),
+    Row("SimInv-auto_step", ["method=siminversion", "w_s=auto_step"], count=64),
 ]
 ORACLE = "SimInv* (oracle of 0 and 1)"
 CLAIMS = [  # what the paper finds, the two sides, and the metrics that show it
@@ -70,11 +70,11 @@ CLAIMS = [  # what the paper finds, the two sides, and the metrics that show it
 ]
 
 
-def measured(out: Path, share: float) -> tuple[dict[str, pd.DataFrame], dict[str, dict]]:
+def measured(out: Path, full: bool) -> tuple[dict[str, pd.DataFrame], dict[str, dict]]:
     """Scores of each row by image, and the facts of each metric."""
     tables, facts = {}, {}
     for row in ROWS:
-        words = [*row.words, f"out={out}", f"limit={max(2, round(share * row.count))}"]
+        words = [*row.words, f"out={out}", f"limit={row.full if full else row.count}"]
         if run.main(words):
             raise SystemExit(f"{row.label}: the run failed")
         (point,) = plan(cli.jobs(words)[0])
@@ -124,7 +124,7 @@ def overview(tables: dict[str, pd.DataFrame], facts: dict[str, dict]) -> list[di
 
 def plot(tables: dict[str, pd.DataFrame], facts: dict[str, dict], notice: str, stem: Path) -> None:
     """Structure distance against background preservation, over the images that every shown method has."""
-    shown = {label: table for label, table in tables.items() if len(table) >= 128 * len(tables["DDIM"]) / 256}
+    shown = {label: table for label, table in tables.items() if len(table) >= 128}
     common = sorted(set.intersection(*(set(table.index) for table in shown.values())))
     figure, axes = plt.subplots(figsize=(7.2, 5), layout="constrained")
     for label, table in shown.items():
@@ -150,9 +150,9 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("results/runs/inversion"))
     parser.add_argument("--to", type=Path, default=Path("results/shapes"))
-    parser.add_argument("--share", type=float, default=1.0)
+    parser.add_argument("--full", action="store_true")
     args = parser.parse_args(argv)
-    tables, facts = measured(args.out, args.share)
+    tables, facts = measured(args.out, args.full)
     ends = [tables[f"SimInv-{w}"] for w in (0, 1)]
     tables[ORACLE] = best_of(ends, {name: facts[name] for name in METRICS})
     compared_rows = [row for claim in CLAIMS for row in compared(claim, tables, facts)]

@@ -238,3 +238,9 @@ def test_control_of_ones_own(model):
     assert make("methods.controls.none.Control", {}).donors == ()
     with pytest.raises(UserError, match="Thing cannot be imported"):
         make("my.Thing", {})
+
+
+def test_windows_are_rounded_as_in_the_original(model):
+    steering = prepared(model, sample("a star", "a heart"), cross_replace=0.95, self_replace=0.57)
+    assert steering.cross_steps == range(10)  # int(0.95 * 11): the words' window counts one step more
+    assert steering.self_steps == range(5)

@@ -163,10 +163,10 @@ def test_several_w_t_share_inversion_and_source_branch_and_bill_both(model, samp
     results, bills = edit(model, samples[:3], *points)
     assert [nfe for nfe, _, _ in bills] == [6 * S] * 4
     assert [spent for _, spent, _ in bills] == [2 * S + 2 * S + 4 * 2 * S, 0, 0, 0]
-    for point, result, (_, _, seconds) in zip(points, results, bills, strict=True):
-        (alone,), _ = edit(model, samples[:3], point)
-        assert apart(result, alone) <= 1
-        assert seconds > 0
+    for n in (0, 3):
+        (alone,), _ = edit(model, samples[:3], points[n])
+        assert apart(results[n], alone) <= 1
+    assert all(seconds > 0 for *_, seconds in bills)
     assert apart(results[0], results[2]) > 0
 
 
@@ -187,7 +187,7 @@ def test_no_control_at_w_1_and_0_is_encode_decode(model, samples):
 
 @pytest.mark.parametrize(
     "method",
-    [SimInversion(W, STEPS), DDIM(W, STEPS, **MASACTRL), NullText(W, 3, inner_steps=2), SimInversion(W, STEPS, w_s=0)],
+    [SimInversion(W, STEPS), DDIM(W, STEPS, **MASACTRL), NullText(W, 2, inner_steps=1), SimInversion(W, 4, w_s=0)],
 )
 def test_a_batch_of_eight_equals_eight_singles(model, samples, method):
     (together,), _ = edit(model, samples, method)

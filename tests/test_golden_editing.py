@@ -27,17 +27,14 @@ GOLDEN = SHARED / "golden"
 Z_T, FINAL = 1e-4, 1e-3
 EACH_TIME = [
     "masactrl/pub0/ddim_masactrl_T10",
-    "masactrl/pub1/ddim_masactrl_T10",
     "masactrl/pub0/directinversion_masactrl_T10",
     "p2p/pub0/ddim_p2p_refine_blend_eq_T10",
     "p2p/pub0/ddim_p2p_replace_blend_T10",
-    "p2p/pub0/ddim_p2p_refine_T10",
     "p2p/pub0/directinversion_p2p_refine_blend_eq_T10",
     "p2p/pub0/directinversion_p2p_vary_w2.5_refine_T10",
     "p2p/pub0/negative-prompt-inversion_p2p_refine_blend_eq_T10",
     "p2p/pub0/null-text-inversion_p2p_refine_blend_eq_T10",
     "p2p/pub0/siminversion_p2p_w0.5_refine_blend_eq_T10",
-    "p2p/pub0/siminversion_p2p_w0_refine_T10",
     "p2p/pub1/siminversion_p2p_w1_refine_T10",
     "p2p/pub2/ddim_p2p_refine_blend_eq_T10",
 ]
