@@ -9,7 +9,7 @@ from bench import run
 from bench.data.shapes import Shapes
 from bench.models import latent
 from bench.schedule import grid
-from bench.types import EditSample
+from bench.types import EditSample, Part, Shared
 from methods import branches
 from methods.ddim import DDIM
 from methods.direct import Direct
@@ -151,6 +151,33 @@ def test_null_texts_cost_is_counted_with_its_early_stop(model, samples):
     (result,), ((nfe, _, _),) = edit(model, samples[:2], at_once)
     assert nfe == 4 * (1 + 1 + 1 + 1 + 4)
     assert [note["backward"] for note in result.notes] == [4, 4]
+
+
+def test_points_computed_together_are_billed_as_if_alone():
+    """Two of them cost 30 rows and 3 s together; the second would have dropped half of its own 20."""
+    state = {"rows": 0, "time": 0.0}
+    shared = Shared(lambda: state["rows"], lambda: state["time"])
+
+    def make():
+        state["rows"] += 30
+        state["time"] += 3
+        return {"a": Part("A", 20, 20), "b": Part("B", 20, 10)}
+
+    bills = []
+    for name in ("a", "b"):
+        shared.open_bill()
+        assert shared.part("key", name, make) == name.upper()
+        bills.append((shared.rows, shared.spent, shared.seconds))
+    assert bills == [(20, 30, pytest.approx(2)), (20, 0, pytest.approx(1))]
+
+
+def test_what_the_source_branch_would_have_cost_is_not_billed_as_time(model, samples):
+    made, method = batch(samples[2:4], model), SimInversion(W, S)
+    with torch.inference_mode():
+        levels = grid(S, model.alphas_cumprod)
+        source, target = method.invert(model, made, levels), method.target(model, made)
+        (part,) = branches.generate(model, levels, source, [target]).values()
+    assert (part.rows, part.worked) == (2 * 4 * S, 2 * (4 * S - 2 * 4))
 
 
 def test_dropping_the_source_branch_changes_no_pixel(model, samples):

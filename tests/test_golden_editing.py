@@ -100,6 +100,8 @@ def test_branches(model, name):
         close(torch.cat(source.trajectory), arrays["inversion_latents"], Z_T)
     for i, expected in enumerate(arrays.get("edit_step_latents", [])):
         close(torch.cat([trace[i][0], *trace[i][1]]), expected, FINAL)
+    if "blend_maps" in arrays:  # means over five layers of two heads
+        close(steering.totals[0] / 10, arrays["blend_maps"][-1][:, 0], FINAL)
     if "blend_mask" in arrays:
         masks = torch.cat(steering.masks)
         assert torch.equal(masks, torch.from_numpy(arrays["blend_mask"][:, 1]).bool())
