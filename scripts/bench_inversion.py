@@ -167,8 +167,14 @@ def full_model(device: torch.device, dtype: torch.dtype):
             layers_per_block=2,
             latent_channels=4,
         )
-        end = {"eos_token_id": tokenizer.eos_token_id}
-        config = CLIPTextConfig(len(tokenizer), 768, 3072, num_hidden_layers=12, num_attention_heads=12, **end)
+        config = CLIPTextConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=768,
+            intermediate_size=3072,
+            num_hidden_layers=12,
+            num_attention_heads=12,
+            eos_token_id=tokenizer.eos_token_id,
+        )
         text = CLIPTextModel(config)
     torch.set_default_dtype(torch_default)
     networks = [n.eval().requires_grad_(False) for n in (unet, vae, text)]

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 import torch
+from diffusers import UNet2DConditionModel, UNet2DModel
 
 from bench.data.shapes import Shapes
 from bench.errors import BadSample, UserError
-from bench.models import files, latent
+from bench.models import attention, files, latent
 from bench.models.attention import plain
 from bench.schedule import grid
 from bench.types import EditSample
@@ -158,8 +159,6 @@ def test_attention_layers_are_listed_in_call_order(model):
 
 
 def test_a_model_without_attention_that_can_be_steered_is_refused(model):
-    from diffusers import UNet2DModel
-
     bare = UNet2DModel(
         16,
         block_out_channels=(8, 8),
@@ -167,8 +166,6 @@ def test_a_model_without_attention_that_can_be_steered_is_refused(model):
         down_block_types=("DownBlock2D",) * 2,
         up_block_types=("UpBlock2D",) * 2,
     )
-    from bench.models import attention
-
     with pytest.raises(UserError, match="UNet2DModel has no transformer block with cross-attention"):
         attention.find(bare)
 
@@ -244,3 +241,12 @@ def test_windows_are_rounded_as_in_the_original(model):
     steering = prepared(model, sample("a star", "a heart"), cross_replace=0.95, self_replace=0.57)
     assert steering.cross_steps == range(10)  # int(0.95 * 11): the words' window counts one step more
     assert steering.self_steps == range(5)
+
+
+def test_local_blend_reads_the_layers_that_the_original_lists():
+    """Stable Diffusion 1.4 at 512 px: the last two cross-attention layers on the way down, the first three up."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+    layers = list(attention.find(unet))
+    assert len(layers) == 32
+    assert [y.index for y in layers if y.cross and y.place != "mid" and 64 // y.factor == 16] == [4, 5, 7, 8, 9]
