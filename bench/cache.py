@@ -4,7 +4,6 @@ They are kept image by image with what they cost, so that a run that finds them 
 """
 
 import hashlib
-import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from pathlib import Path
@@ -45,9 +44,9 @@ class Cache:
             value = torch.stack([one for one, _, _ in found])
             self.shared.credit(sum(rows for _, rows, _ in found), sum(seconds for *_, seconds in found))
             return value.to(self.device)
-        rows, start = self.shared.spent, time.perf_counter()
+        rows, seconds = self.shared.rows, self.shared.seconds
         value = make()
-        rows, seconds = (self.shared.spent - rows) // len(ids), (time.perf_counter() - start) / len(ids)
+        rows, seconds = (self.shared.rows - rows) // len(ids), (self.shared.seconds - seconds) / len(ids)
         for id_, one in zip(ids, value.cpu(), strict=True):
             self._keep(id_, (one.clone(), rows, seconds))
         return value

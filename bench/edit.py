@@ -92,7 +92,7 @@ class _Worker:
 
     def work(self, samples: list[EditSample]) -> None:
         """Edits, saves and records samples for every run, in batches that memory allows."""
-        todo = [(samples, self.points)]
+        todo = [(samples, self.points)] if samples else []
         while todo:
             samples, points = todo.pop(0)
             parts = [samples[i : i + self.most] for i in range(0, len(samples), self.most)]

@@ -286,6 +286,17 @@ def test_replace_records_what_it_cannot_pair_and_edits_the_rest(tmp_path, capsys
     assert len(list((folder / "edits").iterdir())) == 2
 
 
+def test_a_batch_that_is_refused_whole_is_recorded(tmp_path, capsys):
+    words = ["method=siminversion", "steps=2", "data.types=[add]", "method.edit=replace", "metrics=pixel", "limit=2"]
+    assert run.main([*words, f"out={tmp_path}"]) == 1
+    assert "2 of 2 samples failed" in capsys.readouterr().err
+
+
+def test_guidance_without_the_targets_words_steers_nothing(model, samples):
+    (a, b), _ = edit(model, samples[:2], SimInversion(0, 3), SimInversion(0, 3, control="none"))
+    assert apart(a, b) <= 1
+
+
 def test_memory_that_runs_out_halves_the_batch(tmp_path, capsys, monkeypatch):
     sizes, whole = [], latent.LatentDiffusion.eps
 

@@ -189,7 +189,7 @@ class Maps(Steering):
         self.totals = maps if self.totals is None else self.totals + maps
 
     def after(self, step: int, z_source: torch.Tensor, z_target: torch.Tensor) -> torch.Tensor:
-        if step < self.blend_from or not self.blended.any():
+        if step < self.blend_from or self.totals is None:  # none: no blend words, or guidance without the target's
             return z_target
         mask = blend_mask(self.totals, z_target.shape[-2:], self.threshold)
         self.masks.append(mask)
