@@ -172,8 +172,8 @@ def measure(cfg: DictConfig, parts: list[str]) -> Path:
                 tables[part] += PARTS[part](model, batch, cfg)
     to = Path(cfg["out"]) / "theory" / f"{cfg['data']['name']}-{cfg['model']['name']}"
     to.mkdir(parents=True, exist_ok=True)
-    about = f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}, {cfg['steps']} steps"
-    facts = {"about": about, "notice": cfg["model"]["notice"]}
+    about = f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}"
+    facts = {"about": about, "steps": f"{cfg['steps']} steps", "notice": cfg["model"]["notice"]}
     print("; ".join(filter(None, facts.values())), end="\n\n")
     for part, rows in tables.items():
         table = pd.DataFrame(rows)
@@ -196,7 +196,7 @@ def measure(cfg: DictConfig, parts: list[str]) -> Path:
 
 def _write(file: Path, table: pd.DataFrame, facts: dict[str, str | None]) -> None:
     with atomic(file) as temporary:
-        table.assign(**{k: v for k, v in facts.items() if v}).to_csv(temporary, index=False)
+        table.assign(notice=facts["notice"]).to_csv(temporary, index=False, float_format="%.6g")
 
 
 def _samples(data, limit: int) -> list[EditSample]:

@@ -21,7 +21,7 @@ def draw(part: str, table: pd.DataFrame, extra: pd.DataFrame | None, stem: Path,
     else:
         {"reconstruction": _reconstruction, "gap": _gap, "scale": _scale}[part](axes, table)
     axes.grid(alpha=0.25)
-    axes.set_title(facts["about"], fontsize=10)
+    axes.set_title(facts["about"] if part == "gap" else f"{facts['about']}, {facts['steps']}", fontsize=10)
     figure.supxlabel("\n".join(filter(None, [facts["notice"]])), fontsize=7.5, color="dimgray")
     for suffix in (".png", ".pdf"):
         with atomic(stem.with_name(stem.name + suffix)) as temporary:
