@@ -6,8 +6,9 @@ maps     time an image at batch 8, fused, against one image at a time with expli
 paper    the methods of the SimInversion paper's Table 3 against DDIM, with and without keeping the source branch
 memory   peak memory of one step of both branches at 512 px, fused against explicit maps (full architecture)
 
-By default the embedded model on one thread, in processor time; `--full` is Stable Diffusion 1.4's architecture with random weights at
-512 px. `memory` always uses that architecture; without a GPU it measures the attention of its largest layer alone.
+By default the embedded model on one thread, in processor time; `--full` is Stable Diffusion 1.4's architecture with
+random weights at 512 px. `memory` always uses that architecture; without a GPU it measures the attention of its largest
+layer alone.
 """
 
 import argparse
@@ -97,7 +98,7 @@ def edited(model, samples: list[EditSample], method, explicit_maps: bool = False
 
 
 def seconds(work, repeats: int) -> float:
-    """The fastest of several runs; on the CPU, of one thread, in processor time, which other programmes hardly touch."""
+    """The fastest of several runs; on the CPU in processor time, which other programmes hardly touch."""
     clock = time.perf_counter if torch.cuda.is_initialized() else time.process_time
     times = []
     for _ in range(repeats):
