@@ -39,7 +39,7 @@ class Row:
 
 ROWS = [
     Row("DDIM", ["method=ddim"]),
-    Row("NT", ["method=null_text"], 64, 32),
+    Row("NT", ["method=null_text"], 64, 64),
     Row("NP", ["method=negative_prompt"]),
     Row("SD", ["method=style_diffusion"], 32, 16),
     Row("Direct", ["method=direct"]),
