@@ -12,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from bench.sharing import Shared
 from bench.store import atomic
-from bench.types import Shared
 
 _BYTES = 2**30  # kept in memory at most
 _memory: OrderedDict[str, tuple[torch.Tensor, int, float]] = OrderedDict()

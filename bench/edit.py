@@ -24,8 +24,9 @@ from bench.models import latent
 from bench.plan import Run
 from bench.reading import read
 from bench.rng import SampleNoise
+from bench.sharing import Shared
 from bench.store import Store
-from bench.types import EditBatch, EditResult, EditSample, Method, Shared
+from bench.types import EditBatch, EditResult, EditSample, Method
 
 
 def edit(runs: list[Run]) -> None:

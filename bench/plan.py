@@ -127,7 +127,9 @@ def plan(cfg: DictConfig) -> list[Run]:
         data = make_data(resolved["data"])
     except UserError as error:
         problems.insert(0, str(error))
-    problems += weights.missing(resolved["metrics"]) + weights.missing(_towers(method), "model.{}.path")
+    if lacking := weights.missing(resolved["metrics"]):
+        problems += [*lacking, "or choose metrics=pixel, which needs no weights"]
+    problems += weights.missing(_towers(method), "model.{}.path")
     if problems:
         raise UserError("\n".join(problems))
     if not data.ids:
@@ -154,7 +156,8 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
     except HydraException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
-        raise
+        why = f"data={node.get('name')}: {one_line(error.__cause__ or error)}"
+        raise UserError(f"{why}; such options are of another version of this program") from None
 
 
 def expand(method: dict[str, Any]) -> list[dict[str, Any]]:

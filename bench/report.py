@@ -79,6 +79,10 @@ def readable(table: pd.DataFrame) -> str:
     facts = table.summary.iloc[0]
     listed = [name for name in facts["table"] or facts["metrics"] if name in table]
     shown = [name for name in listed if table[name].notna().any()]
+    common = {}  # counts that all cells of a column share stand in its title
+    for name in shown:
+        counts = {_own_count(row, name) for _, row in table[table[name].notna()].iterrows()}
+        common[name] = counts.pop() if len(counts) == 1 else ""
     rows = []
     for _, row in table.iterrows():
         line: dict[str, Any] = {"method": " ".join(filter(None, [row.method, row.variant]))}
@@ -86,7 +90,8 @@ def readable(table: pd.DataFrame) -> str:
         line["n"] = f"{row.n}" if row.n == row.n_expected else f"{row.n}/{row.n_expected} incomplete"
         line["n"] += f", {row.n_failed} failed" if row.n_failed else ""
         for name in shown:
-            line[heading(name, facts["metrics"][name])] = cell(row, name)
+            title = ", ".join(filter(None, [heading(name, facts["metrics"][name]), common[name]]))
+            line[title] = cell(row, name, count=not common[name])
         line["NFE"] = "" if pd.isna(row.nfe) else f"{row.nfe:.0f}"
         line["s/image"] = "" if pd.isna(row.seconds) else f"{row.seconds:.2f}"
         rows.append(line)
@@ -153,17 +158,25 @@ def heading(name: str, fact: dict[str, Any]) -> str:
     return f"{name} {'↑' if fact['higher_is_better'] else '↓'}" + (f" ({fact['unit']})" if fact["unit"] else "")
 
 
-def cell(row: pd.Series, name: str) -> str:
-    """Value with its 95 % interval where it has one, and its own n where some pictures have no finite value."""
-    value = row[name]
+def cell(row: pd.Series, name: str, count: bool = True) -> str:
+    """Value with its 95 % interval where it has one, and, with `count`, its own n where some pictures have no finite
+    value."""
+    value, own = row[name], _own_count(row, name)
     if value is None or pd.isna(value):
         return ""
     digits = 2 if abs(value) < 100 else 1
     text = f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
     if not pd.isna(row[f"{name}_lo"]):
         text += f" ±{(row[f'{name}_hi'] - row[f'{name}_lo']) / 2:.{digits}f}"
+    return text + (f" ({own})" if own and count else "")
+
+
+def _own_count(row: pd.Series, name: str) -> str:
+    """How many pictures a mean is of, where that is not the run's n, and how many have no value."""
     n, nan = row[f"{name}_n"], row[f"{name}_nan"]
-    return text if n == row.n else f"{text} (n={n:.0f}" + (f", nan={nan:.0f})" if nan and nan > 0 else ")")
+    if pd.isna(n) or n == row.n:
+        return ""
+    return f"n={n:.0f}" + (f", nan={nan:.0f}" if nan and nan > 0 else "")
 
 
 def report(out: Path, data: str | None = None, to: Path | None = None, rows: int = 10) -> list[Path]:

@@ -4,11 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from bench import cli, validate, weights
-from bench.errors import UserError, nearest, one_line
+from bench.errors import UserError, nearest
 from bench.hashing import rounded
 from bench.plan import Run, make_data, plan
 from bench.store import Store
@@ -62,10 +61,7 @@ def finished(folder: Path, words: list[str]) -> Run:
     cfg["out"] = str(folder.parents[2]) if len(folder.resolve().parents) > 2 else str(folder)
     if problems := weights.missing(cfg["metrics"]):
         raise UserError("\n".join(problems))
-    try:
-        data = make_data(cfg["data"])
-    except HydraException as error:
-        raise UserError(f"{folder} was made by another version of this program: {one_line(error)}") from None
+    data = make_data(cfg["data"])
     if rounded({"name": cfg["data"]["name"], **data.identity()}) != identity["data"]:
         raise UserError(f"data={cfg['data']['name']} is not what {folder} edited (its identity.json differs)")
     if cfg["limit"] is None:

@@ -11,7 +11,8 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from bench import ddim
 from bench.schedule import Grid
-from bench.types import AttentionLayer, DiffusionModel, Part
+from bench.sharing import Part
+from bench.types import AttentionLayer, DiffusionModel
 from methods.controls import Call, Steering
 
 Scale = float | torch.Tensor

@@ -26,7 +26,8 @@ from bench import device as devices
 from bench.errors import nearest
 from bench.models import files, latent
 from bench.schedule import grid
-from bench.types import AttentionLayer, EditBatch, EditSample, Shared
+from bench.sharing import Shared
+from bench.types import AttentionLayer, EditBatch, EditSample
 from methods import branches
 from methods.controls import Call, p2p
 from methods.ddim import DDIM

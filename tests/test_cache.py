@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import cache, run
-from bench.types import Shared
+from bench.sharing import Shared
 
 CPU = torch.device("cpu")
 

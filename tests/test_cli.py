@@ -35,7 +35,8 @@ def test_the_line_that_must_always_work(tmp_path):
     weights = ("alexnet", "inception", "statistics", "deit")
     for thing in ("queries.csv", "validation images", "stable-diffusion-v1-4", *weights):
         assert sum(thing in text for text in lines) >= 1
-    assert len(lines) == 7
+    assert len(lines) == 8
+    assert lines[-1] == "error: or choose metrics=pixel, which needs no weights"
     assert "data.root=" in done.stderr
     assert "hf download CompVis/stable-diffusion-v1-4" in done.stderr
 

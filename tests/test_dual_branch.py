@@ -9,7 +9,8 @@ from bench import run
 from bench.data.shapes import Shapes
 from bench.models import latent
 from bench.schedule import grid
-from bench.types import EditSample, Part, Shared
+from bench.sharing import Part, Shared
+from bench.types import EditSample
 from methods import branches
 from methods.ddim import DDIM
 from methods.direct import Direct

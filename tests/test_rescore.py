@@ -145,4 +145,4 @@ def test_run_of_another_version_says_so(folder, capsys):
     config = folder / "config.yaml"
     config.write_text(config.read_text().replace("  count: 256\n", "  quantity: 256\n"))
     assert score.main([f"run={folder}", "metrics=shapes"]) == 2
-    assert "was made by another version of this program" in capsys.readouterr().err
+    assert "such options are of another version of this program" in capsys.readouterr().err

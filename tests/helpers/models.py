@@ -9,7 +9,8 @@ from safetensors.torch import load_file, save_file
 
 from bench.models import latent
 from bench.paths import ROOT
-from bench.types import EditBatch, EditSample, Shared
+from bench.sharing import Shared
+from bench.types import EditBatch, EditSample
 
 SHIPPED = ROOT / "bench/models/shapes"
 
