@@ -187,8 +187,8 @@ def scoring(count: int = 1000) -> None:
         whole = _clocks() - start
     ratios = whole / forward
     print(
-        f"scoring: {count} edits {whole[0]:.1f} s, the backbone's forward passes {forward[0]:.1f} s: {ratios[0]:.2f}; "
-        f"processor time, which other programs disturb less: {ratios[1]:.2f}"
+        f"scoring, threads {torch.get_num_threads()}: {count} edits {whole[0]:.1f} s, the backbone's forward passes "
+        f"{forward[0]:.1f} s: {ratios[0]:.2f}; processor time, which other programs disturb less: {ratios[1]:.2f}"
     )
 
 

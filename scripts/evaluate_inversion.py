@@ -41,11 +41,11 @@ ROWS = [
     Row("DDIM", ["method=ddim"]),
     Row("NT", ["method=null_text"], 64, 64),
     Row("NP", ["method=negative_prompt"]),
-    Row("SD", ["method=style_diffusion"], 32, 16),
+    Row("SD", ["method=style_diffusion"], 32, 32),
     Row("Direct", ["method=direct"]),
     *(
         Row(f"SimInv-{w:g}", ["method=siminversion", f"w_s={w:g}"], count=n)
-        for w, n in ((0, 256), (0.2, 64), (0.5, 256), (0.8, 64), (1, 256), (2, 128))
+        for w, n in ((0, 256), (0.2, 64), (0.5, 256), (0.8, 64), (1, 256), (2, 256))
     ),
     Row("SimInv-auto", ["method=siminversion", "w_s=auto"], count=32),
     Row("SimInv-auto_step", ["method=siminversion", "w_s=auto_step"], count=64),
