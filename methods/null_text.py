@@ -11,6 +11,7 @@ from bench.schedule import Grid
 from bench.types import DiffusionModel, EditBatch
 from methods.branches import Source
 from methods.dual_branch import DualBranch
+from methods.tuning import tuned
 
 
 @dataclass
@@ -47,34 +48,16 @@ class NullText(DualBranch):
                 wanted = trajectory[level - 1].clone()
                 with torch.no_grad():
                     given = model.eps(z, t, words)
-                states, updates = self._one_step(model, z, t, given, wanted, a_from, a_to, states, i)
+
+                def losses(active, own, z=z, t=t, given=given, wanted=wanted, ends=(a_from, a_to)):
+                    free = model.eps(z[active], t, own[0])
+                    reached = ddim.step(z[active], free + self.w_t * (given[active] - free), *ends)
+                    return mse_loss(reached, wanted[active], reduction="none").mean((1, 2, 3))
+
+                (states,), updates = tuned([states], losses, i, self.inner_steps, self.epsilon)
                 backward = [a + b for a, b in zip(backward, updates, strict=True)]
                 found.append(states.to(null.dtype))
                 with torch.no_grad():
                     free = model.eps(z, t, states)
                     z = ddim.step(z, free + self.w_t * (given - free), a_from, a_to)
         return found, backward
-
-    def _one_step(self, model, z, t, given, wanted, a_from, a_to, states, i: int) -> tuple[torch.Tensor, list[int]]:
-        """Adam on the states of one step, each sample by itself: one that is done gets no gradient, so that its
-        optimiser stands still."""
-        rate, updates = 1e-2 * (1 - i / 100), [0] * len(z)
-        if rate <= 0:  # the schedule ends at step 100; the states stay as they are
-            return states, updates
-        leaves = [one.clone().requires_grad_() for one in states.split(1)]
-        optimiser, active = torch.optim.Adam(leaves, lr=rate), list(range(len(z)))
-        with torch.enable_grad():
-            for _ in range(self.inner_steps):
-                free = model.eps(z[active], t, torch.cat([leaves[n] for n in active]))
-                reached = ddim.step(z[active], free + self.w_t * (given[active] - free), a_from, a_to)
-                losses = mse_loss(reached, wanted[active], reduction="none").mean((1, 2, 3))
-                optimiser.zero_grad(set_to_none=True)
-                losses.sum().backward()
-                optimiser.step()
-                for n in active:
-                    updates[n] += 1
-                pairs = zip(active, losses.tolist(), strict=True)
-                active = [n for n, loss in pairs if loss >= self.epsilon + 2e-5 * i]
-                if not active:
-                    break
-        return torch.cat(leaves).detach(), updates

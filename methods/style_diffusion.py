@@ -15,6 +15,7 @@ from bench.types import AttentionLayer, DiffusionModel, EditBatch
 from methods import latents
 from methods.branches import Source
 from methods.dual_branch import DualBranch
+from methods.tuning import tuned
 
 Weights = list[torch.Tensor]
 
@@ -84,42 +85,26 @@ class StyleDiffusion(DualBranch):
                     free = model.eps(z, t, null)
                 wanted = trajectory[level - 1].clone()
                 ends = a_from, a_to
-                weights, updates = self._one_step(model, z, t, i, free, wanted, goal, ends, words, tokens, weights)
+
+                def losses(active, own, z=z, t=t, free=free, wanted=wanted, goal=goal, ends=ends):
+                    collect = _Maps(self.blend_size)
+                    with model.attend(collect):
+                        values = _states(own, tokens[active], words[active])
+                        given = model.eps(z[active], t, words[active], values=values)
+                    reached = ddim.step(z[active], free[active] + self.w_t * (given - free[active]), *ends)
+                    loss = mse_loss(reached, wanted[active], reduction="none").mean((1, 2, 3))
+                    for found, expected in zip(collect.found, goal, strict=True):
+                        loss = loss + mse_loss(found, expected[active], reduction="none").mean((1, 2, 3))
+                    return loss
+
+                most = math.ceil(self.inner_steps * math.exp(-0.1 * i))
+                weights, updates = tuned(weights, losses, i, most, self.epsilon)
                 backward = [a + b for a, b in zip(backward, updates, strict=True)]
                 kept.append(weights)
                 with torch.no_grad(), model.attend(_Maps(0)):
                     given = model.eps(z, t, words, values=_states(weights, tokens, words))
                     z = ddim.step(z, free + self.w_t * (given - free), a_from, a_to)
         return kept, backward
-
-    def _one_step(self, model, z, t, i, free, wanted, goal, ends, words, tokens, weights):
-        """Adam on each image's own network; one that is done gets no gradient, so that its optimiser stands still."""
-        rate, updates = 1e-2 * (1 - i / 100), [0] * len(z)
-        if rate <= 0:  # the schedule ends at step 100
-            return weights, updates
-        leaves = [[w[n : n + 1].clone().requires_grad_() for w in weights] for n in range(len(z))]
-        optimiser = torch.optim.Adam([leaf for own in leaves for leaf in own], lr=rate)
-        active = list(range(len(z)))
-        with torch.enable_grad():
-            for _ in range(math.ceil(self.inner_steps * math.exp(-0.1 * i))):
-                own = [torch.cat(parts) for parts in zip(*(leaves[n] for n in active), strict=True)]
-                collect = _Maps(self.blend_size)
-                with model.attend(collect):
-                    given = model.eps(z[active], t, words[active], values=_states(own, tokens[active], words[active]))
-                reached = ddim.step(z[active], free[active] + self.w_t * (given - free[active]), *ends)
-                losses = mse_loss(reached, wanted[active], reduction="none").mean((1, 2, 3))
-                for found, expected in zip(collect.found, goal, strict=True):
-                    losses = losses + mse_loss(found, expected[active], reduction="none").mean((1, 2, 3))
-                optimiser.zero_grad(set_to_none=True)
-                losses.sum().backward()
-                optimiser.step()
-                for n in active:
-                    updates[n] += 1
-                pairs = zip(active, losses.tolist(), strict=True)
-                active = [n for n, loss in pairs if loss >= self.epsilon + 2e-5 * i]
-                if not active:
-                    break
-        return [torch.cat(parts).detach() for parts in zip(*leaves, strict=True)], updates
 
 
 class _Maps:

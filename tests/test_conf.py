@@ -30,7 +30,7 @@ def test_method_config_fits_its_class(name):
 
 
 def test_every_method_module_has_a_config_and_the_other_way_round():
-    helpers = {"__init__", "branches", "dual_branch", "latents"}
+    helpers = {"__init__", "branches", "dual_branch", "latents", "tuning"}
     modules = {file.stem for file in (ROOT / "methods").glob("*.py")} - helpers
     assert modules == set(cli.names("method")) - {"custom"}
 

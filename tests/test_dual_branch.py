@@ -18,6 +18,7 @@ from methods.encode_decode import EncodeDecode
 from methods.negative_prompt import NegativePrompt
 from methods.null_text import NullText
 from methods.siminversion import SimInversion
+from methods.tuning import tuned
 from tests.helpers.models import SHIPPED, batch
 
 STEPS, W = 5, 7.5
@@ -244,10 +245,10 @@ def test_masactrl_leaves_the_source_prompt_out_where_its_authors_do():
         assert method._text() == text
 
 
-def test_steps_beyond_null_texts_schedule_leave_the_states_alone(model, samples):
-    method, null = NullText(W, STEPS), model.condition([None])
-    found, updates = method._one_step(model, torch.zeros(1), 0, None, None, 0.5, 0.5, null, 100)
-    assert found is null
+def test_steps_beyond_the_published_rate_leave_everything_as_it_is():
+    start = [torch.zeros(1, 3)]
+    found, updates = tuned(start, lambda active, own: pytest.fail("nothing is to be evaluated"), 100, 10, 0.0)
+    assert found is start
     assert updates == [0]
 
 
