@@ -129,7 +129,7 @@ def plot(tables: dict[str, pd.DataFrame], facts: dict[str, dict], notice: str, s
     """Structure distance against background preservation, over the images that every shown method has."""
     shown = {label: table for label, table in tables.items() if len(table) >= 128}
     common = sorted(set.intersection(*(set(table.index) for table in shown.values())))
-    figure, axes = plt.subplots(figsize=(7.2, 5), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8.6, 5), layout="constrained")
     for label, table in shown.items():
         point, bars = [], []
         for name in ("psnr_background", "structure"):
@@ -139,7 +139,7 @@ def plot(tables: dict[str, pd.DataFrame], facts: dict[str, dict], notice: str, s
         axes.errorbar(*point, xerr=bars[0], yerr=bars[1], marker="o", elinewidth=0.8, alpha=0.8, label=label)
     axes.set(xlabel="background PSNR (dB)   → better", ylabel="structure distance   ↓ better")
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=8)
+    figure.legend(loc="outside right upper", fontsize=8)
     axes.set_title(f"prompt-to-prompt on the embedded world, n = {len(common)}", fontsize=10)
     figure.supxlabel(f"{notice}\nbars: 95 % bootstrap intervals", fontsize=7.5, color="dimgray")
     for suffix in (".png", ".pdf"):
