@@ -8,7 +8,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from bench import cli
+from bench import cli, options
 from bench.errors import UserError
 from bench.store import Store, atomic
 
@@ -39,10 +39,10 @@ def export(run: Path, to: Path) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
-        words = dict(word.split("=", 1) for word in (sys.argv[1:] if argv is None else argv) if "=" in word)
-        if set(words) != {"run", "to"}:
-            raise UserError(f"got {sorted(words)}; expected run=<folder of a run> to=<folder>")
-        count = export(Path(words["run"]), Path(words["to"]))
+        words = options.parse(sys.argv[1:] if argv is None else argv, {"run": None, "to": None})
+        if None in words.values():
+            raise UserError("expected run=<folder of a run> to=<folder>")
+        count = export(Path(str(words["run"])), Path(str(words["to"])))
     except UserError as error:
         return cli.fail(error)
     print(f"{count} edits; score them in FlexIT's checkout with: python eval.py {words['to']}")

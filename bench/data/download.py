@@ -1,6 +1,5 @@
 """Fetching the files that have an open, official address; only `bench.prepare download=true` comes here."""
 
-import hashlib
 import os
 import shutil
 import tempfile
@@ -14,6 +13,7 @@ from tqdm import tqdm
 
 from bench.data.base import Source
 from bench.errors import UserError, one_line
+from bench.hashing import sha256
 
 _BLOCK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
@@ -87,16 +87,10 @@ def _check(source: Source, part: Path) -> None:
     size = part.stat().st_size
     if source.size is not None and size < source.size:
         raise UserError(f"{source.url} broke off at {size:,} of {source.size:,} bytes; run again to go on")
-    if source.sha256 is None:
-        return
-    with open(part, "rb") as stream:
-        digest = hashlib.sha256()
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != source.sha256:
+    if source.sha256 is not None and (digest := sha256(part)) != source.sha256:
         part.unlink()
         raise UserError(
-            f"{source.url} gave a file whose SHA-256 is {digest.hexdigest()[:12]}..., not the official "
+            f"{source.url} gave a file whose SHA-256 is {digest[:12]}..., not the official "
             f"{source.sha256[:12]}...; it was deleted, run again"
         )
 

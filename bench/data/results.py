@@ -1,6 +1,7 @@
 """Pictures that somebody else's code produced, found by the names that such code gives them."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
@@ -71,40 +72,40 @@ class Results:
         file = self.files.get(id_)
         if file is None:
             raise BadSample(f"there is no {self._name[id_]}.png (or .jpg, .jpeg, .webp) in {self.folder}")
-        side = self._side(file)
-        if side != self.size:
-            raise BadSample(f"{file} is {side} px and is not resampled, data.size={self.size}")
-        try:
-            with Image.open(file) as image:
-                width, height = image.size
-                pixels = np.asarray(image.convert("RGB").crop((width - height, 0, width, height)))
-                taken = "whole" if width == height else f"last square of {width}x{height}"
-                note = {"file": str(file.relative_to(self.folder)), "taken": taken, "jpeg": image.format == "JPEG"}
-        except UNREADABLE as error:
-            raise BadSample(f"{file} is not a readable picture ({error})") from None
+        with _opened(file) as image:
+            width, height = image.size
+            if height != self.size:
+                raise BadSample(f"{file} is {height} px and is not resampled, data.size={self.size}")
+            pixels = np.asarray(image.convert("RGB").crop((width - height, 0, width, height)))
+            taken = "whole" if width == height else f"last square of {width}x{height}"
+            note = {"file": str(file.relative_to(self.folder)), "taken": taken, "jpeg": image.format == "JPEG"}
         return pixels.transpose(2, 0, 1), note
 
     def _first_side(self) -> tuple[Path, int]:
         """The first picture that can be read, and its size: most often that of all."""
         for file in self.files.values():
             try:
-                return file, self._side(file)
+                with _opened(file) as image:
+                    return file, image.height
             except BadSample as error:
                 why = error
         raise UserError(f"no picture under {self.folder} can be taken; the last: {why}")
 
-    def _side(self, file: Path) -> int:
-        try:
-            with Image.open(file) as image:
-                width, height = image.size
-        except UNREADABLE as error:
-            raise BadSample(f"{file} is not a readable picture ({error})") from None
-        if width % height:
-            raise BadSample(f"{file} is {width}x{height} px; expected a square, or a panel of squares in a row")
-        return height
-
     def _pictures(self) -> Iterator[Path]:
         return (file for file in sorted(self.folder.rglob("*")) if file.suffix.lower() in ENDINGS)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
+    """A picture of one or several squares in a row. Raises: BadSample: it is none."""
+    try:
+        with Image.open(file) as image:
+            if image.width % image.height:
+                size = f"{image.width}x{image.height}"
+                raise BadSample(f"{file} is {size} px; expected a square, or a panel of squares in a row")
+            yield image
+    except UNREADABLE as error:
+        raise BadSample(f"{file} is not a readable picture ({error})") from None
 
 
 def _files(ids: list[str], names: list[str], there: dict[str, Path]) -> dict[str, Path]:
