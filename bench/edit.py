@@ -175,17 +175,23 @@ class _Worker:
     def _save(self, store: Store, samples: list[EditSample], result: EditResult, costs: dict[str, float]) -> None:
         _check(result, samples)
         files = [(store.edit_file(s.id), p) for s, p in zip(samples, _pixels(result.images), strict=True)]
+        kinds = ["edit_sha256"] * len(samples)
         if result.mask is not None:
             masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
             masks = (masks * 255).round().to(torch.uint8).cpu().numpy()
             files += [(store.mask_file(s.id), mask) for s, mask in zip(samples, masks, strict=True)]
+            kinds += ["mask_sha256"] * len(samples)
         try:
-            list(self.pool.map(lambda pair: store.save_picture(*pair), files))
+            digests = list(self.pool.map(lambda pair: store.save_picture(*pair), files))
         except OSError as error:
             raise UserError(f"cannot write to {store.folder} ({error.strerror}); make room and run again") from None
         rounded = {name: round(value, 6) for name, value in costs.items()}
-        notes = result.notes or [{}] * len(samples)
-        store.record([{"id": s.id, **rounded, **note} for s, note in zip(samples, notes, strict=True)])
+        entries = [
+            {"id": s.id, **rounded, **n} for s, n in zip(samples, result.notes or [{}] * len(samples), strict=True)
+        ]
+        for i, (kind, digest) in enumerate(zip(kinds, digests, strict=True)):
+            entries[i % len(samples)][kind] = digest
+        store.record(entries)
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:
         cfg, identity = self.first.cfg, self.first.identity

@@ -1,5 +1,7 @@
 """The folder of one run: what is done, and how to add to it without ever leaving half a file."""
 
+import hashlib
+import io
 import json
 import os
 import platform
@@ -54,7 +56,8 @@ class Store:
         return self.folder / "masks" / f"{quote(id_, safe='')}.png"
 
     def journal(self) -> dict[str, dict[str, Any]]:
-        """What is known of each finished sample, by id: `nfe`, `seconds`, `nfe_spent`, or `error`. An entry without
+        """What is known of each finished sample, by id: `nfe`, `seconds`, `nfe_spent` and the SHA-256 of its pictures
+        (`edit_sha256`, `mask_sha256`), or `error`. An entry without
         its picture does not count; a torn last line (a killed process) is ignored."""
         entries = {}
         for file in sorted(self.folder.glob("edits-*of*.jsonl")):
@@ -109,11 +112,14 @@ class Store:
                 f"another process is working on {self.folder}; wait for it, or set another shard.index or out="
             ) from None
 
-    def save_picture(self, file: Path, pixels: np.ndarray) -> None:
-        """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename."""
+    def save_picture(self, file: Path, pixels: np.ndarray) -> str:
+        """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename; returns the SHA-256 of the file."""
         file.parent.mkdir(parents=True, exist_ok=True)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, format="PNG")
         with atomic(file) as temporary:
-            Image.fromarray(pixels).save(temporary, format="PNG")
+            temporary.write_bytes(stream.getvalue())
+        return hashlib.sha256(stream.getvalue()).hexdigest()
 
     def record(self, entries: list[dict[str, Any]]) -> None:
         """Appends to this shard's journal; call it once the pictures are saved."""

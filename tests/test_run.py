@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from bench import run
+from bench.hashing import sha256
 from bench.paths import ROOT
 from bench.plan import plan
 from bench.store import Store
@@ -323,3 +324,10 @@ def test_scores_do_not_depend_on_the_order_of_commands(tmp_path):
     a, b = (next(f for f in folders(out) if f.parent.name == "sdedit") for out in (first, again))
     assert all((pixels == edits(b)[name]).all() for name, pixels in edits(a).items())
     assert torch.is_inference_mode_enabled() is False
+
+
+def test_the_journal_knows_the_hash_of_each_picture(swept):
+    for folder in folders(swept):
+        for id_, entry in Store(folder).journal().items():
+            assert entry["edit_sha256"] == sha256(folder / f"edits/{id_}.png")
+            assert entry["mask_sha256"] == sha256(folder / f"masks/{id_}.png")
