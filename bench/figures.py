@@ -1,24 +1,19 @@
 """Trade-off plots and contact sheets."""
 
-import textwrap
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pandas as pd
 from omegaconf import OmegaConf
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 matplotlib.use("Agg")
-from matplotlib import font_manager
 from matplotlib import pyplot as plt
 
+from bench import sheets
 from bench.errors import BadSample, UserError
 from bench.plan import make_data
 from bench.store import Store, atomic
-
-_CELL, _GAP, _LINE = 112, 4, 16
-_INK, _OUTLINE = (30, 30, 30), (255, 0, 90)
 
 
 def trade_off(table: pd.DataFrame, stem: Path) -> list[Path]:
@@ -91,40 +86,17 @@ def contact_sheet(table: pd.DataFrame, file: Path, rows: int) -> list[Path]:
         return []
     has_truth = samples[0].truth is not None
     heads = ["source"] + ["truth"] * has_truth + [_short(row) for _, row in table.iterrows()]
-    step, top = _CELL + _GAP, 3 * _LINE
+    lines = []
+    for sample in samples:
+        words = f"{sample.id}  {sample.type or ''}:  {sample.source} → {sample.target}"
+        cells = [sheets.outlined(sheets.picture(sample.image), sample.mask)]
+        cells += [sheets.picture(sample.truth)] if has_truth else []
+        lines.append((words, [*cells, *(sheets.edit(store, sample.id) for store in stores)]))
     notices = " ".join(sorted(table.notice.dropna().unique()))
     note = f"{config['data']['name']}; outlines: true mask on the source, the method's own mask on its edit. {notices}"
-    width, font = _GAP + step * len(heads), _font()
-    notes = textwrap.wrap(note, max(20, width // 7))
-    sheet = Image.new("RGB", (width, top + (step + _LINE) * len(samples) + _LINE * (len(notes) + 1)), "white")
-    pen = ImageDraw.Draw(sheet)
-    for column, head in enumerate(heads):
-        pen.multiline_text((_GAP + column * step, 4), head, _INK, font, spacing=2)
-    for line, sample in enumerate(samples):
-        y = top + line * (step + _LINE)
-        words = f"{sample.id}  {sample.type or ''}:  {sample.source} → {sample.target}"
-        pen.text((_GAP, y), _shortened(words, pen, font, sheet.width - 2 * _GAP), _INK, font)
-        cells = [_outlined(_picture(sample.image), sample.mask)]
-        cells += [_picture(sample.truth)] if has_truth else []
-        cells += [_edit(store, sample.id) for store in stores]
-        for column, cell in enumerate(cells):
-            sheet.paste(cell, (_GAP + column * step, y + _LINE))
-    pen.multiline_text((_GAP, sheet.height - _LINE * (len(notes) + 0.5)), "\n".join(notes), _INK, font)
     with atomic(file) as temporary:
-        sheet.save(temporary, format="PNG")
+        sheets.sheet(heads, lines, [note]).save(temporary, format="PNG")
     return [file]
-
-
-def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 11)  # PIL's own font has no arrows
-
-
-def _shortened(text: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, width: float) -> str:
-    if pen.textlength(text, font) <= width:
-        return text
-    while pen.textlength(text + "…", font) > width:
-        text = text[:-1]
-    return text + "…"
 
 
 def _curves(table: pd.DataFrame):
@@ -148,32 +120,3 @@ def _axis(name: str, fact: dict, horizontal: bool) -> str:
 def _short(row: pd.Series) -> str:
     variant = "" if not row.variant else "\n" + row.variant[:18]
     return row.method + ("" if pd.isna(row.r) else f"\nr = {row.r:g}") + variant
-
-
-def _picture(pixels: np.ndarray) -> Image.Image:
-    image = Image.fromarray(pixels.transpose(1, 2, 0))
-    return image.resize((_CELL, _CELL), Image.Resampling.NEAREST if image.width < _CELL else Image.Resampling.BOX)
-
-
-def _outlined(cell: Image.Image, mask: np.ndarray | None) -> Image.Image:
-    """The cell with the border of the mask, inside the mask."""
-    if mask is None or mask.all() or not mask.any():
-        return cell
-    area = Image.fromarray(mask.astype(np.uint8) * 255).resize((_CELL, _CELL), Image.Resampling.NEAREST)
-    border = ImageChops.subtract(area, area.filter(ImageFilter.MinFilter(3)))
-    cell = cell.copy()
-    cell.paste(_OUTLINE, mask=border)
-    return cell
-
-
-def _edit(store: Store, id_: str) -> Image.Image:
-    if not store.edit_file(id_).exists():
-        cell = Image.new("RGB", (_CELL, _CELL), "lightgray")
-        ImageDraw.Draw(cell).text((8, _CELL / 2 - 6), "failed", _INK, _font())
-        return cell
-    with Image.open(store.edit_file(id_)) as image:
-        cell = _picture(np.asarray(image.convert("RGB")).transpose(2, 0, 1))
-    if not store.mask_file(id_).exists():
-        return cell
-    with Image.open(store.mask_file(id_)) as mask:
-        return _outlined(cell, np.asarray(mask) > 127)

@@ -106,11 +106,7 @@ def plan(cfg: DictConfig) -> list[Run]:
     Raises:
         UserError: a value out of range, or one sentence for each thing that is missing on this machine.
     """
-    try:
-        resolved = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as error:
-        raise UserError(one_line(error)) from None
-    validate.check(resolved)
+    resolved = _resolved(cfg)
     check_writable(Path(resolved["out"]))
     method, problems = resolved["method"], []
     model_folder = data = None
@@ -138,6 +134,25 @@ def plan(cfg: DictConfig) -> list[Run]:
         )
     model_folder = model_folder if "model" in method["uses"] else None
     return [_run(_at(resolved, point), data, model_folder) for point in expand(method)]
+
+
+def points(cfg: DictConfig) -> list[dict[str, Any]]:
+    """The resolved configuration of each operating point of one job, of which nothing need be on this machine.
+
+    Raises:
+        UserError: a value out of range.
+    """
+    resolved = _resolved(cfg)
+    return [_at(resolved, point) for point in expand(resolved["method"])]
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
+    try:
+        resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(one_line(error)) from None
+    validate.check(resolved)
+    return resolved
 
 
 def _at(resolved: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:

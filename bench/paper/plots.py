@@ -1,0 +1,167 @@
+"""An item's values as plots: trade-off curves, or a dot for each row; published values beside ours."""
+
+import math
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.paper.items import Item
+from bench.paper.verdicts import Cell, frame
+from bench.store import atomic
+
+_MARKS = "osDv^<>PX*hp"
+_COLOURS = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
+BARS = "bars: 95 % bootstrap intervals"
+
+
+def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
+    """The panels of an item: a curve for each row, points annotated by what tells them apart, published points hollow.
+    Writes PNG, PDF and the CSV of the points; returns them, or nothing if no panel has a point."""
+    table = frame(cells)
+    shown = [panel for panel in item.panels if not _points(table, panel).empty]
+    if not shown:
+        return []
+    rows = list(dict.fromkeys(table.row))
+    figure, grid = plt.subplots(
+        1, len(shown), figsize=(1.6 + 5.2 * len(shown), 5.4), squeeze=False, layout="constrained"
+    )
+    for axes, panel in zip(grid[0], shown, strict=True):
+        points = _points(table, panel)
+        for row in dict.fromkeys(points.row):
+            _curve(axes, points[points.row == row], row, rows.index(row), panel, table)
+        for which in ("x", "y"):
+            knob, label = panel[which], _axis(table, panel[which], which)
+            getattr(axes, f"set_{which}label")(label)
+            if knob == item.along and which == "x":
+                axes.set_xticks(sorted(points.x.unique()))
+        axes.grid(alpha=0.25)
+    for line in item.lines:
+        draw = grid[0][0].axhline if "y" in line else grid[0][0].axvline
+        draw(line.get("y", line.get("x")), color="gray", linestyle="--", linewidth=1, label=line["label"])
+    handles = {label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=min(3, len(handles)), fontsize=8.5
+    )
+    key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if _any(table) else "")
+    _dress(figure, item, cells, header, [key])
+    points = pd.concat([_points(table, panel).assign(x_metric=panel["x"], y_metric=panel["y"]) for panel in shown])
+    return _save(figure, stem, points)
+
+
+def _any(table: pd.DataFrame) -> bool:
+    return bool((table.published != "").any())
+
+
+def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
+    """Points that have both values of a panel, ours and published ones."""
+    sides = {which: table[table.metric == panel[which]].set_index(["row", "point"]) for which in "xy"}
+    common = sides["x"].index.intersection(sides["y"].index, sort=False)
+    rows = []
+    for row, point in common:
+        x, y = (sides[which].loc[(row, point)] for which in "xy")
+        start = {"row": row, "point": point}
+        if _number(x.ours) and _number(y.ours):
+            ends = {f"{w}_{end}": side[end] for w, side in (("x", x), ("y", y)) for end in ("lo", "hi")}
+            rows.append(start | {"x": float(x.ours), "y": float(y.ours), **ends, "n": y.n, "published": False})
+        if x.published and y.published:
+            rows.append(start | {"x": float(x.published), "y": float(y.published), "published": True})
+    return pd.DataFrame(rows, columns=["row", "point", "x", "y", "x_lo", "x_hi", "y_lo", "y_hi", "n", "published"])
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _curve(axes: Axes, points: pd.DataFrame, row: str, index: int, panel: dict[str, str], table: pd.DataFrame) -> None:
+    colour, mark = _COLOURS[index % len(_COLOURS)], _MARKS[index % len(_MARKS)]
+    ours, theirs = points[~points.published.astype(bool)], points[points.published.astype(bool)]
+    if len(ours):
+        axes.plot(ours.x, ours.y, marker=mark, color=colour, label=row, markersize=5.5, linewidth=1.5)
+        for which in "xy":
+            low, high = (pd.to_numeric(ours[f"{which}_{end}"]) for end in ("lo", "hi"))
+            error = {f"{which}err": [(ours[which] - low).fillna(0).clip(0), (high - ours[which]).fillna(0).clip(0)]}
+            axes.errorbar(ours.x, ours.y, **error, fmt="none", ecolor=colour, elinewidth=1, alpha=0.35)
+        for point in ours.itertuples():
+            name = point.point.split(",")[0].split(" = ")[-1]
+            if name and panel["x"] not in point.point:
+                axes.annotate(name, (point.x, point.y), (4, 4), textcoords="offset points", fontsize=7, color=colour)
+    if len(theirs):
+        label = f"{row} (published)"
+        axes.plot(theirs.x, theirs.y, mark, color=colour, markerfacecolor="none", markersize=8, label=label)
+
+
+def _axis(table: pd.DataFrame, metric: str, which: str) -> str:
+    found = table[table.metric == metric].iloc[0]
+    better = found.higher_is_better
+    heading = found.heading.replace(" ↑", "").replace(" ↓", "")
+    if better is None or pd.isna(better):
+        return heading
+    arrow = {("x", True): "→", ("x", False): "←", ("y", True): "↑", ("y", False): "↓"}[which, bool(better)]
+    return f"{heading}   {arrow} better"
+
+
+def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
+    """A panel for each column with a dot and interval for each row, published values as hollow diamonds. Writes PNG and
+    PDF; returns them, or nothing if there is no number."""
+    table = frame(cells)
+    numbers = table[(table.ours.map(_number) | (table.published != "")) & (table.kind != "knob")]
+    columns = [c for c in dict.fromkeys(table.metric) if c in set(numbers.metric)]
+    if not columns:
+        return []
+    labels = list(dict.fromkeys((cell.row, cell.point) for cell in cells if cell.metric in columns))
+    height = 1.9 + 0.27 * len(labels)
+    figure, grid = plt.subplots(
+        1, len(columns), figsize=(2.6 + 1.75 * len(columns), height), sharey=True, squeeze=False, layout="constrained"
+    )
+    for axes, column in zip(grid[0], columns, strict=True):
+        for cell in (cell for cell in cells if cell.metric == column):
+            y = -labels.index((cell.row, cell.point))
+            if _number(cell.ours):
+                axes.plot([cell.ours], [y], "o", color="tab:blue", markersize=5)
+                if cell.lo is not None and cell.hi is not None:
+                    axes.plot([cell.lo, cell.hi], [y, y], color="tab:blue", linewidth=1.2, alpha=0.6)
+            if cell.published:
+                axes.plot([float(cell.published)], [y], "D", color="tab:orange", markerfacecolor="none", markersize=6)
+        heading = max((cell.heading for cell in cells if cell.metric == column), key=len)
+        axes.set_title(textwrap.fill(heading, 18), fontsize=8.5)
+        axes.tick_params(axis="x", labelsize=7.5)
+        axes.locator_params(axis="x", nbins=4)
+        axes.grid(alpha=0.25)
+    grid[0][0].set_yticks(
+        [-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels], fontsize=8.5
+    )
+    key = ["dots: ours, " + BARS] + (["hollow diamonds: published"] if _any(table) else [])
+    _dress(figure, item, cells, header, ["; ".join(key)])
+    return _save(figure, stem, None)
+
+
+def _dress(figure: Figure, item: Item, cells: list[Cell], header: list[str], key: list[str]) -> None:
+    """Title, and below it what every plot must say."""
+    width = int(figure.get_size_inches()[0] * 14)
+    figure.suptitle("\n".join(textwrap.wrap(item.title, int(width * 0.72))), fontsize=11)
+    notices = sorted({cell.notice for cell in cells} - {""})
+    said = [textwrap.fill(line, width) for line in [*notices, *header, *key]]
+    figure.supxlabel("\n".join(said), fontsize=7.5, color="dimgray")
+
+
+def _save(figure: Figure, stem: Path, points: pd.DataFrame | None) -> list[Path]:
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf")]
+    for file in files:
+        with atomic(file) as temporary:
+            undated = {"CreationDate": None} if file.suffix == ".pdf" else None  # equal runs, equal bytes
+            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
+    plt.close(figure)
+    if points is not None:
+        files.append(stem.with_name(stem.name + ".csv"))
+        with atomic(files[-1]) as temporary:
+            points.to_csv(temporary, index=False)
+    return files

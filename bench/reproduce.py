@@ -1,0 +1,176 @@
+"""Tables and figures of papers, with the published values beside ours: makes what is missing, writes, judges.
+
+    python -m bench.reproduce <paper>/<item> ... [knob=value ...] [--dry-run] [to=<folder>] [run=false] [rescore=true]
+    python -m bench.reproduce list
+
+An item is a file of `conf/paper/`; `<paper>` means all of its items, `all` those of every paper. Words such as
+`limit=`, `data.root=`, `model=` change every run.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import cli, hashing, options
+from bench.errors import UserError
+from bench.paper import cells, grids, items, outcomes, tables
+from bench.paper.items import Item
+from bench.paper.outcomes import Point
+from bench.paper.verdicts import Cell
+
+OPTIONS = {"to": None, "run": True, "rescore": False, "page": True}
+"""Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
+version of a metric scored; whether to write the report's page."""
+FLAG = "--dry-run"
+
+
+@dataclass
+class Made:
+    """An item as far as it could be made."""
+
+    item: Item
+    cells: list[Cell]
+    files: list[Path]
+    problems: list[str]
+
+
+def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
+    """Makes one item: its runs as far as they are missing, its table, its figures.
+
+    Raises:
+        UserError: words that the item does not take, or a file of it that does not fit together.
+    """
+    rows = outcomes.compose(item, words)
+    points = [point for one in rows for point in one.points]
+    to, problems = Path(settings["to"] or _out(words)), []
+    pictures_only = bool(item.grid) and not _scored(item)
+    for one in rows:
+        only = grids.select(item, one.cfg.limit) if pictures_only else None
+        problems += outcomes.complete(one, settings["run"], settings["rescore"], only)
+    found = [] if pictures_only else cells.of_item(item, rows, words)
+    files: list[Path] = []
+    if item.theory:
+        from bench.paper import theory  # torch
+
+        more, drawn = theory.make(item, words, to, settings["run"])
+        found, files = found + more, files + drawn
+    if item.listing:
+        from bench.paper import listings
+
+        more, drawn = listings.make(item, words, to)
+        found, files = found + more, files + drawn
+    head = _header(points)
+    if found:
+        print(tables.markdown(item, found, head), end="\n\n", flush=True)
+        files = tables.write_all(item, found, head, to) + files
+    files += _figures(item, points, found, head, to)
+    return Made(item, found, files, list(dict.fromkeys(problems)))
+
+
+def _scored(item: Item) -> bool:
+    """Whether an item shows more than pictures, or needs scores to choose them."""
+    shows = item.metrics or item.panels or item.differences or item.best_of
+    return bool(shows) or item.grid.get("choose") == "lowest"
+
+
+def _figures(item: Item, points: list[Point], found: list[Cell], head: list[str], to: Path) -> list[Path]:
+    files, stem = [], to / "figures" / item.name
+    ready = [point for point in points if point.run and not point.why]
+    if item.grid and ready:
+        if item.grid.get("choose") == "lowest":
+            ids = grids.worst(item, ready)
+        else:
+            ids = grids.select(item, ready[0].cfg["limit"])(ready[0].run.data)
+        files += grids.draw(item, points, ids, head, to)
+    elif found and item.runs:
+        from bench.paper import plots  # matplotlib
+
+        draw = plots.curves if item.panels else plots.dots
+        files += draw(item, found, head, stem)
+    return files
+
+
+def _header(points: list[Point]) -> list[str]:
+    """Data, model, metric profile and versions, as every table and figure says them."""
+    if not points:
+        return []
+    cfgs = [point.cfg for point in points]
+    data = ", ".join(sorted({cfg["data"]["name"] for cfg in cfgs}))
+    models = ", ".join(sorted({cfg["model"]["name"] for cfg in cfgs if "model" in cfg["method"]["uses"]})) or "none"
+    profile = cfgs[0]["metrics"]
+    line = f"data {data}; model {models}; profile {profile['name']} ({profile['backbone']})"
+    numbers = {fact["version"] for point in points if point.summary for fact in point.summary["metrics"].values()}
+    return [line + (f"; metric versions {', '.join(map(str, sorted(numbers)))}" if numbers else "")]
+
+
+def _out(words: list[str]) -> str:
+    return next((word.removeprefix("out=") for word in reversed(words) if word.startswith("out=")), "results/runs")
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
+    """Items, words for the runs, and this command's own options.
+
+    Raises:
+        UserError: no item, or a flag that does not exist.
+    """
+    flags = [word for word in argv if word.startswith("-")]
+    if unknown := [word for word in flags if word != FLAG]:
+        raise UserError(f"unknown flag {unknown[0]}; expected {FLAG} or knob=value")
+    named = [word for word in argv if "=" not in word and word not in flags]
+    own = [word for word in argv if word.split("=")[0] in OPTIONS]
+    settings = options.parse(own, OPTIONS)
+    if bad := [f"{k}={v}" for k, v in settings.items() if isinstance(OPTIONS[k], bool) and not isinstance(v, bool)]:
+        raise UserError(f"{bad[0]}, expected true or false")
+    if not named:
+        raise UserError(f"expected an item, such as shapes/tradeoff; {_offer()}")
+    chosen = items.names() if named == ["list"] else items.chosen(named)
+    return chosen, [word for word in argv if "=" in word and word not in own], settings
+
+
+def _offer() -> str:
+    return "python -m bench.reproduce list shows all of them"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    problems: list[str] = []
+    try:
+        names, words, settings = _split(argv)
+        chosen = [items.load(name) for name in names]
+        if argv == ["list"]:
+            width = max(map(len, names))
+            print("\n".join(f"{item.name:{width}}  {item.title}" for item in chosen))
+            return 0
+        if FLAG in argv:
+            from bench.paper import estimate  # torch
+
+            print(estimate.of_items(chosen, words))
+            return 0
+        for item in chosen:
+            made = reproduce(item, words, settings)
+            problems += [problem for problem in made.problems if problem not in problems]
+            print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
+        hashing.remember()
+        if settings["page"]:
+            _page(words)
+    except UserError as error:
+        return cli.fail(error)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    return cli.fail(UserError("\n".join(problems))) if problems else 0
+
+
+def _page(words: list[str]) -> None:
+    """The report's page over everything under `out`, if anything is there."""
+    from bench import report
+
+    out = Path(_out(words))
+    if any(out.glob("*/*/*/summary.*.json")):
+        report.report(out)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
