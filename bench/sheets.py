@@ -10,7 +10,7 @@ from bench.store import Store
 
 CELL = 112
 """Default side of a picture, in pixels."""
-_GAP, _LINE = 4, 16
+_GAP, _LINE, _WIDTH = 4, 16, 640  # wide enough for most words
 _INK, _OUTLINE = (30, 30, 30), (255, 0, 90)
 
 Line = tuple[str, list[Image.Image | None]]
@@ -20,7 +20,7 @@ Line = tuple[str, list[Image.Image | None]]
 def sheet(heads: list[str], lines: list[Line], notes: list[str], cell: int = CELL) -> Image.Image:
     """Pictures of side `cell` under column heads (of any number of lines), notes below."""
     step, top = cell + _GAP, _LINE * (1 + max(head.count("\n") + 1 for head in heads))
-    width, font = _GAP + step * len(heads), _font()
+    width, font = max(_WIDTH, _GAP + step * len(heads)), _font()
     wrapped = [part for note in notes for part in textwrap.wrap(note, max(20, width // 7))]
     sheet_ = Image.new("RGB", (width, top + (step + _LINE) * len(lines) + _LINE * (len(wrapped) + 1)), "white")
     pen = ImageDraw.Draw(sheet_)

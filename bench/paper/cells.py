@@ -40,11 +40,13 @@ def of_item(item: Item, rows: list[Rows], words: list[str]) -> list[Cell]:
 
 
 def _columns(item: Item, points: list[Point]) -> list[str]:
+    """The item's metrics, or the profile's own table where it has none of them, and what the plots show beside."""
     profile = points[0].cfg["metrics"]
     known = [name for name in profile if name not in PROFILE_KEYS]
-    if any(name in known or name in COSTS or name in points[0].values for name in item.metrics):
-        return item.metrics
-    return [*(profile["table"] or known), "nfe"]
+    there = {*known, *COSTS, *(knob for point in points for knob in point.values)}
+    columns = item.metrics if there & set(item.metrics) else [*(profile["table"] or known), "nfe"]
+    plotted = [name for panel in item.panels for name in panel.values() if name in there]
+    return list(dict.fromkeys([*columns, *plotted]))
 
 
 def _facts(points: list[Point]) -> dict[str, dict[str, Any]]:

@@ -86,17 +86,15 @@ def _reasons(of: Sources, points: list[Point]) -> list[str]:
 
 def _fill(cell: Cell, points: list[Point], fact: dict[str, Any] | None, combine: Combine) -> pd.DataFrame | None:
     """Computes a cell from the images that all points have; returns value and group of each image."""
-    if not fact or fact["kind"] != "pair" or any(point.scores is None for point in points):
-        cell.why = (
-            "made of single images' scores, which are not all there"
-            if not fact or fact["kind"] == "pair"
-            else ("a metric of whole sets has none for single images")
-        )
+    if not fact or fact["kind"] != "pair":
+        cell.why = "a metric of whole sets has no value for each image" if fact else ""
+        return None
+    if lacking := [point for point in points if point.scores is None]:
+        cell.why = lacking[0].why or ""
         return None
     ids = [i for i in points[0].scores.index if all(i in point.scores.index for point in points)]
-    table = (
-        points[0].scores.loc[ids, ["group"]].assign(value=combine([point.scores.loc[ids] for point in points], fact))
-    )
+    values = combine([point.scores.loc[ids] for point in points], fact)
+    table = points[0].scores.loc[ids, ["group"]].assign(value=values)
     cell.notice = "; ".join(sorted({report.notice(point.summary) or "" for point in points} - {""}))
     cell.data, cell.profile = points[0].cfg["data"]["name"], points[0].cfg["metrics"]["name"]
     _mean(cell, table["value"], table["group"])

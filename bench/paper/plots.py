@@ -25,14 +25,13 @@ BARS = "bars: 95 % bootstrap intervals"
 def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
     """The panels of an item: a curve for each row, points annotated by what tells them apart, published points hollow.
     Writes PNG, PDF and the CSV of the points; returns them, or nothing if no panel has a point."""
-    table = frame(cells)
+    table = frame([cell for cell in cells if cell.row not in item.differences])
     shown = [panel for panel in item.panels if not _points(table, panel).empty]
     if not shown:
         return []
     rows = list(dict.fromkeys(table.row))
-    figure, grid = plt.subplots(
-        1, len(shown), figsize=(1.6 + 5.2 * len(shown), 5.4), squeeze=False, layout="constrained"
-    )
+    size = (2.4 + 4.7 * len(shown), 5.2)
+    figure, grid = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
     for axes, panel in zip(grid[0], shown, strict=True):
         points = _points(table, panel)
         for row in dict.fromkeys(points.row):
@@ -47,17 +46,13 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
         draw = grid[0][0].axhline if "y" in line else grid[0][0].axvline
         draw(line.get("y", line.get("x")), color="gray", linestyle="--", linewidth=1, label=line["label"])
     handles = {label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=min(3, len(handles)), fontsize=8.5
-    )
-    key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if _any(table) else "")
-    _dress(figure, item, cells, header, [key])
+    labels = [label for row in rows for label in (row, f"{row} (published)") if label in handles]
+    labels += [label for label in handles if label not in labels]
+    figure.legend([handles[label] for label in labels], labels, loc="outside right upper", fontsize=8.5)
     points = pd.concat([_points(table, panel).assign(x_metric=panel["x"], y_metric=panel["y"]) for panel in shown])
+    key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if points.published.any() else "")
+    _dress(figure, item, cells, header, [key])
     return _save(figure, stem, points)
-
-
-def _any(table: pd.DataFrame) -> bool:
-    return bool((table.published != "").any())
 
 
 def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
@@ -117,11 +112,13 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
     if not columns:
         return []
     labels = list(dict.fromkeys((cell.row, cell.point) for cell in cells if cell.metric in columns))
-    height = 1.9 + 0.27 * len(labels)
-    figure, grid = plt.subplots(
-        1, len(columns), figsize=(2.6 + 1.75 * len(columns), height), sharey=True, squeeze=False, layout="constrained"
-    )
-    for axes, column in zip(grid[0], columns, strict=True):
+    wide = len(columns) if len(columns) <= 5 else 4
+    deep = math.ceil(len(columns) / wide)
+    size = (2.6 + 2.2 * wide, 1.3 + (0.7 + 0.25 * len(labels)) * deep)
+    figure, grid = plt.subplots(deep, wide, figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(columns) :]:
+        axes.set_visible(False)
+    for axes, column in zip(grid.flat, columns, strict=False):
         for cell in (cell for cell in cells if cell.metric == column):
             y = -labels.index((cell.row, cell.point))
             if _number(cell.ours):
@@ -131,14 +128,14 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
             if cell.published:
                 axes.plot([float(cell.published)], [y], "D", color="tab:orange", markerfacecolor="none", markersize=6)
         heading = max((cell.heading for cell in cells if cell.metric == column), key=len)
-        axes.set_title(textwrap.fill(heading, 18), fontsize=8.5)
+        axes.set_title(textwrap.fill(heading, 26), fontsize=8.5)
         axes.tick_params(axis="x", labelsize=7.5)
         axes.locator_params(axis="x", nbins=4)
         axes.grid(alpha=0.25)
     grid[0][0].set_yticks(
         [-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels], fontsize=8.5
     )
-    key = ["dots: ours, " + BARS] + (["hollow diamonds: published"] if _any(table) else [])
+    key = ["dots: ours, " + BARS] + (["hollow diamonds: published"] if (numbers.published != "").any() else [])
     _dress(figure, item, cells, header, ["; ".join(key)])
     return _save(figure, stem, None)
 

@@ -74,7 +74,7 @@ def find(paper: str, item: str, method: str | None = None, settings: dict[str, A
     if method is not None:
         table = table[table.method == method]
     wanted = {knob: _plain(value) for knob, value in (settings or {}).items()}
-    return table[[wanted.items() <= settings_of(text).items() for text in table.settings]]
+    return table[table.settings.map(lambda text: wanted.items() <= settings_of(text).items()).astype(bool)]
 
 
 def settings_of(text: str) -> dict[str, str]:

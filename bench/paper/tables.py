@@ -10,18 +10,19 @@ from bench.store import atomic, write
 
 _TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 _TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
-_TEX |= {"→": r"$\to$", "≥": r"$\geq$", "≤": r"$\leq$"}
+_TEX |= {"→": r"$\to$", "≥": r"$\geq$", "≤": r"$\leq$", "↳": r"$\hookrightarrow$"}
 
 
 def tabulate(cells: list[Cell]) -> pd.DataFrame:
-    """A line for each row and point with our values and, where any is published, one with the paper's and one with the
-    verdicts below it."""
+    """A line for each row and point with our values and, where any is published, one with the paper's and, where
+    they differ, one with the verdicts below it."""
     columns = list(dict.fromkeys(cell.metric for cell in cells))
     headings = {c: max((cell.heading for cell in cells if cell.metric == c), key=len) for c in columns}
     lines: dict[tuple[str, str], dict[str, Cell]] = {}
     for cell in cells:
         lines.setdefault((cell.row, cell.point), {})[cell.metric] = cell
     named = any(point for _, point in lines)
+    mixed = len({cell.verdict for cell in cells if cell.published}) > 1  # else the remarks say it once
     rows = []
     for (row, point), found in lines.items():
         start = {"": row} | ({"point": point} if named else {})
@@ -30,8 +31,8 @@ def tabulate(cells: list[Cell]) -> pd.DataFrame:
             blank = {"point": ""} if named else {}
             paper = {headings[c]: found[c].published if c in found else "" for c in columns}
             verdict = {headings[c]: found[c].verdict if c in found and found[c].published else "" for c in columns}
-            rows.append({"": "  paper"} | blank | {"n": ""} | paper)
-            rows.append({"": "  verdict"} | blank | {"n": ""} | verdict)
+            rows.append({"": "↳ paper"} | blank | {"n": ""} | paper)
+            rows += [{"": "↳ verdict"} | blank | {"n": ""} | verdict] if mixed else []
     return pd.DataFrame(rows).fillna("")
 
 
@@ -53,7 +54,9 @@ def _ours(cell: Cell | None) -> str:
     if cell.kind == "knob":
         return f"{cell.ours:g}"
     size = abs(cell.ours)
-    digits = 4 if cell.kind == "measured" and size < 1 else 1 if size >= 100 else 2
+    digits = 1 if size >= 100 else 2
+    if size < 1 and cell.kind in ("set", "measured"):
+        digits = 4 if cell.kind == "measured" else 3
     if cell.metric.startswith("nfe") or isinstance(cell.ours, int):
         digits = 0
     text = f"{round(cell.ours, digits) + 0.0:.{digits}f}"  # no -0.00
@@ -65,6 +68,10 @@ def _ours(cell: Cell | None) -> str:
 def remarks(item: Item, cells: list[Cell]) -> list[str]:
     """What has to be said under the table: notices, why values are missing or cannot be compared, the item's notes."""
     lines = [f"Notice: {notice}" for notice in sorted({cell.notice for cell in cells} - {""})]
+    fewer = {
+        cell.metric: cell.n for cell in cells if cell.kind == "pair" and cell.n and cell.n < (cell.n_expected or 0)
+    }
+    lines += [f"{name}: a mean over images with a finite value, such as {n}" for name, n in fewer.items()]
     for verdict in (INCOMPARABLE, NOT_RUN, ""):
         reasons: dict[str, list[str]] = {}
         for cell in cells:
@@ -116,5 +123,4 @@ def latex(item: Item, cells: list[Cell], header: list[str]) -> str:
 
 
 def _tex(text: str) -> str:
-    lead = r"\quad " if text.startswith("  ") else ""
-    return lead + "".join(_TEX.get(letter, letter) for letter in text.strip())
+    return "".join(_TEX.get(letter, letter) for letter in text)
