@@ -133,6 +133,8 @@ def plan(cfg: DictConfig) -> list[Run]:
             f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or .filter"
         )
     model_folder = model_folder if "model" in method["uses"] else None
+    if model_folder:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
+        resolved["model"]["notice"] = files.notice(model_folder, resolved["model"]["notice"])
     return [_run(_at(resolved, point), data, model_folder) for point in expand(method)]
 
 

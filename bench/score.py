@@ -14,16 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from bench import cli, hashing, weights
+from bench import cli, hashing, verify, weights
 from bench.errors import UserError, nearest
 from bench.hashing import sha256, sha256_of
-from bench.paths import ROOT
 from bench.plan import Run, make_data
 from bench.statistics import mean_intervals
 from bench.store import Store, write
+from bench.verify import PROFILE_KEYS
 
-PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "resample", "jpeg", "weights")
-"""Keys of a metric profile that are no metric."""
 PREPARATION = ("size", "resample", "jpeg")
 """Keys of a metric profile that say how pictures are prepared for every metric."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
@@ -51,43 +49,78 @@ def _backbones(node: dict[str, Any]) -> set[str]:
 
 def score(run: Run) -> dict[str, Any]:
     """Scores the current command's samples of a run, as far as they are edited, and writes `per_image.<profile>.csv`
-    and `summary.<profile>.json`; only what is missing is computed, and nothing is imported if nothing is.
+    and `summary.<profile>.json`; only what is missing is computed, and nothing is imported if nothing is. Scores that
+    were changed by hand (`bench.verify`) count as missing.
 
     Returns:
         the summary.
+
+    Raises:
+        UserError: pictures were changed by hand.
     """
     store, profile = Store(run.folder), run.cfg["metrics"]  # whatever the shard, one process scores at a time
-    journal = store.journal()
+    journal, name = store.journal(), profile["name"]
     ids = [id_ for id_ in run.ids if id_ in journal and "error" not in journal[id_]]
+    pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
     backbones = weights.fingerprints(profile)
-    signature = sha256_of([profile, ids, len(run.ids), _code(), backbones])
-    file = run.folder / f"summary.{profile['name']}.json"
-    if file.exists() and (summary := json.loads(file.read_text()))["signature"] == signature:
-        return summary
+    signature = sha256_of([profile, ids, pictures, len(run.ids), verify.code(), backbones])
+    file = run.folder / f"summary.{name}.json"
+    if file.exists() and not verify.scores(run.folder, name):
+        summary = json.loads(file.read_text())
+        if summary["signature"] == signature:
+            return summary
     with store.lock():
-        _forget_stale(run.folder / "scores" / profile["name"], profile, backbones)
+        if changed := store.changed({id_: journal[id_] for id_ in ids}):
+            raise UserError(
+                f"{len(changed)} pictures are not what the method made, such as {changed[0]} (its SHA-256 is not the "
+                "journal's), and are not scored; delete them and run the command that made them again"
+            )
+        columns_folder = run.folder / "scores" / name
+        made_with = _forget_stale(columns_folder, profile, backbones, pictures)
         measured = _measure(run, store, journal, ids, backbones)
-        summary = _summary(run, journal, ids, measured) | {"weights": backbones, "signature": signature}
-        _write_table(run.folder / f"per_image.{profile['name']}.csv", ids, measured, journal)
-        write(file, json.dumps(summary, indent=1) + "\n")
+        _remember(columns_folder, made_with, pictures)
+        table = run.folder / f"per_image.{name}.csv"
+        _write_table(table, ids, measured, journal)
+        summary = _summary(run, journal, ids, measured) | {
+            "weights": backbones,
+            "signature": signature,
+            "code": verify.code(),
+            "config": sha256(run.folder / "config.yaml"),
+            "per_image": sha256(table),
+        }
+        write(file, json.dumps(summary := verify.seal(summary), indent=1) + "\n")
     return summary
 
 
-def _forget_stale(folder: Path, profile: dict[str, Any], backbones: dict[str, str]) -> None:
-    """Deletes stored columns that other weights, another preparation or another configuration gave."""
+def _forget_stale(
+    folder: Path, profile: dict[str, Any], backbones: dict[str, str], pictures: dict[str, list]
+) -> dict[str, str]:
+    """Deletes stored columns that other weights, another preparation, another configuration or other pictures gave, or
+    that are not as they were written. Returns, for each column, a hash of what it is made with now."""
     prepared = {key: profile.get(key) for key in PREPARATION}
     now = {
         name: sha256_of([node, prepared, {weight: backbones[weight] for weight in sorted(_backbones(node))}])
         for name, node in columns(profile).items()
     }
-    file = folder / "made_with.json"
-    before = json.loads(file.read_text()) if file.exists() else {}
-    for name, made_with in now.items():
-        if before.get(name) != made_with:
-            for stale in folder.glob(f"{name}@*"):
-                stale.unlink()
+    known = verify.record(folder)
+    remade = any(known["pictures"].get(id_, hashes) != hashes for id_, hashes in pictures.items())
+    for file in [file for file in folder.glob("*") if file.name != verify.RECORD]:
+        column, is_column = file.name.split("@")[0], "@" in file.name
+        intact = known["files"].get(file.name) == sha256(file)
+        other = column in now and known["columns"].get(column) != now[column]
+        if not intact or (is_column and (remade or other)):
+            file.unlink()
     folder.mkdir(parents=True, exist_ok=True)
-    write(file, json.dumps(before | now, indent=1) + "\n")
+    return known["columns"] | now
+
+
+def _remember(folder: Path, made_with: dict[str, str], pictures: dict[str, list]) -> None:
+    """Records what the stored columns were made with and of, and their hashes."""
+    names = sorted(file.name for file in folder.iterdir() if file.name != verify.RECORD)
+    stored = {name: sha256(folder / name) for name in names}
+    pictures = verify.record(folder)["pictures"] | pictures
+    entry = {"columns": made_with, "files": stored, "pictures": pictures}
+    write(folder / verify.RECORD, json.dumps(entry, indent=1) + "\n")
 
 
 def _measure(run: Run, store: Store, journal: dict, ids: list[str], backbones: dict[str, str]):
@@ -120,6 +153,7 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
         "data": cfg["data"]["name"],
         "method": method["name"],
         "model": cfg["model"]["name"] if run.model_folder else None,
+        "model_files": run.identity["model"] and dict(sorted(run.identity["model"]["files"].items())),
         "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],
@@ -158,11 +192,6 @@ def _write_table(file: Path, ids: list[str], measured, journal: dict) -> None:
         sample = measured.samples[id_]
         writer.writerow([id_, sample["type"], sample["group"], *values, *(journal[id_][key] for key in JOURNAL_KEYS)])
     write(file, stream.getvalue())
-
-
-def _code() -> str:
-    """Hash of the metrics' source, so that a new version of a metric is noticed without importing it."""
-    return sha256_of([sha256(file) for file in sorted((ROOT / "metrics").glob("*.py"))])
 
 
 def failures(run: Run, journal: dict[str, dict]) -> list[str]:

@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from bench.errors import UserError
+from bench.hashing import sha256, sha256_of, sha256_of_files
 from bench.paths import ROOT
 
 PACKAGES = (
@@ -57,8 +58,8 @@ class Store:
 
     def journal(self) -> dict[str, dict[str, Any]]:
         """What is known of each finished sample, by id: `nfe`, `seconds`, `nfe_spent` and the SHA-256 of its pictures
-        (`edit_sha256`, `mask_sha256`), or `error`. An entry without
-        its picture does not count; a torn last line (a killed process) is ignored."""
+        (`edit_sha256`, `mask_sha256`), or `error`. An entry without its picture does not count; a torn last line (a
+        killed process) is ignored."""
         entries = {}
         for file in sorted(self.folder.glob("edits-*of*.jsonl")):
             for line in file.read_text().splitlines():
@@ -69,6 +70,21 @@ class Store:
                 entries[entry["id"]] = entry
         there = {file.name for file in (self.folder / "edits").glob("*.png")}
         return {i: e for i, e in entries.items() if "error" in e or self.edit_file(i).name in there}
+
+    def changed(self, journal: dict[str, dict[str, Any]]) -> list[Path]:
+        """Edits and masks whose SHA-256 is not the journal's, or masks that are gone; entries without a hash are
+        passed by. Pictures that kept their size and time of change since they were last looked at are not read again.
+        """
+        expected = {}
+        for id_, entry in journal.items():
+            for key, file in (("edit_sha256", self.edit_file(id_)), ("mask_sha256", self.mask_file(id_))):
+                if key in entry:
+                    expected[file] = entry[key]
+        missing = [file for file in expected if not file.exists()]
+        there = {str(file.relative_to(self.folder)): file for file in expected if file not in missing}
+        if sha256_of_files(there) != sha256_of({name: expected[file] for name, file in there.items()}):
+            missing += [file for file in there.values() if sha256(file) != expected[file]]
+        return sorted(missing)
 
     def open(self, config: dict[str, Any], identity: dict[str, Any], device: str, annotations: dict[str, str]) -> None:
         """Creates the folder and writes what defines the run, once; adds this environment, device and the SHA-256 of

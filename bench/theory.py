@@ -173,7 +173,7 @@ def measure(cfg: DictConfig, parts: list[str]) -> Path:
     to = Path(cfg["out"]) / "theory" / f"{cfg['data']['name']}-{cfg['model']['name']}"
     to.mkdir(parents=True, exist_ok=True)
     about = f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}"
-    facts = {"about": about, "steps": f"{cfg['steps']} steps", "notice": cfg["model"]["notice"]}
+    facts = {"about": about, "steps": f"{cfg['steps']} steps", "notice": files.notice(folder, cfg["model"]["notice"])}
     print("; ".join(filter(None, facts.values())), end="\n\n")
     for part, rows in tables.items():
         table = pd.DataFrame(rows)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from bench import report, run
+from bench.hashing import sha256
 from bench.store import Store
 from tests.helpers import trees
 from tests.helpers.shared import SHARED
@@ -366,6 +367,7 @@ def test_published_panels(tmp_path):
             "file": CAKE,
             "taken": "last square of 2048x512",
             "jpeg": True,
+            "edit_sha256": sha256(folder / "edits/000000000001.png"),
         }
         source = np.asarray(Image.open(SAMPLE / CAKE)).astype(int)
         off = [np.abs(square - source).mean() for square in squares]

@@ -7,6 +7,9 @@ from bench.errors import UserError
 from bench.hashing import sha256
 from bench.paths import find
 
+UNTRAINED = "random (untrained) weights, comparable with no paper"
+_ONE = {"F64": b"\0\0\0\0\0\0\xf0\x3f", "F32": b"\0\0\x80\x3f", "F16": b"\0\x3c", "BF16": b"\x80\x3f"}
+"""The number 1 in each type of float, as safetensors stores it."""
 PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
 
 
@@ -66,6 +69,42 @@ def fingerprint(folder: Path) -> dict[str, str]:
     files += [folder / "scheduler/scheduler_config.json"]
     files += sorted(f for f in (folder / "tokenizer").iterdir() if f.suffix in (".json", ".txt"))
     return {str(file.relative_to(folder)): sha256(file) for file in files}
+
+
+def untrained(folder: Path) -> bool:
+    """Whether the denoiser was never trained: in a freshly made network every normalisation has weight 1 and bias 0,
+    which no training leaves standing. Only those tensors are read, and no further than the first that was trained.
+
+    A network without normalisations, or one whose random weights were set in another way, is not recognised.
+    """
+    with open(weights(folder, "unet"), "rb") as stream:
+        # the header by hand: safetensors reads bfloat16 through torch only
+        length = int.from_bytes(stream.read(8), "little")
+        try:
+            tensors = json.loads(stream.read(length))
+        except ValueError:
+            return False  # a torn file; loading it says so
+        found = [(name, entry) for name, entry in tensors.items() if _is_normalisation(name, entry)]
+        for name, entry in found:
+            start, end = entry["data_offsets"]
+            stream.seek(8 + length + start)
+            one = _ONE[entry["dtype"]]
+            fresh = one if name.endswith(".weight") else bytes(len(one))
+            if stream.read(end - start) != fresh * entry["shape"][0]:
+                return False
+    return bool(found)
+
+
+def _is_normalisation(name: str, entry: dict) -> bool:
+    """Scale or shift of a group or layer normalisation, by diffusers' names: `norm1.weight`, `conv_norm_out.bias`."""
+    *_, module, kind = ("", *name.split("."))
+    scale_or_shift = kind in ("weight", "bias") and len(entry.get("shape", ())) == 1 and entry.get("dtype") in _ONE
+    return scale_or_shift and "norm" in module
+
+
+def notice(folder: Path, said: str | None) -> str | None:
+    """What every table and plot made with a model must say: what its configuration says, and that it is untrained."""
+    return "; ".join(filter(None, [said, UNTRAINED if untrained(folder) else None])) or None
 
 
 def _cached(path: str) -> Path:
