@@ -23,6 +23,7 @@ OPTIONS = {"to": None, "run": True, "rescore": False, "page": True}
 """Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
 version of a metric scored; whether to write the report's page."""
 FLAG = "--dry-run"
+SHOWN = 8  # problems printed at the end
 
 
 @dataclass
@@ -160,7 +161,8 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    return cli.fail(UserError("\n".join(problems))) if problems else 0
+    more = [f"and {len(problems) - SHOWN} more like these; the tables say all of them"] if len(problems) > SHOWN else []
+    return cli.fail(UserError("\n".join(problems[:SHOWN] + more))) if problems else 0
 
 
 def _page(words: list[str]) -> None:

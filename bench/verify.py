@@ -25,16 +25,18 @@ PROFILE_KEYS = ("name", "backbone", "plot", "table", "size", "resample", "jpeg",
 """Keys of a metric profile that are no metric."""
 
 
-def altered(folder: Path, profile: str) -> list[str]:
+def altered(folder: Path, profile: str | None) -> list[str]:
     """One sentence for each thing in a run's folder that is not as the program left it: pictures against the journal,
     identity against the folder's name, configuration, per-image scores, summary and stored columns of a profile
-    (such as `pie-v1`) against the hashes taken when they were written. What is not there is not altered, and pictures
-    that `unchecked` counts are passed by.
+    (such as `pie-v1`; None: of no profile, since they are to be scored again) against the hashes taken when they were
+    written. What is not there is not altered, and pictures that `unchecked` counts are passed by.
 
     Not told: a journal whose costs were changed, and an identity in a folder that was renamed.
     """
-    store = Store(folder)
-    return [*_pictures(store), *_identity(folder), *scores(folder, profile), *_columns(folder / "scores" / profile)]
+    if not folder.exists():
+        return []
+    scored = [*scores(folder, profile), *_columns(folder / "scores" / profile)] if profile else []
+    return [*_pictures(Store(folder)), *_identity(folder), *scored]
 
 
 def unchecked(folder: Path) -> tuple[int, int]:

@@ -7,7 +7,7 @@ from bench.paper import derived
 from bench.paper.items import Item, knob_of
 from bench.paper.outcomes import Point, Rows
 from bench.paper.verdicts import COSTS, NOT_RUN, Cell, judge
-from bench.score import PROFILE_KEYS
+from bench.verify import PROFILE_KEYS
 
 NEUTRAL = (
     *("out", "device", "batch_size", "cache", "shard.index", "shard.count", "limit"),

@@ -28,7 +28,7 @@ class Item:
         metrics: columns, metrics of the profile, `seconds`, `nfe` or knobs; empty: the profile's own table.
         panels: metrics or knobs against each other, `x` and `y`.
         along: the knob along a curve.
-        lines: reference lines of the first panel, `x` or `y` and a `label`.
+        lines: reference lines of the first panel: `axis` (x or y), a `label`, and where their value is `published`.
         published: `paper`, `item` and, for rows that are called otherwise, `rows`.
         absent: rows of the paper that nothing here makes, and why.
         incomparable: why no value of it can be compared with the paper's.

@@ -148,7 +148,8 @@ def _distrusted(points_: list[Point], rescore: bool) -> list[str]:
         folder, profile = point.run.folder, point.cfg["metrics"]["name"]
         file = folder / f"summary.{profile}.json"
         if why := verify.altered(folder, None if rescore else profile):
-            found += _stop([point], why[0] + (f" (and {len(why) - 1} more)" if len(why) > 1 else ""))
+            more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
+            found += _stop([point], f"{why[0]}{more}{'' if rescore else '; rescore=true does what scoring can mend'}")
         elif file.exists() and not rescore and (old := verify.stale(json.loads(file.read_text()))):
             versions = ", ".join(f"{name} version {then}, now {now}" for name, (then, now) in old.items())
             found += _stop([point], f"{folder} was scored with {versions}; rescore=true scores it again")

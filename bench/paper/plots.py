@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench.paper import published
 from bench.paper.items import Item
 from bench.paper.verdicts import Cell, frame
 from bench.store import atomic
@@ -43,8 +44,9 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
                 axes.set_xticks(sorted(points.x.unique()))
         axes.grid(alpha=0.25)
     for line in item.lines:
-        draw = grid[0][0].axhline if "y" in line else grid[0][0].axvline
-        draw(line.get("y", line.get("x")), color="gray", linestyle="--", linewidth=1, label=line["label"])
+        found = published.one(item.paper, line["published"])
+        draw = grid[0][0].axhline if line["axis"] == "y" else grid[0][0].axvline
+        draw(found.value, color="gray", linestyle="--", linewidth=1, label=f"published: {line['label']} {found.text}")
     handles = {label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     labels = [label for row in rows for label in (row, f"{row} (published)") if label in handles]
     labels += [label for label in handles if label not in labels]

@@ -67,6 +67,18 @@ def lookup(paper: str, item: str, method: str, settings: dict[str, Any] | None, 
     return parsed(rows.iloc[0]) if len(rows) else None
 
 
+def one(paper: str, where: dict[str, Any]) -> Published:
+    """The value that `paper` (its default), `item`, `method`, `settings` and `metric` of an item's file name.
+
+    Raises:
+        UserError: nothing or more than one fits.
+    """
+    place = where.get("paper", paper), where["item"], where["method"], where.get("settings"), where["metric"]
+    if (found := lookup(*place)) is None:
+        raise UserError(f"no published value fits {', '.join(map(str, place))}; see results/published/")
+    return found
+
+
 def find(paper: str, item: str, method: str | None = None, settings: dict[str, Any] | None = None) -> pd.DataFrame:
     """The published rows of an item, or of one method of it, whose settings contain those given."""
     table = load()
