@@ -16,9 +16,6 @@ from bench.plan import Run, plan, points
 from bench.score import failures, score
 from bench.types import EditData
 
-SHARED = ("r", "guidance", "steps", "seed", "w_s", "w_t", "control")
-"""Top-level knobs that labels and axes may name, beside those of the method."""
-
 
 @dataclass
 class Point:
@@ -28,7 +25,7 @@ class Point:
         row: its label, filled.
         name: what tells it from the row's other points, such as `r = 0.5`.
         cfg: resolved configuration.
-        values: knobs by name.
+        values: knobs of the method, and the seed, by name.
         run: None as long as it cannot be planned on this machine.
         why: why there is no result.
         summary, scores: of the metric profile; per-image scores are indexed by id.
@@ -73,7 +70,7 @@ def compose(item: Item, words: list[str]) -> list[Rows]:
         (cfg,) = cli.jobs(merged(item.words, mine, words))
         rows = Rows(label, cfg)
         for resolved in points(cfg):
-            values = {name: resolved[name] for name in SHARED} | validate.knobs(resolved["method"])
+            values = {"seed": resolved["seed"]} | validate.knobs(resolved["method"])
             rows.points.append(Point(_filled(label, values, item), "", resolved, values))
         _name_points(rows.points, item.along)
         found.append(rows)

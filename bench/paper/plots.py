@@ -33,8 +33,12 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     rows = list(dict.fromkeys(table.row))
     size = (2.4 + 4.7 * len(shown), 5.2)
     figure, grid = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
+    far = []
     for axes, panel in zip(grid[0], shown, strict=True):
         points = _points(table, panel)
+        near = _near(points)
+        far += [f"{p.row} ({panel['x']} {p.x:.3g}, {panel['y']} {p.y:.3g})" for p in points[~near].itertuples()]
+        points = points[near]
         for row in dict.fromkeys(points.row):
             _curve(axes, points[points.row == row], row, rows.index(row), panel, table)
         for which in ("x", "y"):
@@ -53,7 +57,7 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     figure.legend([handles[label] for label in labels], labels, loc="outside right upper", fontsize=8.5)
     points = pd.concat([_points(table, panel).assign(x_metric=panel["x"], y_metric=panel["y"]) for panel in shown])
     key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if points.published.any() else "")
-    _dress(figure, item, cells, header, [key])
+    _dress(figure, item, cells, header, [key, *(["far outside, not drawn: " + "; ".join(far)] if far else [])])
     return _save(figure, stem, points)
 
 
@@ -71,6 +75,18 @@ def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
         if x.published and y.published:
             rows.append(start | {"x": float(x.published), "y": float(y.published), "published": True})
     return pd.DataFrame(rows, columns=["row", "point", "x", "y", "x_lo", "x_hi", "y_lo", "y_hi", "n", "published"])
+
+
+def _near(points: pd.DataFrame) -> pd.Series:
+    """Which points are drawn: a single point far from all curves, such as Retrieve's, would squeeze them."""
+    near = pd.Series(True, points.index)
+    curves_ = points[points.groupby("row").row.transform("size") > 1]
+    if curves_.row.nunique() < 2:
+        return near
+    for side in "xy":
+        low, high = curves_[side].min(), curves_[side].max()
+        near &= points[side].between(low - 2 * (high - low), high + 2 * (high - low))
+    return near
 
 
 def _number(value: Any) -> bool:

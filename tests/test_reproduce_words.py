@@ -1,0 +1,42 @@
+"""What the user types after `python -m bench.reproduce`, and what is said when it cannot be done."""
+
+import pandas as pd
+import pytest
+
+from bench import reproduce
+from bench.paper import items
+
+
+def test_later_words_of_a_knob_win_and_the_smallest_limit():
+    assert items.merged(["data=pie", "limit=8"], ["limit=32"], ["data=shapes", "seed=1"]) == [
+        *("data=shapes", "limit=8", "seed=1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["shapes/tradeof"], "did you mean shapes/tradeoff"),
+        ([], "expected an item"),
+        (["shapes/tradeoff", "--dryrun"], "unknown flag --dryrun"),
+        (["shapes/tradeoff", "method=sdedit"], "method is what shapes/tradeoff compares"),
+        (["shapes/thresholds", "method.threshold=0.4"], "method.threshold is what shapes/thresholds compares"),
+        (["shapes/tradeoff", "limt=3"], "unknown knob 'limt'; did you mean limit"),
+        (["shapes/tradeoff", "run=maybe"], "run=maybe, expected true or false"),
+    ],
+)
+def test_bad_words_get_a_sentence(words, said, capsys):
+    assert reproduce.main(words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_item_whose_data_is_absent_says_what_to_get_and_shows_what_is_published(tmp_path, capsys):
+    words = ["siminversion/table5", f"data.root={tmp_path / 'nowhere'}", f"out={tmp_path}", "page=false"]
+    assert reproduce.main(words) == 2
+    said = capsys.readouterr()
+    assert "missing: " in said.err
+    assert "mapping_file.json" in said.err
+    assert "25.18" in said.out
+    found = pd.read_csv(tmp_path / "tables/siminversion/table5.csv")
+    assert set(found[found.published.notna()].verdict) == {"not run"}
+    assert len(found[found.published.notna()]) == 21
