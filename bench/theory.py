@@ -3,18 +3,20 @@ bounds of DiffEdit's Proposition 1 with the constants they need.
 
     python -m bench.theory data=shapes limit=32 [steps=50] [w_s=[0,0.5,1]] [parts=[reconstruction,gap,scale,bounds]]
 
-Writes CSV, PNG and PDF to `<out>/theory/<data>-<model>/`. No edit is made.
+Writes CSV, PNG and PDF to `<out>/theory/<data>-<model>/`. No edit is made. `bench.paper.theory` measures the same for
+items of papers.
 """
 
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from bench import cli, ddim, theory_plots
 from bench import device as devices
@@ -22,14 +24,15 @@ from bench.errors import BadSample, UserError, nearest
 from bench.models import files, latent
 from bench.plan import make_data, plan
 from bench.schedule import grid
-from bench.store import atomic
-from bench.types import DiffusionModel, EditSample
+from bench.types import DiffusionModel, EditData, EditSample
 
 SCALES = (0, 0.2, 0.5, 0.8, 1, 2)
 """Guidance scales of SimInversion's Figure 6 and Table 2."""
 STEPS = (10, 30, 50, 100, 500)
 """Numbers of steps of its Figure 7."""
 LIMIT = 32
+WORDS = ["method=siminversion", "metrics=pixel"]
+"""What the command composes beside the user's words; nothing is scored, so no metric may ask for weights."""
 _NUDGE = 1e-2  # root mean square of the random direction for K1
 
 
@@ -147,67 +150,84 @@ PARTS: dict[str, Callable] = {
 }
 
 
-def measure(cfg: DictConfig, parts: list[str]) -> Path:
-    """Measures, prints and writes the parts asked for; returns their folder.
+@dataclass
+class Measured:
+    """What was measured.
+
+    Attributes:
+        tables: part -> a row for each sample and w_s, number of steps or level.
+        alphas: the model's alpha-bar at every timestep.
+        facts: what tables and plots must say: `about`, `steps`, `notice`.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    alphas: np.ndarray
+    facts: dict[str, str | None]
+
+    def constants(self) -> dict[str, float]:
+        """C, K1 and K2 as found."""
+        return estimates(self.tables["bounds"])
+
+    def curves(self) -> pd.DataFrame:
+        """Both bounds with them."""
+        found = self.constants()
+        return bounds(self.alphas, found["C"], found["K1"], found["K2"])
+
+
+def scales(cfg: DictConfig) -> list[float]:
+    """The guidance scales of `reconstruction`.
+
+    Raises:
+        UserError: one that is no number.
+    """
+    given = [*cfg["w_s"]] if isinstance(cfg["w_s"], list | ListConfig) else [cfg["w_s"]]
+    if named := [w for w in given if isinstance(w, str)]:
+        raise UserError(f"w_s={named[0]}, expected numbers; parts=[scale] shows what it would find")
+    return list(SCALES) if given == [None] else given
+
+
+def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list[str]] | None = None) -> Measured:
+    """Measures the parts asked for.
+
+    Args:
+        choose: names the samples; None: the first `limit`.
 
     Raises:
         UserError: no sample can be read, or the data has no words.
     """
     plan(cfg)  # checks every value and finds every file, in sentences
-    cfg = OmegaConf.to_container(cfg, resolve=True)
-    given = cfg["w_s"] if isinstance(cfg["w_s"], list) else [cfg["w_s"]]
-    cfg["w_s"] = list(SCALES) if cfg["w_s"] is None else given
-    if named := [w for w in given if isinstance(w, str)]:
-        raise UserError(f"w_s={named[0]}, expected numbers; parts=[scale] shows what it would find")
+    wanted = scales(cfg)
+    cfg = OmegaConf.to_container(cfg, resolve=True) | {"w_s": wanted}
     folder = files.locate(cfg["model"]["path"])
     device = devices.pick(cfg["device"])
     model = latent.load(folder, device, getattr(torch, cfg["model"]["dtype"]))
     cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or files.native_size(folder)
-    data, tables = make_data(cfg["data"]), {part: [] for part in parts}
-    samples = _samples(data, cfg["limit"] or LIMIT)
+    data, rows = make_data(cfg["data"]), {part: [] for part in parts}
+    samples = _samples(data, choose(data)) if choose else _samples(data, data.ids, cfg["limit"] or LIMIT)
     for start in range(0, len(samples), cfg["batch_size"]):
         with torch.inference_mode():
             batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
             for part in parts:
-                tables[part] += PARTS[part](model, batch, cfg)
-    to = Path(cfg["out"]) / "theory" / f"{cfg['data']['name']}-{cfg['model']['name']}"
-    to.mkdir(parents=True, exist_ok=True)
-    about = f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}"
-    facts = {"about": about, "steps": f"{cfg['steps']} steps", "notice": files.notice(folder, cfg["model"]["notice"])}
-    print("; ".join(filter(None, facts.values())), end="\n\n")
-    for part, rows in tables.items():
-        table = pd.DataFrame(rows)
-        extra = None
-        if part == "bounds":
-            found = estimates(table)
-            extra = bounds(np.asarray(model.alphas_cumprod), found["C"], found["K1"], found["K2"])
-            _write(to / "curves.csv", extra, facts)
-            print(", ".join(f"{name} = {value:.3g}" for name, value in found.items()), end="\n\n")
-            crossing = extra[(extra.encode_decode > extra.sdedit) & (extra.t > 0)]
-            where = f"up to t = {crossing.t.iloc[0]}" if len(crossing) else "at every level"
-            print(f"the bound of encoding and decoding is the tighter one {where}", end="\n\n")
-        else:
-            print(theory_plots.summary(part, table), end="\n\n")
-        _write(to / f"{part}.csv", table, facts)
-        theory_plots.draw(part, table, extra, to / part, facts)
-    print(f"written: {to}")
-    return to
+                rows[part] += PARTS[part](model, batch, cfg)
+    facts = {
+        "about": f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}",
+        "steps": f"{cfg['steps']} steps",
+        "notice": "; ".join(filter(None, [files.notice(folder, cfg["model"]["notice"]), cfg["data"].get("notice")]))
+        or None,
+    }
+    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
+    return Measured(tables, np.asarray(model.alphas_cumprod), facts)
 
 
-def _write(file: Path, table: pd.DataFrame, facts: dict[str, str | None]) -> None:
-    with atomic(file) as temporary:
-        table.assign(notice=facts["notice"]).to_csv(temporary, index=False, float_format="%.6g")
-
-
-def _samples(data, limit: int) -> list[EditSample]:
+def _samples(data: EditData, ids: list[str], limit: int | None = None) -> list[EditSample]:
     samples = []
-    for index in range(len(data.ids)):
+    for id_ in ids:
         if len(samples) == limit:
             break
         try:
-            samples.append(data[index])
+            samples.append(data[data.ids.index(id_)])
         except BadSample as error:
-            print(f"left out {data.ids[index]}: {error}", file=sys.stderr)
+            print(f"left out {id_}: {error}", file=sys.stderr)
     if not samples:
         raise UserError("no sample of this data set can be read")
     return samples
@@ -222,9 +242,8 @@ def main(argv: list[str] | None = None) -> int:
         for part in parts:
             if part not in PARTS:
                 raise UserError(f"unknown part {part!r}; {nearest(part, list(PARTS))}")
-        overrides = ["method=siminversion", *(word for word in words if word not in chosen)]
-        jobs = cli.jobs(overrides)
-        measure(jobs[0], parts)
+        cfg = cli.jobs([*WORDS, *(word for word in words if word not in chosen)])[0]
+        theory_plots.show(measure(cfg, parts), Path(cfg.out) / "theory" / f"{cfg.data.name}-{cfg.model.name}")
     except UserError as error:
         return cli.fail(error)
     return 0

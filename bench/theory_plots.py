@@ -1,6 +1,7 @@
 """Tables and plots of `bench.theory`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import matplotlib
 import numpy as np
@@ -12,9 +13,52 @@ from matplotlib import pyplot as plt
 from bench.statistics import mean_interval
 from bench.store import atomic
 
+if TYPE_CHECKING:
+    from bench.theory import Measured
 
-def draw(part: str, table: pd.DataFrame, extra: pd.DataFrame | None, stem: Path, facts: dict[str, str | None]) -> None:
-    """Writes `<stem>.png` and `<stem>.pdf`."""
+
+def show(found: "Measured", to: Path) -> None:
+    """Prints what was measured and writes CSV, PNG and PDF."""
+    to.mkdir(parents=True, exist_ok=True)
+    facts = found.facts
+    print("; ".join(filter(None, facts.values())), end="\n\n")
+    for part, table in found.tables.items():
+        curves = None
+        if part == "bounds":
+            curves = found.curves()
+            write(to / "curves.csv", curves, facts)
+            print(", ".join(f"{name} = {value:.3g}" for name, value in found.constants().items()), end="\n\n")
+            t = crossing(curves)
+            where = "at every level" if t is None else f"up to t = {t}"
+            print(f"the bound of encoding and decoding is the tighter one {where}", end="\n\n")
+        else:
+            print(summary(part, table), end="\n\n")
+        write(to / f"{part}.csv", table, facts)
+        draw(part, table, curves, to / part, facts)
+    print(f"written: {to}")
+
+
+def write(file: Path, table: pd.DataFrame, facts: dict[str, str | None]) -> None:
+    """A table as CSV, with the notice in every line."""
+    with atomic(file) as temporary:
+        table.assign(notice=facts["notice"]).to_csv(temporary, index=False, float_format="%.6g")
+
+
+def crossing(curves: pd.DataFrame) -> int | None:
+    """The first timestep at which the bound of encoding and decoding is not the tighter one; None: there is none."""
+    above = curves[(curves.encode_decode > curves.sdedit) & (curves.t > 0)]
+    return int(above.t.iloc[0]) if len(above) else None
+
+
+def draw(
+    part: str, table: pd.DataFrame, extra: pd.DataFrame | None, stem: Path, facts: dict[str, str | None]
+) -> list[Path]:
+    """Writes `<stem>.png` and `<stem>.pdf`; returns them.
+
+    Args:
+        table: rows of one part of `bench.theory`; with a column `name`, a curve for each name, and `published` beside.
+        extra: both bounds, and with `published_sdedit` and `published_encode_decode` the paper's.
+    """
     figure, axes = plt.subplots(figsize=(6.4, 4.4), layout="constrained")
     if part == "bounds":
         _bounds(axes, extra)
@@ -23,11 +67,13 @@ def draw(part: str, table: pd.DataFrame, extra: pd.DataFrame | None, stem: Path,
     axes.grid(alpha=0.25)
     axes.set_title(facts["about"] if part == "gap" else f"{facts['about']}, {facts['steps']}", fontsize=10)
     figure.supxlabel("\n".join(filter(None, [facts["notice"]])), fontsize=7.5, color="dimgray")
-    for suffix in (".png", ".pdf"):
-        with atomic(stem.with_name(stem.name + suffix)) as temporary:
-            undated = {"CreationDate": None} if suffix == ".pdf" else None
-            figure.savefig(temporary, format=suffix[1:], dpi=150, metadata=undated)
+    written = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf")]
+    for file in written:
+        with atomic(file) as temporary:
+            undated = {"CreationDate": None} if file.suffix == ".pdf" else None
+            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
     plt.close(figure)
+    return written
 
 
 def _means(table: pd.DataFrame, by: str, value: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -40,7 +86,20 @@ def _means(table: pd.DataFrame, by: str, value: str) -> tuple[np.ndarray, np.nda
     return np.array(keys), mean, np.nan_to_num(np.stack([mean - low, high - mean]))
 
 
+def _named(axes, table: pd.DataFrame, x: str, y: str) -> None:
+    for name, one in table.groupby("name", sort=False):
+        (line,) = axes.plot(one[x], one[y], marker="o", label=name)
+        if one.published.notna().any():
+            style = {"color": line.get_color(), "markerfacecolor": "none", "markersize": 8}
+            axes.plot(one[x], one.published, "D", label=f"{name} (published)", **style)
+    axes.legend()
+
+
 def _reconstruction(axes, table: pd.DataFrame) -> None:
+    if "name" in table:
+        axes.set(xlabel="w_s in inversion and generation", ylabel="reconstruction error δ''")
+        _named(axes, table, "w_s", "error")
+        return
     for _, one in table.groupby("id"):
         axes.plot(one.w_s, one.error, color="gray", alpha=0.2, linewidth=0.8)
     scales, mean, bars = _means(table, "w_s", "error")
@@ -50,10 +109,13 @@ def _reconstruction(axes, table: pd.DataFrame) -> None:
 
 
 def _gap(axes, table: pd.DataFrame) -> None:
+    axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="mean of |z_t - z_(t-1)| / |z_(t-1)|")
+    if "name" in table:
+        _named(axes, table, "steps", "gap")
+        return
     steps, mean, bars = _means(table, "steps", "gap")
     axes.errorbar(steps, mean, bars, marker="o", capsize=3)
     axes.plot(steps, mean[0] * steps[0] / steps, "--", color="gray", label="∝ 1 / steps")
-    axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="mean of |z_t - z_(t-1)| / |z_(t-1)|")
     axes.legend()
 
 
@@ -73,6 +135,10 @@ def _scale(axes, table: pd.DataFrame) -> None:
 def _bounds(axes, curves: pd.DataFrame) -> None:
     axes.plot(curves.t, curves.sdedit, label="SDEdit: (C + 1) τ")
     axes.plot(curves.t, curves.encode_decode, label="encode and decode: K2 τ (τ²+1)^-½ (τ + (τ²+1)^½)^K1")
+    for colour, bound in (("C0", "sdedit"), ("C1", "encode_decode")):
+        if f"published_{bound}" in curves:
+            label = "dashed: with the paper's constants" if bound == "sdedit" else None
+            axes.plot(curves.t, curves[f"published_{bound}"], "--", color=colour, linewidth=1, label=label)
     axes.set(yscale="log", xlabel="timestep encoded to", ylabel="bound on |x0 - edit| (root mean square)")
     axes.legend(fontsize=8)
 
