@@ -54,13 +54,13 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
     if item.theory:
         from bench.paper import theory  # torch
 
-        more, drawn = theory.make(item, words, to, settings["run"])
-        found, files = found + more, files + drawn
+        more, drawn, wrong = theory.make(item, words, to, settings["run"])
+        found, files, problems = found + more, files + drawn, problems + wrong
     if item.listing:
         from bench.paper import listings
 
-        more, drawn = listings.make(item, words, to)
-        found, files = found + more, files + drawn
+        more, drawn, wrong = listings.make(item, words, to)
+        found, files, problems = found + more, files + drawn, problems + wrong
     head = _header(points)
     if found:
         print(tables.markdown(item, found, head), end="\n\n", flush=True)

@@ -88,10 +88,7 @@ def _of_point(item: Item, point: Point, column: str, facts: dict) -> Cell:
 
 def _reasons(item: Item, point: Point, words: list[str]) -> list[str]:
     """Why a point's values cannot stand beside the paper's, if anything."""
-    found = [item.incomparable] if item.incomparable else []
-    composed = [*item.words, *(word for mine in item.runs.values() for word in mine)]
-    changed = [word for word in words if word not in composed and not _neutral(word)]
-    found += [f"{word} is not what the paper ran" for word in changed]
+    found = [*([item.incomparable] if item.incomparable else []), *changes(item, words)]
     if (summary := point.summary) is None:
         return found
     found += [notice] if (notice := report.notice(summary)) else []
@@ -100,6 +97,12 @@ def _reasons(item: Item, point: Point, words: list[str]) -> list[str]:
         failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
         found.append(f"{summary['n']} of {wanted} images{failed}")
     return found
+
+
+def changes(item: Item, words: list[str]) -> list[str]:
+    """What the user's words make different from what the paper ran, in sentences."""
+    composed = [*item.words, *(word for mine in item.runs.values() for word in mine)]
+    return [f"{word} is not what the paper ran" for word in words if word not in composed and not _neutral(word)]
 
 
 def _neutral(word: str) -> bool:
