@@ -27,12 +27,14 @@ class Published:
         decimals: digits after the point; negative where not even the ones are printed (50e3: -3).
         source: where it is printed.
         text: as printed.
+        settings: under which it was found, as `load` has them.
     """
 
     value: float
     decimals: int
     source: str
     text: str
+    settings: str
 
     @property
     def rounding(self) -> float:
@@ -56,15 +58,15 @@ def lookup(paper: str, item: str, method: str, settings: dict[str, Any] | None, 
     Raises:
         UserError: several rows fit.
     """
-    rows = find(paper, item, method, settings)
-    rows = rows[rows.metric == metric]
+    wanted = {knob: _plain(value) for knob, value in (settings or {}).items()}
+    rows = [row for row in _rows().get((paper, item, method, metric), []) if wanted.items() <= row[0].items()]
     if len(rows) > 1:
         where = f"{paper}, {item}, {method}, {metric}"
         raise UserError(
-            f"{len(rows)} published values fit {where}, with the settings {' and '.join(rows.settings)}; "
-            "say which in the item's published.rows"
+            f"{len(rows)} published values fit {where}, with the settings "
+            f"{' and '.join(found.settings for _, found in rows)}; say which in the item's published.rows"
         )
-    return parsed(rows.iloc[0]) if len(rows) else None
+    return rows[0][1] if rows else None
 
 
 def one(paper: str, where: dict[str, Any]) -> Published:
@@ -79,26 +81,20 @@ def one(paper: str, where: dict[str, Any]) -> Published:
     return found
 
 
-def find(paper: str, item: str, method: str | None = None, settings: dict[str, Any] | None = None) -> pd.DataFrame:
-    """The published rows of an item, or of one method of it, whose settings contain those given."""
-    table = load()
-    table = table[(table.paper == paper) & (table.item == item)]
-    if method is not None:
-        table = table[table.method == method]
-    wanted = {knob: _plain(value) for knob, value in (settings or {}).items()}
-    return table[table.settings.map(lambda text: wanted.items() <= settings_of(text).items()).astype(bool)]
+@lru_cache(1)
+def _rows() -> dict[tuple[str, ...], list[tuple[dict[str, str], Published]]]:
+    found: dict[tuple[str, ...], list] = {}
+    for row in load().itertuples(index=False):
+        number = Decimal(row.value)
+        value = Published(float(number), -int(number.as_tuple().exponent), row.source, row.value, row.settings)
+        found.setdefault((row.paper, row.item, row.method, row.metric), []).append((settings_of(row.settings), value))
+    return found
 
 
 def settings_of(text: str) -> dict[str, str]:
     """`steps=50;w_t=7.5` as a dict; numbers in one spelling."""
     pairs = (word.split("=", 1) for word in text.split(";") if word)
     return {knob: _plain(value) for knob, value in pairs}
-
-
-def parsed(row: pd.Series) -> Published:
-    """A row of `load` as a number with its rounding."""
-    number = Decimal(row.value)
-    return Published(float(number), -int(number.as_tuple().exponent), row.source, row.value)
 
 
 def _plain(value: Any) -> str:

@@ -121,10 +121,7 @@ _COLUMNS = {
     "reconstruction": ("w_s", {"error": ("delta_reconstruction", "reconstruction error δ'' ↓")}),
     "gap": (
         "steps",
-        {
-            "gap": ("latent_gap", "mean of |z_t - z_(t-1)| / |z_(t-1)|"),
-            "steps_x_gap": ("steps_x_latent_gap", "steps x that mean"),
-        },
+        {"gap": ("latent_gap", "latent gap"), "steps_x_gap": ("steps_x_latent_gap", "steps x latent gap")},
     ),
 }
 _CONSTANTS = ("C", "K1", "K2")
