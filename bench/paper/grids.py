@@ -120,6 +120,7 @@ def draw(item: Item, points: list[Point], ids: list[str], header: list[str], to:
         return []
     outlines = ["outlines: true mask on the source, the method's own mask on its edit"] if grid["masks"] else []
     gone = [f"not shown: {point.row}" for point in missing]
+    gone += [f"absent: {row} {why}" for row, why in item.absent.items()]
     notices = sorted({notice for point in made if (notice := point.run.notice)})
     notes = [item.title, *header, *notices, *outlines, *dict.fromkeys(gone), *item.notes]
     image = sheets.sheet(heads, lines, notes, size)
