@@ -107,7 +107,8 @@ def test_every_published_value_stands_beside_something(used, tmp_path):
         if name.startswith("shapes/"):
             continue
         for line in items.load(name).lines:
-            assert published.one(name.split("/")[0], line["published"]).value == 40
+            assert published.one(name.split("/")[0], line["published"]).text
+            assert line["axis"] in ("x", "y")
         shown = _show(name, tmp_path)
         rows = {f"{cell.row}, {cell.point}" for cell in shown} | {cell.row for cell in shown}
         beside = {cell.row for cell in shown if cell.published}
