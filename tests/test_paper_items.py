@@ -126,6 +126,13 @@ def test_no_item_of_the_embedded_world_stands_beside_a_papers_value(tmp_path):
             assert not any(cell.published for cell in _show(name, tmp_path)), name
 
 
+def test_a_model_of_ones_own_leaves_alone_the_method_that_has_its_own():
+    rows = outcomes.compose(items.load("siminversion/fig2"), ["model=shapes"])
+    models = {one.label: one.cfg.model.name for one in rows}
+    assert models.pop("Instruct-P2P") == "instruct_pix2pix"
+    assert set(models.values()) == {"shapes"}
+
+
 # --- published values ---
 
 

@@ -61,13 +61,14 @@ def compose(item: Item, words: list[str]) -> list[Rows]:
     """
     own = {knob_of(word): label for label, mine in item.runs.items() for word in mine}
     for word in words:
-        if (knob := knob_of(word)) in own and knob != "limit":
+        if (knob := knob_of(word)) in own and knob not in ("limit", "model"):
             raise UserError(f"{word}: {knob} is what {item.name} compares; run it by python -m bench.run instead")
         if knob == "method":
             raise UserError(f"{word}: {item.name} says which methods it runs")
     found = []
     for label, mine in item.runs.items():
-        (cfg,) = cli.jobs(merged(item.words, mine, words))
+        kept = {"model"} & {knob_of(word) for word in mine}  # a method that works with one model alone goes on to
+        (cfg,) = cli.jobs(merged(item.words, mine, [word for word in words if knob_of(word) not in kept]))
         rows = Rows(label, cfg)
         for resolved in points(cfg):
             values = {"seed": resolved["seed"]} | validate.knobs(resolved["method"])
