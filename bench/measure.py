@@ -21,11 +21,12 @@ from bench.plan import Run
 from bench.reading import read
 from bench.recall import Recall
 from bench.store import Store, write
-from bench.types import EditData, EditSample, PairMetric, ScoreBatch, SetMetric, Undefined
+from bench.types import SAMPLE, EditData, EditSample, PairMetric, ScoreBatch, SetMetric, Undefined
 
 BATCH = 32
-SAMPLE = ("type", "group")
-"""What a per-image table says of a sample beside its scores."""
+HALVES = ("halves", "halves_of")
+"""Values of a set metric on half-samples, and of what they are halves (column of the per-image table), so that they can
+be paired with those of other runs of the same samples."""
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Measured:
     Attributes:
         table: metric -> float64 `[N]`, for pair metrics.
         facts: metric -> version, direction, unit, and for set metrics value and interval.
-        samples: id -> type and group.
+        samples: id -> type, group and target class.
     """
 
     table: dict[str, np.ndarray]
@@ -79,7 +80,7 @@ def measure(run: Run, store: Store, data: EditData, journal: dict, ids: list[str
 
     for batch in _batches(run, store, data, journal, wanted, recall):
         names = [sample.id for sample in batch.samples]
-        described.update({s.id: {"type": s.type or "", "group": s.group or s.id} for s in batch.samples})
+        described.update({s.id: _describe(s) for s in batch.samples})
         with torch.inference_mode():
             for name, metric in pairs.items():
                 if name not in reasons and any(id_ not in known[name] for id_ in names):
@@ -106,7 +107,7 @@ def measure(run: Run, store: Store, data: EditData, journal: dict, ids: list[str
     for name, note in _notes(folder / "notes.json", pairs, ids).items():
         facts[name]["note"] = note
     for name, result in results.items():
-        facts[name] |= {key: result[key] for key in ("value", "lo", "hi", "n", "reason")}
+        facts[name] |= {key: result[key] for key in ("value", "lo", "hi", "n", "reason", *HALVES)}
     nan = float("nan")
     table = {name: np.array([known[name].get(id_, nan) for id_ in ids], np.float64) for name in pairs}
     return Measured(table, facts, {id_: described[id_] for id_ in ids})
@@ -173,9 +174,16 @@ def _compute(metric: SetMetric, n: int, reason: str | None) -> dict[str, Any]:
         value = float(metric.compute())
         ends = [float(end) for end in metric.interval()] if hasattr(metric, "interval") else [np.nan, np.nan]
         low, high = (end if np.isfinite(end) else None for end in ends)
-        return {"value": value, "lo": low, "hi": high, "n": n, "reason": None}
+        halves = [float(f"{half:.8g}") for half in metric.halves()] if hasattr(metric, "halves") else []
+        result = {"value": value, "lo": low, "hi": high, "n": n, "reason": None}
+        return result | {"halves": halves, "halves_of": metric.halves_of if halves else None}
     except Undefined as error:
-        return {"value": None, "lo": None, "hi": None, "n": n, "reason": str(error)}
+        return {"value": None, "lo": None, "hi": None, "n": n, "reason": str(error), "halves": [], "halves_of": None}
+
+
+def _describe(sample: EditSample) -> dict[str, str]:
+    target = str(sample.classes[1]) if sample.classes else ""
+    return {"type": sample.type or "", "group": sample.group or sample.id, "class": target}
 
 
 def _facts(metric: PairMetric | SetMetric) -> dict[str, Any]:
@@ -209,7 +217,9 @@ def _read_samples(file: Path) -> dict[str, dict[str, str]]:
     if not file.exists():
         return {}
     with open(file, newline="", encoding="utf-8") as stream:
-        return {row["id"]: {name: row[name] for name in SAMPLE} for row in csv.DictReader(stream)}
+        reader = csv.DictReader(stream)
+        known = set(reader.fieldnames or []) >= set(SAMPLE)  # an older version kept less
+        return {row["id"]: {name: row[name] for name in SAMPLE} for row in reader} if known else {}
 
 
 def _write_table(file: Path, rows: dict[str, dict[str, Any]]) -> None:
@@ -225,4 +235,4 @@ def _read_set(file: Path, stamp: str) -> dict[str, Any] | None:
     if not file.exists():
         return None
     result = json.loads(file.read_text())
-    return result if result["ids"] == stamp else None
+    return result if result["ids"] == stamp and result.keys() >= set(HALVES) else None

@@ -20,6 +20,7 @@ from bench.hashing import sha256, sha256_of
 from bench.plan import Run, make_data
 from bench.statistics import mean_intervals
 from bench.store import Store, write
+from bench.types import SAMPLE
 from bench.verify import PROFILE_KEYS
 
 PREPARATION = ("size", "resample", "jpeg")
@@ -186,11 +187,11 @@ def _by_type(values: np.ndarray, rows: list[dict[str, str]]) -> dict[str, dict[s
 def _write_table(file: Path, ids: list[str], measured, journal: dict) -> None:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["id", "type", "group", *measured.table, *JOURNAL_KEYS])
+    writer.writerow(["id", *SAMPLE, *measured.table, *JOURNAL_KEYS])
     for i, id_ in enumerate(ids):
         values = [repr(float(column[i])) if not math.isnan(column[i]) else "" for column in measured.table.values()]
         sample = measured.samples[id_]
-        writer.writerow([id_, sample["type"], sample["group"], *values, *(journal[id_][key] for key in JOURNAL_KEYS)])
+        writer.writerow([id_, *(sample[key] for key in SAMPLE), *values, *(journal[id_][key] for key in JOURNAL_KEYS)])
     write(file, stream.getvalue())
 
 

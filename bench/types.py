@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Query = str | int | None
 """A prompt, a class index, or None for the unconditional model."""
+SAMPLE = ("type", "group", "class")
+"""What a per-image table says of a sample beside its scores; the class is the target's."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +172,9 @@ class PairMetric(Protocol):
 class SetMetric(Protocol):
     """One number for all edits of a run together.
 
-    A metric may have `interval()`: lower and upper end of the number's 95 % interval, NaN where there is none.
+    A metric may have `interval()`: lower and upper end of the number's 95 % interval, NaN where there is none; and
+    `halves()`: its values on `half_samples` of what `halves_of` names ("group" or "class"), the same for every run of
+    the same samples, so that runs can be compared.
     """
 
     version: int

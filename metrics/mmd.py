@@ -56,24 +56,30 @@ class _Mmd:
         reference: `truths` (true edited images) or `sources`, of the same samples.
     """
 
-    version, higher_is_better, unit = 1, False, "x 10^3"
+    version, higher_is_better, unit, halves_of = 1, False, "x 10^3", "group"
 
     def __init__(self, features, reference: str):
         self.features, self.reference = features, reference
-        self._kept, self._groups = [], []
+        self._kept, self._groups, self._halves = [], [], None
 
     def update(self, batch: ScoreBatch) -> None:
         self._kept.append([vectors(batch, which, self.features).cpu() for which in ("edits", self.reference)])
         self._groups += [sample.group or sample.id for sample in batch.samples]
+        self._halves = None
 
     def compute(self) -> float:
         return float(self._value())
 
     def interval(self) -> tuple[float, float]:
         """Lower and upper end, 95 %, from half-samples; NaN for fewer than four groups."""
-        halves = torch.from_numpy(half_samples(self._groups))
-        values = self._value(halves).numpy() if len(halves) else np.array([])
-        return half_sample_interval(self.compute(), values, self._groups)
+        return half_sample_interval(self.compute(), self.halves(), self._groups)
+
+    def halves(self) -> np.ndarray:
+        """Values on the `half_samples` of the groups, float64 `[H]`; empty for fewer than four groups."""
+        if self._halves is None:
+            chosen = torch.from_numpy(half_samples(self._groups))
+            self._halves = self._value(chosen).numpy() if len(chosen) else np.array([])
+        return self._halves
 
     def _value(self, halves: torch.Tensor | None = None) -> torch.Tensor:
         if len(self._groups) < 2:

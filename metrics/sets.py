@@ -33,12 +33,12 @@ class Fid:
         reference: `truths` (true edited images) or `sources`.
     """
 
-    version, higher_is_better, unit = 1, False, ""
+    version, higher_is_better, unit, halves_of = 1, False, "", "group"
 
     def __init__(self, features, reference: str):
         self.features, self.reference = features, reference
         self._edits, self._references = Moments(), Moments()
-        self._kept, self._groups = [], []
+        self._kept, self._groups, self._halves = [], [], None
 
     def update(self, batch: ScoreBatch) -> None:
         pair = [vectors(batch, which, self.features).cpu() for which in ("edits", self.reference)]
@@ -46,22 +46,27 @@ class Fid:
             moments.update(features)
         self._groups += [sample.group or sample.id for sample in batch.samples]
         self._kept = [*self._kept, pair] if len(self._groups) <= KEPT else []
+        self._halves = None
 
     def compute(self) -> float:
         return frechet_distance(self._edits, self._references)
 
     def interval(self) -> tuple[float, float]:
         """Lower and upper end, 95 %; NaN for fewer than four groups or more than `KEPT` images."""
-        if not self._kept:
-            return float("nan"), float("nan")
-        edits, references = (torch.cat(side) for side in zip(*self._kept, strict=True))
-        values = []
-        for half in half_samples(self._groups):
-            made = Moments(), Moments()
-            for moments, features in zip(made, (edits, references), strict=True):
-                moments.update(features[half])
-            values.append(frechet_distance(*made))
-        return half_sample_interval(self.compute(), np.array(values), self._groups)
+        return half_sample_interval(self.compute(), self.halves(), self._groups)
+
+    def halves(self) -> np.ndarray:
+        """Distances of the `half_samples` of the groups, float64 `[H]`; empty where there is no interval."""
+        if self._halves is None:
+            edits, references = (torch.cat(side) for side in zip(*self._kept, strict=True)) if self._kept else ([], [])
+            values = []
+            for half in half_samples(self._groups) if self._kept else ():
+                made = Moments(), Moments()
+                for moments, features in zip(made, (edits, references), strict=True):
+                    moments.update(features[half])
+                values.append(frechet_distance(*made))
+            self._halves = np.array(values)
+        return self._halves
 
 
 class _MeanDistance:
@@ -118,9 +123,14 @@ class Csfid(_MeanDistance):
         least: edits that every class must have; of a single one, its own spread is all that is measured. FlexIT's
             code is `least=1`.
 
+    Half-samples are of classes: halves of the images would leave means of half as many, whose distances are larger and
+    spread about twice as much.
+
     Raises:
         Undefined: (from `compute`) a class has fewer edits, or no reference; or there are no classes, or no edits.
     """
+
+    halves_of = "class"
 
     def __init__(self, features, reference: str | None = None, weights: Path | None = None, least: int = 2):
         super().__init__(features, reference, weights)
@@ -133,6 +143,11 @@ class Csfid(_MeanDistance):
         """Lower and upper end, 95 %, from a bootstrap over classes: edits of one class share its mean."""
         distances = self._distances()
         return mean_interval(distances, [str(i) for i in range(len(distances))])[1:3]
+
+    def halves(self) -> np.ndarray:
+        """Means over the `half_samples` of the target classes, float64 `[H]`; empty for fewer than four classes."""
+        distances = self._distances()
+        return np.array([distances[half].mean() for half in half_samples([str(id_) for id_ in self._counts])])
 
     def _distances(self) -> np.ndarray:
         if not self._counts:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.statistics import half_samples
 from bench.types import Undefined
 from metrics.sets import Csfid, Fid, Sfid
 from tests.helpers.scores import score_batch
@@ -142,3 +143,22 @@ def test_class_distance_interval_is_over_classes():
     assert len(distances) == 8
     assert distances.min() <= low
     assert high <= distances.max()
+
+
+def test_half_values_are_those_of_the_shared_half_samples():
+    """So that two runs over the same samples, in whatever order, have halves of the same pictures."""
+    edits, truths = many(24)
+    groups, classes = [f"g{i % 7}" for i in range(24)], [(0, 10 - i % 5) for i in range(24)]
+    order = np.random.default_rng(3).permutation(24)
+    fields = {"truth": truths, "classes": classes, "group": groups}
+    for make, units in ((Fid, groups), (Csfid, [str(c[1]) for c in classes])):
+        metric, shuffled, part = (make(Colour(), "truths") for _ in range(3))
+        metric.update(score_batch(edits, **fields))
+        shuffled.update(score_batch(edits[order], **{k: [v[i] for i in order] for k, v in fields.items()}))
+        assert metric.halves() == pytest.approx(shuffled.halves(), rel=1e-9)
+        half = np.flatnonzero(half_samples(units)[17])
+        part.update(score_batch(edits[half], **{k: [v[i] for i in half] for k, v in fields.items()}))
+        assert metric.halves()[17] == pytest.approx(part.compute(), rel=1e-9)
+        assert len(metric.halves()) == 100
+        metric.update(score_batch(edits[:8], **{k: v[:8] for k, v in fields.items()}))
+        assert metric.halves()[17] != pytest.approx(part.compute(), rel=1e-9)  # not remembered from before
