@@ -1,6 +1,7 @@
 """Preparation of pictures before any metric sees them, and what is kept between runs."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 from PIL import Image
 
 from bench.data.preprocess import fit
-from bench.measure import _notes, _Pairs
+from bench.measure import _compute, _describe, _notes, _Pairs, _read_samples, _read_set, _write_table
 from bench.recall import Recall
 from bench.store import Store
 from bench.types import EditSample
@@ -149,3 +150,46 @@ def test_notes_are_kept_beside_the_columns_and_counted(tmp_path):
     assert said == {"clip": "2 samples, the first is 'b': cut"}
     assert _notes(file, {"clip": Noting({})}, ["a", "c"]) == {"clip": "1 samples, the first is 'c': cut"}
     assert _notes(file, {"psnr": object()}, ids) == {}
+
+
+class OfSets:
+    """A metric of sets with half-samples."""
+
+    halves_of = "class"
+
+    def compute(self):
+        return 1.5
+
+    def interval(self):
+        return 1.0, 2.0
+
+    def halves(self):
+        return np.array([1.23456789012, 2])
+
+
+def test_half_sample_values_are_kept_with_the_number(tmp_path):
+    made = _compute(OfSets(), 4, None)
+    assert made["halves"] == [1.2345679, 2.0]
+    assert made["halves_of"] == "class"
+    (file := tmp_path / "csfid@1.json").write_text(json.dumps(made | {"ids": "x"}))
+    assert _read_set(file, "x")["halves"] == made["halves"]
+    assert _read_set(file, "y") is None
+    older = {key: value for key, value in made.items() if not key.startswith("halves")}
+    file.write_text(json.dumps(older | {"ids": "x"}))
+    assert _read_set(file, "x") is None  # computed again
+
+
+def test_samples_are_described_by_type_group_and_target_class(tmp_path):
+    pixels = np.zeros((3, 8, 8), np.uint8)
+    described = {
+        "a": _describe(EditSample("a", pixels, "", "", type="object", group="g", classes=(3, 7))),
+        "b": _describe(EditSample("b", pixels, "", "")),
+    }
+    assert described == {
+        "a": {"type": "object", "group": "g", "class": "7"},
+        "b": {"type": "", "group": "b", "class": ""},
+    }
+    _write_table(tmp_path / "samples.csv", described)
+    assert _read_samples(tmp_path / "samples.csv") == described
+    (tmp_path / "samples.csv").write_text("id,type,group\na,object,g\n")
+    assert _read_samples(tmp_path / "samples.csv") == {}  # of an older version, read again

@@ -152,3 +152,14 @@ def test_wrong_words(capsys, words, sentence):
 def test_unknown_data(out):
     with pytest.raises(UserError, match=r"no run of data=shape under .*did you mean shapes"):
         report.report(out, data="shape")
+
+
+def test_summaries_keep_what_comparing_runs_needs(out):
+    """Half-samples of distances of sets, and the class of each sample; CSFID has too few images here."""
+    row = report.collect(out).iloc[-1]
+    fid = row.summary["metrics"]["fid"]
+    assert (len(fid["halves"]), fid["halves_of"]) == (100, "group")
+    assert row.summary["metrics"]["csfid"]["halves"] == []
+    images = pd.read_csv(f"{row.folder}/per_image.shapes-v1.csv")
+    assert images.columns[:4].tolist() == ["id", "type", "group", "class"]
+    assert images["class"].notna().all()

@@ -56,7 +56,7 @@ class Result:
         if self.verdict == "supported":
             return "as claimed" if len(self.rows) == 1 else f"all {len(self.rows)} comparisons are as claimed"
         still = [row for row in self.rows if row.shows != "as claimed"]
-        return "; ".join([_counted(still, self.rows, "open")] * bool(still) + self.lacking)
+        return "; ".join([*([_counted(still, self.rows, "open")] if still else []), *self.lacking])
 
     @property
     def n(self) -> str:
