@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import cli, options
 from bench.claim import file, tables
-from bench.claim.verdicts import evaluate
+from bench.claim.verdicts import evaluate, intact
 from bench.errors import UserError, nearest
 from bench.report import collect
 from bench.store import atomic, write
@@ -29,11 +29,14 @@ def main(argv: list[str] | None = None) -> int:
             if data not in set(table.data):
                 raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), sorted(set(table.data)))}")
             table = table[table.data == data]
+        table, left_out = intact(table)
         results = evaluate(claims, table)
         to = Path(given["to"]) if given["to"] else out
-        print(tables.printed(results), end="\n\n")
+        print(tables.printed(results), *left_out, sep="\n", end="\n\n")
         to.mkdir(parents=True, exist_ok=True)
-        write(to / "claims.md", tables.readable(results))
+        write(
+            to / "claims.md", "\n".join([tables.readable(results), *(f"- {said}" for said in left_out)]).rstrip() + "\n"
+        )
         with atomic(to / "claims.csv") as temporary:
             tables.tidy(results).to_csv(temporary, index=False)
         print(f"written: {to / 'claims.md'}\nwritten: {to / 'claims.csv'}")

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import cli, validate
 from bench.errors import UserError, nearest, one_line
-from bench.score import PROFILE_KEYS
+from bench.verify import PROFILE_KEYS
 
 FILE = cli.CONF / "claims.yaml"
 TESTS = {

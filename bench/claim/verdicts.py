@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench import verify
 from bench.claim import evidence
 from bench.claim.comparisons import LEVEL, Row, rows
 from bench.claim.file import Claim, Claims, Side, matches
@@ -75,6 +76,14 @@ def _counted(some: list[Row], of: list[Row], what: str) -> str:
     number = f"{len(some)} of {len(of)} {what}{', such as' if len(some) > 1 else ':'} " if len(of) > 1 else ""
     reason = f" ({first.why})" if first.why else ""
     return f"{number}{first.metric}, {first.compared}: {first.interval}{reason}"
+
+
+def intact(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The runs of a table of `bench.report.collect` whose scores are as they were written, and for each of the others a
+    sentence."""
+    found = [verify.scores(Path(row.folder), row.profile) for row in table.itertuples()]
+    said = [f"left out: {sentence}" for sentences in found for sentence in sentences]
+    return table[[not sentences for sentences in found]], said
 
 
 def evaluate(claims: Claims, table: pd.DataFrame) -> list[Result]:
