@@ -295,6 +295,21 @@ def test_trade_off_curves(world, tmp_path, nearer, verdict):
     assert (low, high) == pytest.approx((15, 25), abs=0.5)
 
 
+def test_curves_along_different_knobs(world, tmp_path):
+    control = {"steps": 50, "guidance": 5.0, "tokens_start": 0.0, "tokens_end": 1.0, "spatial_start": 0.0}
+    control |= {"start": "inversion", "inversion_guidance": 3.0, "refine_iterations": 3, "refine_strength": 0.9}
+    world.curve("diffedit", DIFFEDIT, {0.3: (8, 10), 0.5: (18, 20)})
+    for end, far in ((0.25, 11), (0.75, 19)):
+        knobs = control | {"refine_from": 0.7, "spatial_end": end}
+        world.add("cross_attention_control", knobs, {"perceptual": far, "edit_success": far})
+    node = TRADE | {"second": {"method": "cross_attention_control"}}
+    with pytest.raises(UserError, match="along: knob 'r' is not known"):
+        world.claim(tmp_path, **node)
+    node["trade_off"] = node["trade_off"] | {"along": ["r", "spatial_end"]}
+    (result,) = world.claim(tmp_path, **node)
+    assert result.verdict == "supported"
+
+
 def test_curves_without_a_shared_range_are_not_compared(world, tmp_path):
     world.curve("diffedit", DIFFEDIT, {0.3: (1, 10), 0.5: (2, 20)})
     world.curve("sdedit", SDEDIT, {0.3: (500, 35), 0.5: (600, 45)})
@@ -351,20 +366,19 @@ def test_older_scores_without_half_samples_are_named(world, tmp_path):
 
 
 def test_single_images_are_halved_as_the_sets_are(world, tmp_path):
-    """Distances follow the class, and so does CSFID: only on halves of classes do both axes move together."""
-    classes = [str(i % 12) for i in range(COUNT)]
-    offset = np.array([5.0 * (int(c) - 5.5) for c in classes])
-    halves = half_samples(classes)
+    """On every half of the classes distance and CSFID add up to 100, or 0.6 less; the classes pull the two methods apart.
+    On other halves, or on halves of pictures, that sum would be lost."""
+    offset, halves = np.array([3.0 * (int(c) - 5.5) for c in CLASSES]), half_samples(CLASSES)
     node = TRADE | {"trade_off": {"compare": "distance", "equal": "realism"}}
-    for nearer, method, knobs in ((0.6, "diffedit", DIFFEDIT), (0.0, "sdedit", SDEDIT)):
+    for nearer, sign, method, knobs in ((0.6, 1, "diffedit", DIFFEDIT), (0.0, -1, "sdedit", SDEDIT)):
         for r in (0.3, 0.5):
-            far = 100 * r + offset - 20 * HARD  # the difficulty that add() adds
-            csfid = 100 - far - 20 * HARD
-            sets = {"csfid": (csfid.mean(), [csfid[half].mean() for half in halves], "class")}
-            world.add(method, knobs | {"r": r}, {"perceptual": far - nearer}, noise=1e-3, sets=sets)
+            far = 100 * r + sign * offset
+            sets = {"csfid": (100 - far.mean(), [100 - far[half].mean() for half in halves], "class")}
+            world.add(method, knobs | {"r": r}, {"perceptual": far - nearer - 20 * HARD}, noise=1e-3, sets=sets)
     (result,) = world.claim(tmp_path, **node)
     assert result.verdict == "supported"
     assert result.rows[0].difference == pytest.approx(-0.6, abs=0.05)
+    assert result.rows[0].hi - result.rows[0].lo < 0.1
 
 
 STAGNANT = {
@@ -521,6 +535,8 @@ def test_shipped_claims_name_what_exists():
         ({"where": {"steps": "<fifty"}}, "condition '<fifty': expected a number after <"),
         ({"close": ["structure"]}, "mine needs a margin of structure"),
         ({"trade_off": {"compare": "match"}}, "mine.trade_off: equal is missing"),
+        ({"stagnates": {"role": "match", "along": "w_s"}}, "mine.stagnates.along: knob 'w_s' is not known"),
+        ({"stagnates": {"role": "match", "along": ["steps"]}}, "mine.stagnates.along names 1 knobs"),
         ({"cost": "fewer"}, "mine.cost: 'fewer' is not known"),
         ({"first": {"method": "siminversion", "w_s": [0, 1], "best": True}, "cost": "less"}, "compared image by image"),
     ],

@@ -67,7 +67,7 @@ def rows(claim: Claim, name: str, chosen: tuple[Group, ...], claims: Claims, pro
     Args:
         name: of the test.
     """
-    test, along = claim.tests[name], claim.along.get(name)
+    test, along = claim.tests[name], (claim.along(name) or [""])[0]
     shown = {role: found[profile] for role, found in claims.roles.items() if profile in found}
     label = " - ".join(group.label for group in chosen)
     runs = [run for group in chosen for run in group.runs]

@@ -90,9 +90,7 @@ class Group:
 
 def select(claim: Claim, side: Side, along: str | None, runs: list[Scored]) -> list[Group]:
     """The runs of a side, one group for each setting of everything but `along`."""
-    named = {knob for alternatives in claim.sides for one in alternatives for knob in one.knobs} | (
-        {along} if along else set()
-    )
+    named = {along, *(knob for alternatives in claim.sides for one in alternatives for knob in one.knobs)}
     found: dict[str, Group] = {}
     for run in runs:
         if run.summary["method"] != side.method or not _belongs(claim, side, run, along):

@@ -76,10 +76,12 @@ class Claim:
         """Roles of all tests."""
         return {role for name, test in self.tests.items() for role in roles_of(name, test)}
 
-    @property
-    def along(self) -> dict[str, str]:
-        """Test -> the knob whose values make its points, for tests that have one."""
-        return {name: self.tests[name].get("along", knob) for name, knob in ALONG.items() if name in self.tests}
+    def along(self, test: str) -> list[str] | None:
+        """For each side the knob whose values make the points of a test; None for a test that has none."""
+        if test not in ALONG:
+            return None
+        named = self.tests[test].get("along", ALONG[test])
+        return named if isinstance(named, list) else [named] * len(self.sides)
 
 
 @dataclass(frozen=True)
@@ -202,8 +204,13 @@ def _claim(name: str, node: dict[str, Any], roles: dict[str, dict[str, str]], ma
         )
     where = node.get("where", {})
     claim = Claim(name, node["statement"], node["source"], sides, tests, where, node.get("data"))
-    for knob in [*where, *claim.along.values()]:
+    for knob in where:
         _check_knob(f"{name}: knob", knob, every)
+    for test in tests:
+        if (along := claim.along(test)) and len(along) != len(sides):
+            raise UserError(f"{name}.{test}.along names {len(along)} knobs; expected one, or one for each side")
+        for knob, alternatives in zip(along or [], sides, strict=bool(along)):
+            _check_knob(f"{name}.{test}.along: knob", knob, alternatives)
     for value in [*where.values(), *(value for side in every for value in side.knobs.values())]:
         for one in value if isinstance(value, list) else [value]:
             _condition(one)

@@ -117,10 +117,10 @@ def _on(claim: Claim, claims: Claims, runs: list[evidence.Scored], data: str, pr
     seen: set[tuple[str, Any]] = set()  # knobs and values that comparisons have
     pending: list[tuple[str, tuple[evidence.Group, ...], str]] = []
     for name in claim.tests:
-        along = claim.along.get(name)
+        along = claim.along(name) or [None] * len(claim.sides)
         found = []
-        for alternatives in claim.sides:
-            made = [(side, evidence.select(claim, side, along, runs)) for side in alternatives]
+        for knob, alternatives in zip(along, claim.sides, strict=True):
+            made = [(side, evidence.select(claim, side, knob, runs)) for side in alternatives]
             found.append([(side, [group for group in groups if _whole(group, side)]) for side, groups in made])
         absent = [side for alternatives in found for side, groups in alternatives if not groups]
         result.lacking += [f"no run of {_described(side, claim)}" for side in absent]
@@ -141,7 +141,8 @@ def _on(claim: Claim, claims: Claims, runs: list[evidence.Scored], data: str, pr
             row.compared += f" ({setting})" if setting else ""
             result.rows.append(row)
     if pending and not result.rows:
-        result.lacking.append(f"only one value of {' and '.join(claim.along.values())}")
+        knobs = {knob: None for name in claim.tests for knob in claim.along(name) or []}
+        result.lacking.append(f"only one value of {' and '.join(knobs)}")
     if result.rows:
         result.lacking += _unseen(claim, seen)
     result.lacking = list(dict.fromkeys(result.lacking))
