@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 from omegaconf import OmegaConf
 
 from bench import claims, verify
@@ -295,6 +296,24 @@ def test_trade_off_curves(world, tmp_path, nearer, verdict):
     assert (low, high) == pytest.approx((15, 25), abs=0.5)
 
 
+def test_the_interval_of_a_trade_off_is_as_wide_as_the_differences_say(world, tmp_path):
+    """Where both curves have the same match, the gap is the mean of the paired differences in distance, of which the
+    standard error is known."""
+    rng, mean = np.random.default_rng(5), []
+    for r in (0.3, 0.5):
+        noise = rng.standard_normal(COUNT)
+        mean.append(noise)
+        world.curve("diffedit", DIFFEDIT, {r: (noise - 0.4, 100 * r)}, noise=0.0)
+        world.curve("sdedit", SDEDIT, {r: (0, 100 * r)}, noise=0.0)
+    (result,) = world.claim(tmp_path, **TRADE)
+    (row,) = result.rows
+    noise = np.mean(mean, 0)
+    error = noise.std(ddof=1) / COUNT**0.5
+    assert row.difference == pytest.approx(noise.mean() - 0.4)
+    assert row.hi - row.lo == pytest.approx(2 * 1.959964 * error, rel=0.2)
+    assert row.p == pytest.approx(2 * scipy.stats.norm.sf(abs(row.difference) / (row.hi - row.lo) * 2 * 1.959964))
+
+
 def test_curves_along_different_knobs(world, tmp_path):
     control = {"steps": 50, "guidance": 5.0, "tokens_start": 0.0, "tokens_end": 1.0, "spatial_start": 0.0}
     control |= {"start": "inversion", "inversion_guidance": 3.0, "refine_iterations": 3, "refine_strength": 0.9}
@@ -366,8 +385,8 @@ def test_older_scores_without_half_samples_are_named(world, tmp_path):
 
 
 def test_single_images_are_halved_as_the_sets_are(world, tmp_path):
-    """On every half of the classes distance and CSFID add up to 100, or 0.6 less; the classes pull the two methods apart.
-    On other halves, or on halves of pictures, that sum would be lost."""
+    """On every half of the classes distance and CSFID add up to 100, or 0.6 less, though classes pull the two methods
+    apart. On other halves, or on halves of pictures, that sum would be lost."""
     offset, halves = np.array([3.0 * (int(c) - 5.5) for c in CLASSES]), half_samples(CLASSES)
     node = TRADE | {"trade_off": {"compare": "distance", "equal": "realism"}}
     for nearer, sign, method, knobs in ((0.6, 1, "diffedit", DIFFEDIT), (0.0, -1, "sdedit", SDEDIT)):
