@@ -1,9 +1,9 @@
-# Two commands do everything on a fresh Linux machine: `make demo` and `make test`.
+# Two commands do everything on a fresh Linux machine: `make demo` and `make test`; `make results` publishes anew.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 
-.PHONY: demo test
+.PHONY: demo test results
 
 demo: $(VENV)/.installed
 	$(BIN)/python -m bench.run experiment=demo -m method=copy,sdedit,encode_decode,diffedit
@@ -11,6 +11,9 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(BIN)/python -m pytest
+
+results: $(VENV)/.installed
+	$(BIN)/python -m scripts.publish
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -6,6 +6,7 @@ Reads scores only: no model, no metric, no torch. The statements are in `conf/cl
 """
 
 import sys
+from collections import Counter
 from pathlib import Path
 
 from bench import cli, options
@@ -19,27 +20,43 @@ OPTIONS = {"out": "results/runs", "data": None, "to": None}
 """Folder of the runs, the data set to look at (null: each), folder to write to (null: `out`)."""
 
 
+def write_all(out: Path, data: str | None, to: Path) -> tuple[str, str, list[Path]]:
+    """Evaluates every claim on the runs under `out` and writes `<to>/claims.md` and `.csv`.
+
+    Args:
+        data: the only data set to look at, None: each.
+
+    Returns:
+        the table as it is printed, a line that counts the verdicts, and the files.
+
+    Raises:
+        UserError: there is no run, or none of this data set.
+    """
+    claims, table = file.load(), collect(out)
+    if data is not None:
+        if data not in set(table.data):
+            raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), sorted(set(table.data)))}")
+        table = table[table.data == data]
+    table, left_out = intact(table)
+    results = evaluate(claims, table)
+    to.mkdir(parents=True, exist_ok=True)
+    files = [to / "claims.md", to / "claims.csv"]
+    lines = [tables.readable(results), *(f"- {said}" for said in left_out)]
+    write(files[0], "\n".join(lines).rstrip() + "\n")
+    with atomic(files[1]) as temporary:
+        tables.tidy(results).to_csv(temporary, index=False)
+    verdicts = Counter(result.verdict for result in results)
+    counted = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
+    return "\n".join([tables.printed(results), *left_out]), f"claims: {counted}", files
+
+
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
         given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
-        out, data = Path(given["out"]), given["data"]
-        claims, table = file.load(), collect(out)
-        if data is not None:
-            if data not in set(table.data):
-                raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), sorted(set(table.data)))}")
-            table = table[table.data == data]
-        table, left_out = intact(table)
-        results = evaluate(claims, table)
-        to = Path(given["to"]) if given["to"] else out
-        print(tables.printed(results), *left_out, sep="\n", end="\n\n")
-        to.mkdir(parents=True, exist_ok=True)
-        write(
-            to / "claims.md", "\n".join([tables.readable(results), *(f"- {said}" for said in left_out)]).rstrip() + "\n"
-        )
-        with atomic(to / "claims.csv") as temporary:
-            tables.tidy(results).to_csv(temporary, index=False)
-        print(f"written: {to / 'claims.md'}\nwritten: {to / 'claims.csv'}")
+        out = Path(given["out"])
+        text, _, files = write_all(out, given["data"], Path(given["to"]) if given["to"] else out)
+        print(text, *(f"written: {file}" for file in files), sep="\n")
     except UserError as error:
         return cli.fail(error)
     return 0

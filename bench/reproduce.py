@@ -166,12 +166,18 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _page(words: list[str]) -> None:
-    """The report's page over everything under `out`, if anything is there."""
-    from bench import report
+    """Claims and the report's page, of everything under `out`, if anything is there."""
+    from bench import claims, page
+    from bench.report import collect
 
     out = Path(_out(words))
-    if any(out.glob("*/*/*/summary.*.json")):
-        report.report(out)
+    if not any(out.glob("*/*/*/summary.*.json")):
+        return
+    _, verdicts, _ = claims.write_all(out, None, out)
+    to = out / "report"
+    to.mkdir(exist_ok=True)
+    file = page.make(collect(out), out, to)
+    print(f"{verdicts}: {out / 'claims.md'}\nreport over all runs under {out}: {file}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,88 @@
+"""What this project publishes of the embedded world: `results/{tables,figures,scores}`, claims, and how they were made.
+
+    python -m scripts.publish [--out results/runs] [--to results]
+
+Runs what is missing under `--out` (hours on one core the first time), then writes tables and figures of every `shapes`
+item, the claims, the scores of every image behind them, and the metrics of whole sets over the first 16 images of each
+run, which a test makes anew.
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from bench import claims, hashing, reproduce, rescore
+from bench.errors import UserError
+from bench.report import collect
+from bench.score import score
+from bench.store import atomic, environment, write
+
+FIRST = 16
+DATA = "shapes"
+
+
+def scores(table: pd.DataFrame, to: Path) -> list[dict]:
+    """Writes the scores of every image of each run to `<to>/<method>/<slug>-<key>.csv`.
+
+    Returns:
+        metrics of whole sets over the first images of each run.
+    """
+    firsts = []
+    for folder in map(Path, table.folder):
+        (file,) = folder.glob("per_image.*.csv")
+        target = to / folder.parent.name / f"{folder.name}.csv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        images = pd.read_csv(file, dtype={"id": str}).drop(columns=["seconds"])  # of one machine on one day
+        with atomic(target) as temporary:
+            images.to_csv(temporary, index=False, float_format="%.7g")
+        firsts += [{"run": f"{folder.parent.name}/{folder.name}"} | fact for fact in _first(folder)]
+    return firsts
+
+
+def _first(folder: Path) -> list[dict]:
+    """Scored in a copy, since a run's summary is of the last command's images."""
+    with tempfile.TemporaryDirectory() as temporary:
+        copy = Path(temporary) / "/".join(folder.parts[-3:])
+        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("scores", "summary*", "per_image*", ".lock*"))
+        found = score(rescore.finished(copy, [f"limit={FIRST}"]))["metrics"]
+    return [{"metric": name, "value": fact["value"]} for name, fact in found.items() if fact["kind"] == "set"]
+
+
+def provenance(table: pd.DataFrame) -> dict:
+    """This program's commit, those that the pictures were made by, versions, machine."""
+    stored = [entry for folder in table.folder for entry in json.loads((Path(folder) / "env.json").read_text())]
+    commits = sorted({entry["commit"] or "unknown" for entry in stored})
+    now = environment()
+    return {"command": "python -m scripts.publish", "scored by": now, "pictures made by commits": commits}
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, default=Path("results/runs"))
+    parser.add_argument("--to", type=Path, default=Path("results"))
+    args = parser.parse_args(argv)
+    for name in ("tables", "figures", "scores"):
+        shutil.rmtree(args.to / name / DATA, ignore_errors=True)
+    if status := reproduce.main([DATA, f"out={args.out}", f"to={args.to}"]):
+        return status
+    claims.write_all(args.out, DATA, args.to)
+    table = collect(args.out)
+    table = table[table.data == DATA].drop_duplicates("folder")
+    first = pd.DataFrame(scores(table, args.to / "scores" / DATA))
+    with atomic(args.to / "scores" / DATA / f"sets-of-first-{FIRST}.csv") as temporary:
+        first.to_csv(temporary, index=False, float_format="%.7g")
+    write(args.to / "made.json", json.dumps(provenance(table), indent=1) + "\n")
+    hashing.remember()
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"error: {error}")
