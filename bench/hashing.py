@@ -78,8 +78,13 @@ def _digest(file: Path) -> str:
     return digest.hexdigest()
 
 
+def cache_folder() -> Path:
+    """Where this user's machine keeps what is worth remembering; need not exist."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edit-bench"
+
+
 def _cache_file() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edit-bench/sha256.json"
+    return cache_folder() / "sha256.json"
 
 
 @lru_cache(1)

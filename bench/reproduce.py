@@ -45,7 +45,7 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
     rows = outcomes.compose(item, words)
     points = [point for one in rows for point in one.points]
     to, problems = Path(settings["to"] or _out(words)), []
-    pictures_only = bool(item.grid) and not _scored(item)
+    pictures_only = bool(item.grid) and not item.scored
     for one in rows:
         only = grids.select(item, one.cfg.limit) if pictures_only else None
         problems += outcomes.complete(one, settings["run"], settings["rescore"], only)
@@ -67,12 +67,6 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
         files = tables.write_all(item, found, head, to) + files
     files += _figures(item, points, found, head, to)
     return Made(item, found, files, list(dict.fromkeys(problems)))
-
-
-def _scored(item: Item) -> bool:
-    """Whether an item shows more than pictures, or needs scores to choose them."""
-    shows = item.metrics or item.panels or item.differences or item.best_of
-    return bool(shows) or item.grid.get("choose") == "lowest"
 
 
 def _figures(item: Item, points: list[Point], found: list[Cell], head: list[str], to: Path) -> list[Path]:

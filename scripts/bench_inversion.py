@@ -24,7 +24,7 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from bench import device as devices
 from bench.errors import nearest
-from bench.models import files, latent
+from bench.models import architecture, files, latent
 from bench.schedule import grid
 from bench.sharing import Shared
 from bench.types import AttentionLayer, EditBatch, EditSample
@@ -153,37 +153,6 @@ def paper_part(model, samples: list[EditSample], steps: int, repeats: int) -> No
         print(f"paper: {what}: {row}; in units of DDIM with its source branch, {base / BATCH:.3f} s an image")
 
 
-def full_model(device: torch.device, dtype: torch.dtype):
-    """Stable Diffusion 1.4's architecture with random weights, on the embedded model's words."""
-    from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-    from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
-
-    folder = files.locate("bench/models/shapes")
-    tokenizer, torch_default = CLIPTokenizer.from_pretrained(folder / "tokenizer"), torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
-    with device:
-        unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
-        vae = AutoencoderKL(
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            up_block_types=("UpDecoderBlock2D",) * 4,
-            block_out_channels=(128, 256, 512, 512),
-            layers_per_block=2,
-            latent_channels=4,
-        )
-        config = CLIPTextConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=768,
-            intermediate_size=3072,
-            num_hidden_layers=12,
-            num_attention_heads=12,
-            eos_token_id=tokenizer.eos_token_id,
-        )
-        text = CLIPTextModel(config)
-    torch.set_default_dtype(torch_default)
-    networks = [n.eval().requires_grad_(False) for n in (unet, vae, text)]
-    return latent.LatentDiffusion(*networks, tokenizer, DDIMScheduler.from_pretrained(folder / "scheduler"))
-
-
 def memory_part(device: torch.device, dtype: torch.dtype) -> None:
     """One step of both branches of one image at 512 px."""
     if device.type != "cuda":
@@ -195,7 +164,7 @@ def memory_part(device: torch.device, dtype: torch.dtype) -> None:
             f"memory: largest self-attention layer, both branches: fused {fused:.0f} MB, explicit maps {whole:.0f} MB"
         )
         return
-    model, peaks = full_model(device, dtype), {}
+    model, peaks = architecture.stable_diffusion(device, dtype), {}
     steering = {"fused": False, "explicit": True}
     sample = picture(512)
     for name, whole in steering.items():
@@ -249,7 +218,9 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{architecture}, {devices.name(device)}, {args.dtype}, {args.steps} steps")
     if set(parts) - {"memory"}:
         model = (
-            full_model(device, dtype) if args.full else latent.load(files.locate("bench/models/shapes"), device, dtype)
+            architecture.stable_diffusion(device, dtype)
+            if args.full
+            else latent.load(files.locate("bench/models/shapes"), device, dtype)
         )
         samples = [picture(512 if args.full else 64, n) for n in range(BATCH)]
         if "maps" in parts:

@@ -61,6 +61,12 @@ class Item:
         """The folder that the item is in."""
         return self.name.split("/")[0]
 
+    @property
+    def scored(self) -> bool:
+        """Whether it shows more than pictures, or needs scores to choose them."""
+        shows = self.metrics or self.panels or self.differences or self.best_of
+        return bool(shows) or self.grid.get("choose") == "lowest"
+
 
 KEYS = {entry.name for entry in fields(Item)} - {"name"}
 GRID = {

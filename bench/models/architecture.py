@@ -1,0 +1,79 @@
+"""Architectures without their weights: what a model costs can be told where it is not."""
+
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+
+from bench.errors import UserError
+from bench.models import attention, files
+from bench.models.latent import LatentDiffusion
+from bench.types import AttentionLayer
+
+
+def stable_diffusion(device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
+    """Stable Diffusion 1.4's, with random weights, on the embedded model's words."""
+    folder = files.locate("bench/models/shapes")
+    tokenizer, torch_default = CLIPTokenizer.from_pretrained(folder / "tokenizer"), torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        with torch.device("meta"):
+            unet = _unet()
+            vae = AutoencoderKL(
+                down_block_types=("DownEncoderBlock2D",) * 4,
+                up_block_types=("UpDecoderBlock2D",) * 4,
+                block_out_channels=(128, 256, 512, 512),
+                layers_per_block=2,
+                latent_channels=4,
+            )
+        unet, vae = _filled(unet, device), _filled(vae, device)
+        with device:
+            config = CLIPTextConfig(
+                vocab_size=len(tokenizer),
+                hidden_size=768,
+                intermediate_size=3072,
+                num_hidden_layers=12,
+                num_attention_heads=12,
+                eos_token_id=tokenizer.eos_token_id,
+            )
+            text = CLIPTextModel(config)
+    finally:
+        torch.set_default_dtype(torch_default)
+    networks = [n.eval().requires_grad_(False) for n in (unet, vae, text)]
+    return LatentDiffusion(*networks, tokenizer, DDIMScheduler.from_pretrained(folder / "scheduler"))
+
+
+def _filled(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
+    """A network of the meta device with small random weights. They repeat, since a billion draws take longer than what
+    is to be measured."""
+    network = network.to_empty(device=device)
+    draws = 0.03 * torch.randn(2**20, generator=torch.Generator().manual_seed(0)).to(device)
+    for tensor in network.parameters():
+        flat = tensor.data.view(-1)
+        for part in flat.split(len(draws)):
+            part.copy_(draws[: len(part)])
+    return network
+
+
+def attention_layers() -> list[AttentionLayer]:
+    """Attention layers of Stable Diffusion 1.4, in call order."""
+    with torch.device("meta"):
+        return list(attention.find(_unet()))
+
+
+def _unet() -> UNet2DConditionModel:
+    return UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+
+
+def described(folder: Path) -> tuple[int, int, list[AttentionLayer]]:
+    """Of a model folder, from its configuration files: pixels a latent cell, channels of a picture beside the latents,
+    attention layers (none where they cannot be steered)."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
+    vae = AutoencoderKL.load_config(folder / "vae")
+    try:
+        layers = list(attention.find(unet))
+    except UserError:
+        layers = []
+    return 2 ** (len(vae["block_out_channels"]) - 1), unet.config.in_channels - vae["latent_channels"], layers
