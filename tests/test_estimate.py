@@ -89,12 +89,20 @@ def test_a_run_that_several_items_want_is_counted_once(paced):
     assert table["items"].tolist() == ["paper/table", "paper/table, paper/figure", "paper/figure"]
     assert table.n.tolist() == [700, 700, 7]
     alone = table.attrs["alone"]
-    assert alone["paper/table"] == pytest.approx(table.hours[:2].sum())
-    assert alone["paper/figure"] == pytest.approx(table.hours[1] / 100 + table.hours[2])
+    assert alone["paper/table"] == (2, pytest.approx(table.hours[:2].sum()))
+    assert alone["paper/figure"] == (2, pytest.approx(table.hours[1] / 100 + table.hours[2]))
     text = estimate.readable(table)
     assert f"in all 3 runs, 1,407 images, {700 * 120 + 7 * 70:,} evaluations" in text
-    assert f"{table.hours.sum():,.1f} h" in text
-    assert "paper/figure: " in text
+    assert f"{table.hours.sum():.3g} h (2.93 days)" in text
+    assert "| paper/figure | 2 " in text
+
+
+def test_who_wants_most_samples_has_a_run_made(paced):
+    few = wanted("method=sdedit", "data=pie", item="paper/figure", samples=7)
+    most = wanted("method=sdedit", "data=pie", "r=[0.5,0.7]", samples=700)
+    table = estimate.estimate([*few, *most])
+    assert table.item.tolist() == ["paper/table"] * 2
+    assert table.n.tolist() == [700, 700]
 
 
 def test_what_cannot_be_told_is_said(paced):
@@ -130,11 +138,11 @@ def test_an_item_on_data_that_is_not_here(paced, tmp_path):
     text = estimate.of_items(chosen, ["steps=5", "data.root=/nowhere", f"out={tmp_path}"])
     (line,) = [line for line in text.splitlines() if "| DDIM" in line]
     assert [cell.strip() for cell in line.split("|")][2:-1] == [
-        "DDIM", "1", "pie", "sd14", "700", "?", "25", "25", "76", f"{700 * 76 / 3600:.1f} h",
+        "DDIM", "1", "pie", "sd14", "700", "?", "25", "25", "76", "14.8 h",
     ]  # fmt: skip
     (line,) = [line for line in text.splitlines() if "| Instruct-P2P" in line]  # in the figure alone
     assert "instruct_pix2pix | 2 " in line
-    assert "siminversion/fig2: " in text
+    assert "| siminversion/fig2   | 2 " in text
 
 
 def test_real_calibration_on_the_embedded_model_is_remembered(monkeypatch):

@@ -35,6 +35,7 @@ def stable_diffusion(device: torch.device, dtype: torch.dtype) -> LatentDiffusio
                 intermediate_size=3072,
                 num_hidden_layers=12,
                 num_attention_heads=12,
+                bos_token_id=tokenizer.bos_token_id,
                 eos_token_id=tokenizer.eos_token_id,
             )
             text = CLIPTextModel(config)

@@ -17,7 +17,7 @@ import torch
 
 from bench import device as devices
 from bench.errors import UserError
-from bench.hashing import cache_folder, sha256_of
+from bench.hashing import cache_folder, sha256, sha256_of
 from bench.models import architecture, files, latent
 from bench.paper import counting
 from bench.rng import SampleNoise
@@ -61,7 +61,7 @@ def pace(model: dict[str, Any], size: int, device_name: str, batch_size: int) ->
     device = devices.pick(device_name)
     try:
         folder: Path | None = files.locate(model["path"])
-        what = [files.fingerprint(folder)["unet/config.json"], files.fingerprint(folder)["vae/config.json"]]
+        what = [sha256(folder / part / "config.json") for part in ("unet", "vae")]
     except UserError:
         folder, what = None, ["Stable Diffusion 1.4"]
     key = ["pace", what, model["dtype"], size, batch_size, *_machine(device)]

@@ -4,6 +4,8 @@ up, so that nothing of the real model or data need be here and a count takes mil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,11 +15,12 @@ from omegaconf import OmegaConf
 from bench import cli, validate
 from bench.data.shapes import Shapes
 from bench.errors import BadSample, UserError
-from bench.models import files, latent
+from bench.models import architecture, files, latent
 from bench.rng import SampleNoise
 from bench.sharing import Shared
 from bench.types import AttentionHook, AttentionLayer, EditBatch, EditSample, Method
 
+_SIZE = 512  # of a model that is not here and states none
 _SAMPLES = 40  # looked through for one that a method takes
 
 
@@ -158,3 +161,40 @@ def on_a_sample(work: Callable[[EditSample], Any]) -> Any:
 def embedded() -> latent.LatentDiffusion:
     """The embedded model on the CPU."""
     return latent.load(files.locate("bench/models/shapes"), torch.device("cpu"), torch.float32)
+
+
+def size_of(cfg: dict[str, Any]) -> int:
+    """Pixels a side, as `bench.plan` finds it, where the model is here."""
+    if size := cfg["data"]["size"] or cfg["model"]["size"]:
+        return size
+    folder = folder_of(cfg["model"]["path"])
+    return files.native_size(folder) if folder else _SIZE
+
+
+@lru_cache
+def folder_of(path: str) -> Path | None:
+    """Folder of a model, or None where it is not here."""
+    try:
+        return files.locate(path)
+    except UserError:
+        return None
+
+
+def geometry_of(cfg: dict[str, Any]) -> Geometry:
+    """That of a configuration's model; where it is not here, Stable Diffusion 1.4's."""
+    folder = folder_of(cfg["model"]["path"])
+    if folder is None:  # of models that are not here, those that edit by instruction are told by their name
+        layers = _stable_diffusion()
+        return Geometry(size_of(cfg) // 8, layers, 4 if "pix2pix" in cfg["model"]["path"] else 0)
+    return _described(folder, size_of(cfg))
+
+
+@lru_cache
+def _stable_diffusion() -> tuple:
+    return tuple(architecture.attention_layers())
+
+
+@lru_cache
+def _described(folder: Path, size: int) -> Geometry:
+    factor, channels, layers = architecture.described(folder)
+    return Geometry(size // factor, tuple(layers), channels)
