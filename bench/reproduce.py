@@ -17,7 +17,7 @@ from bench.errors import UserError
 from bench.paper import cells, grids, items, outcomes, tables
 from bench.paper.items import Item
 from bench.paper.outcomes import Point
-from bench.paper.verdicts import Cell
+from bench.paper.verdicts import Cell, Shown
 
 OPTIONS = {"to": None, "run": True, "rescore": False, "page": True}
 """Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
@@ -50,18 +50,22 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
         only = grids.select(item, one.cfg.limit) if pictures_only else None
         problems += outcomes.complete(one, settings["run"], settings["rescore"], only)
     found = [] if pictures_only else cells.of_item(item, rows, words)
+    head = _header(points)
     files: list[Path] = []
+    shown: list[Shown] = []
     if item.theory:
         from bench.paper import theory  # torch
 
-        more, drawn, wrong = theory.make(item, words, to, settings["run"])
-        found, files, problems = found + more, files + drawn, problems + wrong
+        shown.append(theory.make(item, words, to, settings["run"]))
     if item.listing:
         from bench.paper import listings
 
-        more, drawn, wrong = listings.make(item, words, to)
-        found, files, problems = found + more, files + drawn, problems + wrong
-    head = _header(points)
+        shown.append(listings.make(item, words, to))
+    for more in shown:
+        found += more.cells
+        files += more.files
+        head += more.header
+        problems += more.problems
     if found:
         print(tables.markdown(item, found, head), end="\n\n", flush=True)
         files = tables.write_all(item, found, head, to) + files

@@ -1,5 +1,6 @@
 """Tables and plots of `bench.theory`."""
 
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,7 +66,8 @@ def draw(
     else:
         {"reconstruction": _reconstruction, "gap": _gap, "scale": _scale}[part](axes, table)
     axes.grid(alpha=0.25)
-    axes.set_title(facts["about"] if part == "gap" else f"{facts['about']}, {facts['steps']}", fontsize=10)
+    about = facts["about"] if part == "gap" else f"{facts['about']}, {facts['steps']}"
+    axes.set_title("\n".join(textwrap.fill(line, 80) for line in about.splitlines()), fontsize=10)
     figure.supxlabel("\n".join(filter(None, [facts["notice"]])), fontsize=7.5, color="dimgray")
     written = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf")]
     for file in written:

@@ -191,7 +191,7 @@ def test_named_samples_are_measured_once_and_judged(prompts, tmp_path, monkeypat
     published_rows = {"third, w_s = 0": {"item": "figure6_robot", "method": "SimInv-0"}}
     shouted = {name: prompt.upper().replace(" ", "") for name, prompt in prompts.items()}
     item = _item(theory={"parts": ["reconstruction"], "prompts": shouted}, published={"rows": published_rows})
-    made, files, problems = measured.make(item, [f"out={tmp_path}"], tmp_path)
+    made, files, _, problems = measured.make(item, [f"out={tmp_path}"], tmp_path)
     assert problems == []
     assert {(c.row, c.point, c.n, c.lo) for c in made} == {
         (row, f"w_s = {w}", 1, None) for row in ("first", "third") for w in (0, 1)
@@ -208,16 +208,16 @@ def test_named_samples_are_measured_once_and_judged(prompts, tmp_path, monkeypat
     assert pd.read_csv(files[2]).published.notna().sum() == 1
 
     monkeypatch.setattr(torch, "inference_mode", None)  # whoever measures now, fails
-    again, _, _ = measured.make(item, [f"out={tmp_path}"], tmp_path, may_measure=False)
+    again, *_ = measured.make(item, [f"out={tmp_path}"], tmp_path, may_measure=False)
     assert [cell.ours for cell in again] == pytest.approx([cell.ours for cell in made])
-    changed, _, problems = measured.make(item, [f"out={tmp_path}", "steps=3"], tmp_path, may_measure=False)
+    changed, _, _, problems = measured.make(item, [f"out={tmp_path}", "steps=3"], tmp_path, may_measure=False)
     assert {cell.verdict for cell in changed} == {"not run"}
     assert "not measured yet" in problems[0]
 
 
 def test_a_prompt_that_no_sample_has_is_said(tmp_path):
     item = _item(theory={"parts": ["gap"], "prompts": {"zebra": "a zebra"}})
-    made, files, (problem,) = measured.make(item, [f"out={tmp_path}"], tmp_path)
+    made, files, _, (problem,) = measured.make(item, [f"out={tmp_path}"], tmp_path)
     assert {cell.verdict for cell in made} == {"not run"}
     assert files == []
     assert "none of the samples" in problem
@@ -226,12 +226,13 @@ def test_a_prompt_that_no_sample_has_is_said(tmp_path):
 def test_bounds_and_scales_of_the_first_samples(tmp_path):
     item = _item(theory={"parts": ["bounds", "scale"]}, published={"item": "figure3", "paper": "diffedit"})
     words = ["limit=2", "seed=0", f"out={tmp_path}"]
-    made, files, _ = measured.make(item, words, tmp_path)
+    made, files, (header,), _ = measured.make(item, words, tmp_path)
     values = {cell.metric: cell for cell in made}
     assert {name: values[name].published for name in ("C", "K1", "K2")} == {"C": "1", "K1": "3", "K2": "0.02"}
     assert values["K2"].lo < values["K2"].ours < values["K2"].hi
     assert values["C"].lo is None
     assert values["w_star"].n == 2
+    assert header == "data shapes, model shapes, n = 2; 2 steps"
     assert "seed=0 is not what the paper ran" in values["C"].why
     curves = pd.read_csv(next(file for file in files if file.name == "fig6_bounds.csv"))
     after = curves[curves.published_encode_decode > curves.published_sdedit].iloc[0]
@@ -256,7 +257,7 @@ def test_samples_are_counted_and_queries_shown(tmp_path):
         published={"item": "text_A.3", "rows": said},
         **TITLED,
     )
-    made, files, (problem,) = listings.make(item, [f"out={tmp_path}"], tmp_path)
+    made, files, header, (problem,) = listings.make(item, [f"out={tmp_path}"], tmp_path)
     assert [(c.row, c.ours, c.published, c.verdict) for c in made] == [
         ("all", 40, "700", "differs"),
         ("colour", 4, "", ""),
@@ -264,5 +265,6 @@ def test_samples_are_counted_and_queries_shown(tmp_path):
     ]
     assert "captions_val2014.json" in problem
     assert made[2].why == problem
+    assert header == ["data shapes, coco"]
     assert pd.read_csv(next(file for file in files if file.suffix == ".csv")).id.tolist() == [0, 1, 2, 3, 4]
     assert all(file.stat().st_size > 100 for file in files)

@@ -21,7 +21,7 @@ from bench.errors import BadSample, UserError
 from bench.models import files
 from bench.paper import cells
 from bench.paper.items import Item, merged
-from bench.paper.verdicts import NOT_RUN, Cell, judge
+from bench.paper.verdicts import NOT_RUN, Cell, Shown, judge
 from bench.plan import make_data, points
 from bench.store import atomic
 from bench.types import EditData, EditSample
@@ -29,20 +29,18 @@ from bench.types import EditData, EditSample
 _COLUMNS, _WIDE = 4, 44  # pictures in a row, letters in a line above one
 
 
-def make(item: Item, words: list[str], to: Path) -> tuple[list[Cell], list[Path], list[str]]:
+def make(item: Item, words: list[str], to: Path) -> Shown:
     """The cells and figures of an item's listing.
 
     Args:
         words: the user's, which change every data set of it.
         to: the figure goes to `<to>/figures/<item>.png`, `.pdf` and `.csv`.
-
-    Returns:
-        cells, files, and a sentence for each thing that is missing on this machine.
     """
-    made, written, problems = [], [], []
+    made, written, problems, names = [], [], [], []
     for number, (label, mine) in enumerate((item.listing.get("of") or {"": []}).items()):
         (cfg,) = cli.jobs(merged(item.words, mine, words))
         row = label or cfg.data.name
+        names.append(cfg.data.name)
         try:
             data, why = _open(cfg), ""
         except UserError as error:
@@ -56,7 +54,8 @@ def make(item: Item, words: list[str], to: Path) -> tuple[list[Cell], list[Path]
             made.append(cell)
         if item.listing.get("queries") and number == 0 and data:
             written = _draw(item, row, _first(data, item.listing["queries"]), to)
-    return made, written, list(dict.fromkeys(problems))
+    header = f"data {', '.join(dict.fromkeys(names))}"
+    return Shown(made, written, [header], list(dict.fromkeys(problems)))
 
 
 def _open(cfg) -> EditData:

@@ -7,6 +7,7 @@ A value keeps its digits, since they tell how it was rounded: 25.10 is known to 
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -34,7 +35,7 @@ class Published:
     decimals: int
     source: str
     text: str
-    settings: str
+    settings: str = ""
 
     @property
     def rounding(self) -> float:
@@ -59,7 +60,7 @@ def lookup(paper: str, item: str, method: str, settings: dict[str, Any] | None, 
         UserError: several rows fit.
     """
     wanted = {knob: _plain(value) for knob, value in (settings or {}).items()}
-    rows = [row for row in _rows().get((paper, item, method, metric), []) if wanted.items() <= row[0].items()]
+    rows = [row for row in _rows(FOLDER).get((paper, item, method, metric), []) if wanted.items() <= row[0].items()]
     if len(rows) > 1:
         where = f"{paper}, {item}, {method}, {metric}"
         raise UserError(
@@ -82,7 +83,8 @@ def one(paper: str, where: dict[str, Any]) -> Published:
 
 
 @lru_cache(1)
-def _rows() -> dict[tuple[str, ...], list[tuple[dict[str, str], Published]]]:
+def _rows(folder: Path) -> dict[tuple[str, ...], list[tuple[dict[str, str], Published]]]:
+    """The rows of `load`, which reads `folder`, by paper, item, method and metric."""
     found: dict[tuple[str, ...], list] = {}
     for row in load().itertuples(index=False):
         number = Decimal(row.value)

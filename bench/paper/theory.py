@@ -22,7 +22,7 @@ from bench.hashing import sha256_of
 from bench.paper import cells, grids
 from bench.paper.items import Item, merged
 from bench.paper.outcomes import text
-from bench.paper.verdicts import NOT_RUN, Cell, judge
+from bench.paper.verdicts import NOT_RUN, Cell, Shown, judge
 from bench.plan import plan
 from bench.statistics import mean_interval
 from bench.store import atomic, write
@@ -46,16 +46,13 @@ class Value(NamedTuple):
     n: int | None = None
 
 
-def make(item: Item, words: list[str], to: Path, may_measure: bool = True) -> tuple[list[Cell], list[Path], list[str]]:
+def make(item: Item, words: list[str], to: Path, may_measure: bool = True) -> Shown:
     """The cells and figures of an item's measurements; what was measured before is read again.
 
     Args:
         words: the user's, which change what is measured.
         to: the figures go to `<to>/figures/<item>.png`, `.pdf` and `.csv`.
         may_measure: otherwise only what is there is read.
-
-    Returns:
-        cells, files, and a sentence if something is missing on this machine: then the cells say so.
 
     Raises:
         UserError: a part that does not exist.
@@ -71,13 +68,15 @@ def make(item: Item, words: list[str], to: Path, may_measure: bool = True) -> tu
         blank = [_cell(item, value, cfg, "", []) for part in parts for value in _expected(part, cfg, list(names))]
         for cell in blank:
             cell.verdict, cell.why = NOT_RUN, str(error)
-        return blank, [], [str(error)]
+        return Shown(blank, [], [f"data {cfg.data.name}; model {cfg.model.name}"], [str(error)])
     notice = found.facts["notice"] or ""
     reasons = [*filter(None, [item.incomparable, *cells.changes(item, words), notice])]
     values = [(part, value) for part in parts for value in _values(part, found)]
     made = [_cell(item, value, cfg, notice, reasons) for _, value in values]
     of_part = {part: [c for (p, _), c in zip(values, made, strict=True) if p == part] for part in parts}
-    return made, [file for part in parts for file in _draw(item, part, found, of_part[part], to)], []
+    files = [file for part in parts for file in _draw(item, part, found, of_part[part], to)]
+    said = [found.facts["about"], *([found.facts["steps"]] if parts != ["gap"] else [])]
+    return Shown(made, files, [f"data {'; '.join(said)}"], [])
 
 
 def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, str], may: bool) -> theory.Measured:

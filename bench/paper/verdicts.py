@@ -2,7 +2,8 @@
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -60,6 +61,20 @@ class Cell:
         elif column in COSTS:
             cell.higher_is_better = False
         return cell
+
+
+class Shown(NamedTuple):
+    """What an item shows beside its runs.
+
+    Attributes:
+        header: what tables must say of it.
+        problems: a sentence for each thing that is missing on this machine; the cells concerned say it too.
+    """
+
+    cells: list[Cell]
+    files: list[Path]
+    header: list[str]
+    problems: list[str]
 
 
 def frame(cells: list[Cell]) -> pd.DataFrame:
