@@ -151,7 +151,7 @@ def test_half_values_are_those_of_the_shared_half_samples():
     groups, classes = [f"g{i % 7}" for i in range(24)], [(0, 10 - i % 5) for i in range(24)]
     order = np.random.default_rng(3).permutation(24)
     fields = {"truth": truths, "classes": classes, "group": groups}
-    for make, units in ((Fid, groups), (Csfid, [str(c[1]) for c in classes])):
+    for make, of, units in ((Fid, "group", groups), (Csfid, "class", [str(c[1]) for c in classes])):
         metric, shuffled, part = (make(Colour(), "truths") for _ in range(3))
         metric.update(score_batch(edits, **fields))
         shuffled.update(score_batch(edits[order], **{k: [v[i] for i in order] for k, v in fields.items()}))
@@ -159,6 +159,6 @@ def test_half_values_are_those_of_the_shared_half_samples():
         half = np.flatnonzero(half_samples(units)[17])
         part.update(score_batch(edits[half], **{k: [v[i] for i in half] for k, v in fields.items()}))
         assert metric.halves()[17] == pytest.approx(part.compute(), rel=1e-9)
-        assert len(metric.halves()) == 100
+        assert (len(metric.halves()), metric.halves_of) == (100, of)
         metric.update(score_batch(edits[:8], **{k: v[:8] for k, v in fields.items()}))
         assert metric.halves()[17] != pytest.approx(part.compute(), rel=1e-9)  # not remembered from before
