@@ -206,6 +206,14 @@ def test_a_knob_that_is_not_named_has_its_default(world, tmp_path):
     assert [round(row.difference) for row in result.rows] == [10]
 
 
+def test_own_defaults_of_two_methods_may_differ(world, tmp_path):
+    """StyleDiffusion and DDIM both have `reweight`, and not the same default."""
+    world.add("ddim", DUAL | {"reweight": 2.0}, nfe=250.0)
+    world.add("style_diffusion", DUAL | {"reweight": 1.0}, nfe=1400.0)
+    (result,) = world.claim(tmp_path, first={"method": "style_diffusion"}, second={"method": "ddim"}, cost="more")
+    assert result.verdict == "supported"
+
+
 def test_every_listed_value_has_to_be_run(world, tmp_path):
     simulated(world, 1.0)
     listed = HALF | {"first": {"method": "siminversion", "w_s": [0, 0.5]}}
@@ -337,6 +345,15 @@ def test_curves_without_a_shared_range_are_not_compared(world, tmp_path):
     assert "no shared range of edit_success: " in result.why
     assert np.isnan(result.rows[0].difference)
     assert TRADE["first"]["method"] in tidy([result]).compared[0]
+
+
+def test_half_samples_of_few_pictures_prove_nothing(world, tmp_path):
+    for method, knobs, far in (("diffedit", DIFFEDIT, 0), ("sdedit", SDEDIT, 9)):
+        points = {0.3: (10 + far, 10), 0.5: (20 + far, 20)}
+        world.curve(method, knobs, points, groups=[f"g{i % 7}" for i in range(COUNT)])
+    (result,) = world.claim(tmp_path, **TRADE)
+    assert result.verdict == "inconclusive"
+    assert "too few pictures for an interval: 7" in result.why
 
 
 def test_a_stray_run_of_few_samples_does_not_take_the_others_away(world, tmp_path):

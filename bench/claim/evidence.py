@@ -91,6 +91,7 @@ class Group:
 def select(claim: Claim, side: Side, along: str | None, runs: list[Scored]) -> list[Group]:
     """The runs of a side, one group for each setting of everything but `along`."""
     named = {along, *(knob for alternatives in claim.sides for one in alternatives for knob in one.knobs)}
+    own_defaults, _ = defaults(side.method)  # a method's own affair, also where another has a knob of that name
     found: dict[str, Group] = {}
     for run in runs:
         if run.summary["method"] != side.method or not _belongs(claim, side, run, along):
@@ -98,7 +99,7 @@ def select(claim: Claim, side: Side, along: str | None, runs: list[Scored]) -> l
         if along and not isinstance(run.traits.get(along), int | float):
             continue
         own = {knob: run.traits.get(knob) for knob in side.knobs if knob != along and knob in run.traits}
-        traits = {name: value for name, value in run.traits.items() if name not in named}
+        traits = {name: value for name, value in run.traits.items() if name not in named | own_defaults.keys()}
         key = sha256_of([traits, None if side.best else own])
         listed = {(knob, run.traits[knob]) for knob, wanted in side.knobs.items() if isinstance(wanted, list)}
         label = side.label or f"{side.method} {words(side.knobs if side.best else own)}".strip()
