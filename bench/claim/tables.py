@@ -19,7 +19,7 @@ def tidy(results: list[Result]) -> pd.DataFrame:
         shared |= {"data": result.data, "profile": result.profile, "verdict": result.verdict}
         for row in result.rows:
             own = {key: getattr(row, key) for key in ("metric", "compared", "difference", "lo", "hi", "n")}
-            why = row.why if row.shows == "open" else "; ".join(filter(None, [_shows(row, result), row.why]))
+            why = "; ".join(filter(None, [f"this comparison: {_shows(row, result)}", row.why]))
             lines.append(shared | own | {"why": why, "notice": "; ".join(row.notices)})
         if not result.rows or result.lacking:
             lines.append(shared | {"n": 0, "why": "; ".join(result.lacking), "notice": "; ".join(result.notices)})
@@ -50,7 +50,7 @@ def readable(results: list[Result]) -> str:
     """The claims as Markdown: for each data set a table of verdicts and one of the comparisons that they rest on."""
     parts = ["# Claims", ""]
     for (data, profile), own in _by_data(results).items():
-        parts += [f"## data {data}, profile {profile}", "", *_cautions(own), ""]
+        parts += [f"## data {data}, profile {profile}", "", "; ".join(_cautions(own)), ""]
         verdicts = [
             {"statement": r.claim.statement, "source": r.claim.source, "verdict": r.verdict, "n": r.n, "why": r.why}
             for r in own
