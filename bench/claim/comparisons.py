@@ -3,7 +3,8 @@ torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import pairwise, product
 from math import erfc, inf, isnan, nan
 from typing import Any
 
@@ -71,32 +72,27 @@ def rows(claim: Claim, name: str, chosen: tuple[Group, ...], claims: Claims, pro
     shown = {role: found[profile] for role, found in claims.roles.items() if profile in found}
     label = " - ".join(group.label for group in chosen)
     runs = [run for group in chosen for run in group.runs]
-    made: list[tuple[str, str, Callable[[], Row]]] = []
+    made: list[tuple[str, str, Callable[[], Row]]] = []  # metric, what is compared, how
     if name == "cost":
-        made = [("nfe", label, lambda: _cost(chosen, test))]
+        made = [("nfe", label, partial(_cost, chosen, test))]
     elif name in ("worsens", "improves"):
-        made = [
-            (shown[role], f"{group.label} at {along} = {a:g} - {b:g}", _stepping(pair, shown[role], name))
-            for role in test["roles"]
-            for group in chosen
-            for pair, (a, b) in zip(pairwise(group.runs), pairwise(group.along), strict=True)
-        ]
+        for metric, group in product((shown[role] for role in test["roles"]), chosen):
+            for runs_of, values in zip(pairwise(group.runs), pairwise(group.along), strict=True):
+                compared = f"{group.label} at {along} = {values[0]:g} - {values[1]:g}"
+                made.append((metric, compared, partial(_stepping, runs_of, metric, name)))
     elif name == "trade_off":
         x, y = shown[test["equal"]], shown[test["compare"]]
-        made = [(y, f"{label} at equal {x}", lambda: _trade_off(chosen, x, y))]
+        made = [(y, f"{label} at equal {x}", partial(_trade_off, chosen, x, y))]
     elif name == "stagnates":
-        metric = shown[test["role"]]
+        metric, (first, second) = shown[test["role"]], chosen
+        gain = f"last gain of {first.label} - {STAGNANT:.0%} of the gain of {second.label}"
         made = [
-            (metric, f"{label} at the largest {along} of both", lambda: _floor(chosen, metric)),
-            (
-                metric,
-                f"last gain of {chosen[0].label} - {STAGNANT:.0%} of the gain of {chosen[1].label}",
-                lambda: _last_gain(chosen, metric),
-            ),
+            (metric, f"{label} at the largest {along} of both", partial(_floor, chosen, metric)),
+            (metric, gain, partial(_last_gain, chosen, metric)),
         ]
     else:
-        for metric in (shown[role] for role in test):
-            made.append((metric, label, _paired(chosen, metric, name, claims.margins.get(metric, 0.0))))
+        metrics = [shown[role] for role in test]
+        made = [(m, label, partial(_paired, chosen, m, name, claims.margins.get(m, 0.0))) for m in metrics]
     found = []
     for metric, compared, make in made:
         fact = next((fact for run in runs if (fact := run.fact(metric))), {"unit": ""})
@@ -144,33 +140,26 @@ def _judged(row: tuple[float, float, float, int], region: tuple[float, float], p
     return made
 
 
-def _paired(chosen: tuple[Group, ...], metric: str, test: str, margin: float) -> Callable[[], Row]:
-    def make() -> Row:
-        fact = fact_of([run for group in chosen for run in group.runs], metric)
-        region = _region(fact, test, margin)
-        if fact["kind"] == "set":
-            if any(group.best for group in chosen):
-                raise Untestable(f"{metric} is of whole sets, of which there is no best for each image")
-            sample = Sample([[group.runs[0]] for group in chosen], [metric], least=1)
-            ((first,), (second,)) = ([sample.value(run, metric) for run in side] for side in sample.sides)
-            return _resampled(first[0] - second[0], first[1] - second[1], sample, region)
+def _paired(chosen: tuple[Group, ...], metric: str, test: str, margin: float) -> Row:
+    fact = fact_of([run for group in chosen for run in group.runs], metric)
+    region = _region(fact, test, margin)
+    if fact["kind"] != "set":
         return _of_pairs(*(_scores(group, metric) for group in chosen), region)
+    if any(group.best for group in chosen):
+        raise Untestable(f"{metric} is of whole sets, of which there is no best for each image")
+    sample = Sample([[group.runs[0]] for group in chosen], [metric], least=1)
+    ((first,), (second,)) = ([sample.value(run, metric) for run in side] for side in sample.sides)
+    return _resampled(first[0] - second[0], first[1] - second[1], sample, region)
 
-    return make
 
-
-def _stepping(pair: tuple[Scored, Scored], metric: str, test: str) -> Callable[[], Row]:
+def _stepping(pair: tuple[Scored, Scored], metric: str, test: str) -> Row:
     """Neighbouring values of a knob, lower - higher."""
-
-    def make() -> Row:
-        fact = fact_of(list(pair), metric)
-        low, high = _region(fact, "better", 0.0)
-        region = (low, high) if test == "worsens" else (0.0 - high, 0.0 - low)
-        if fact["kind"] == "set":
-            raise Untestable(f"{metric} is of whole sets; expected a metric of single images")
-        return _of_pairs(*(_column(run, metric) for run in pair), region)
-
-    return make
+    fact = fact_of(list(pair), metric)
+    low, high = _region(fact, "better", 0.0)
+    if fact["kind"] == "set":
+        raise Untestable(f"{metric} is of whole sets; expected a metric of single images")
+    region = (low, high) if test == "worsens" else (0.0 - high, 0.0 - low)
+    return _of_pairs(*(_column(run, metric) for run in pair), region)
 
 
 def _scores(group: Group, metric: str) -> pd.DataFrame:

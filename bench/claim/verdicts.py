@@ -55,7 +55,9 @@ class Result:
         if self.against:
             return _counted(self.against, self.rows, "against it")
         if self.verdict == "supported":
-            return "as claimed" if len(self.rows) == 1 else f"all {len(self.rows)} comparisons are as claimed"
+            if len(self.rows) == 1:
+                return _counted(self.rows, self.rows, "")
+            return f"all {len(self.rows)} comparisons are as claimed"
         still = [row for row in self.rows if row.shows != "as claimed"]
         return "; ".join([*([_counted(still, self.rows, "open")] if still else []), *self.lacking])
 
