@@ -1,6 +1,6 @@
-"""All runs under a folder as one table, trade-off plots and contact sheets.
+"""All runs under a folder as one table, trade-off plots, contact sheets, and a page that shows them with every edit.
 
-    python -m bench.report out=results/runs [data=shapes] [to=<folder>] [rows=10]
+    python -m bench.report out=results/runs [data=shapes] [to=<folder>] [rows=10] [page=false] [thumb=256] [limit=100]
 
 Reads summaries only: no model, no metric, no torch.
 """
@@ -12,13 +12,14 @@ from typing import Any
 
 import pandas as pd
 
-from bench import cli, options
+from bench import cli, hashing, options
 from bench.errors import UserError, nearest
 from bench.store import atomic, write
 
-OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10}
+OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10, "page": True, "thumb": 256, "limit": None}
 """Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
-contact sheet."""
+contact sheet; whether to write the page, longest side of its thumbnails in pixels, samples of each data set in its
+gallery (null: all)."""
 COUNTS = ["n", "n_expected", "n_failed"]
 IDENTITY = ["data", "method", "variant", "model", "profile", "r", "guidance", "steps", "seed", *COUNTS]
 COSTS = ["nfe", "seconds", "nfe_spent"]
@@ -76,9 +77,13 @@ def notice(summary: dict[str, Any]) -> str | None:
 
 def readable(table: pd.DataFrame) -> str:
     """The runs of one data set and profile as a text table, with what its header must say."""
-    facts = table.summary.iloc[0]
-    listed = [name for name in facts["table"] or facts["metrics"] if name in table]
-    shown = [name for name in listed if table[name].notna().any()]
+    text = cells(table).to_markdown(index=False, disable_numparse=True)
+    return "\n".join([header(table), "", text, *remarks(table)])
+
+
+def cells(table: pd.DataFrame) -> pd.DataFrame:
+    """The runs of one data set and profile as a reader sees them: texts under headings, a row a run."""
+    facts, shown = table.summary.iloc[0], _shown(table)
     common = {}  # counts that all cells of a column share stand in its title
     for name in shown:
         counts = {_own_count(row, name) for _, row in table[table[name].notna()].iterrows()}
@@ -87,20 +92,40 @@ def readable(table: pd.DataFrame) -> str:
     for _, row in table.iterrows():
         line: dict[str, Any] = {"method": " ".join(filter(None, [row.method, row.variant]))}
         line["r"] = "" if pd.isna(row.r) else f"{row.r:g}"
-        line["n"] = f"{row.n}" if row.n == row.n_expected else f"{row.n}/{row.n_expected} incomplete"
-        line["n"] += f", {row.n_failed} failed" if row.n_failed else ""
+        line["n"] = extent(row)
         for name in shown:
             title = ", ".join(filter(None, [heading(name, facts["metrics"][name]), common[name]]))
             line[title] = cell(row, name, count=not common[name])
         line["NFE"] = "" if pd.isna(row.nfe) else f"{row.nfe:.0f}"
         line["s/image"] = "" if pd.isna(row.seconds) else f"{row.seconds:.2f}"
         rows.append(line)
-    lines = [header(table), "", pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)]
+    return pd.DataFrame(rows)
+
+
+def extent(row: pd.Series) -> str:
+    """How many samples a run has, and what it lacks."""
+    text = f"{row.n}" if row.n == row.n_expected else f"{row.n}/{row.n_expected} incomplete"
+    return text + (f", {row.n_failed} failed" if row.n_failed else "")
+
+
+def remarks(table: pd.DataFrame) -> list[str]:
+    """What stands under the table: why a metric is empty, and what a reader of the numbers has to know."""
+    listed = _listed(table)
     reasons = {
         n: f["reason"] for s in table.summary for n, f in s["metrics"].items() if f.get("reason") and n in listed
     }
-    lines += [f"{name} is empty: {reason}" for name, reason in reasons.items()]
-    return "\n".join(lines + _cautions(table, shown))
+    return [*(f"{name} is empty: {reason}" for name, reason in reasons.items()), *_cautions(table, _shown(table))]
+
+
+def _listed(table: pd.DataFrame) -> list[str]:
+    """Metrics of the profile's table."""
+    facts = table.summary.iloc[0]
+    return [name for name in facts["table"] or facts["metrics"] if name in table]
+
+
+def _shown(table: pd.DataFrame) -> list[str]:
+    """Those of them that any run has: they have a column."""
+    return [name for name in _listed(table) if table[name].notna().any()]
 
 
 def _cautions(table: pd.DataFrame, shown: list[str]) -> list[str]:
@@ -179,8 +204,17 @@ def _own_count(row: pd.Series, name: str) -> str:
     return f"n={n:.0f}" + (f", nan={nan:.0f}" if nan and nan > 0 else "")
 
 
-def report(out: Path, data: str | None = None, to: Path | None = None, rows: int = 10) -> list[Path]:
-    """Writes `summary.csv` beside the runs, tables and figures to `to`, and prints the tables.
+def report(
+    out: Path,
+    data: str | None = None,
+    to: Path | None = None,
+    rows: int = 10,
+    page: bool = True,
+    thumb: int = 256,
+    limit: int | None = None,
+) -> list[Path]:
+    """Writes `summary.csv` beside the runs, tables and figures to `to`, and prints the tables; with `page`, also what
+    `bench.page.make` does.
 
     Returns:
         the files written to `to`.
@@ -211,6 +245,10 @@ def report(out: Path, data: str | None = None, to: Path | None = None, rows: int
         written += figures.trade_off(part, to / f"{name}.{profile}.trade-off")
     for name, part in table.drop_duplicates("folder").groupby("data"):
         written += figures.contact_sheet(part, to / f"{name}.contact-sheet.png", rows)
+    if page:
+        from bench.page import make  # plotly, and every picture
+
+        written.append(make(table, out, to, data, thumb, limit))
     print("\n".join(f"written: {file}" for file in [out / "summary.csv", *written]))
     return written
 
@@ -220,16 +258,23 @@ def main(argv: list[str] | None = None) -> int:
     try:
         settings = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         to = Path(settings["to"]) if settings["to"] else None
-        report(Path(settings["out"]), settings["data"], to, _count(settings["rows"]))
+        for name in ("rows", "thumb", "limit"):
+            _check_count(name, settings[name])
+        if not isinstance(settings["page"], bool):
+            raise UserError(f"page={settings['page']}, expected true or false")
+        given = {name: settings[name] for name in ("rows", "page", "thumb", "limit")}
+        report(Path(settings["out"]), settings["data"], to, **given)
+        hashing.remember()
     except UserError as error:
         return cli.fail(error)
     return 0
 
 
-def _count(rows: Any) -> int:
-    if not isinstance(rows, int) or rows < 1:
-        raise UserError(f"rows={rows}, expected a whole number from 1")
-    return rows
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if value is None and OPTIONS[name] is None:
+            return
+        raise UserError(f"{name}={value}, expected a whole number from 1")
 
 
 if __name__ == "__main__":

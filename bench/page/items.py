@@ -1,0 +1,147 @@
+"""Reproduced items beside the papers' values, and claims, from the files that their commands wrote."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+COLUMNS = ("title", "row", "point", "metric", "heading", "ours", "lo", "hi", "n", "published", "difference", "verdict")
+COLUMNS = (*COLUMNS, "why", "run", "notice", "data", "profile")
+"""What is read of an item's table, one line a cell."""
+CLAIM = ("statement", "verdict", "difference", "lo", "hi", "metric", "n", "data", "profile", "why", "source", "notice")
+"""What is read of `claims.csv`."""
+
+
+def items(out: Path, to: Path, index: dict[str, int]) -> list[dict[str, Any]]:
+    """Every item that has a table under `<out>/tables` or a figure under `<out>/figures`; figures are copied.
+
+    Args:
+        index: a run's folder, relative to `out` -> its place in the gallery's list.
+    """
+    found = {}
+    for kind, ending in (("tables", "csv"), ("figures", "png")):
+        for file in sorted(out.glob(f"{kind}/**/*.{ending}")):
+            found.setdefault(file.relative_to(out / kind).with_suffix("").as_posix(), {})[kind] = file
+    return [_item(name, files, out, to, index) for name, files in sorted(found.items())]
+
+
+def _item(name: str, files: dict[str, Path], out: Path, to: Path, index: dict[str, int]) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": name}
+    if "figures" in files:
+        copy = to / "figures" / f"{name}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(files["figures"], copy)
+        item["figure"] = copy.relative_to(to).as_posix()
+    if "tables" in files:
+        cells = pd.read_csv(files["tables"], dtype=str, keep_default_na=False)
+        if lacking := [column for column in COLUMNS if column not in cells]:
+            return item | {"problem": f"{files['tables']} is no item's table: column {lacking[0]} is missing"}
+        item["title"] = f"{name}: {cells.title.iloc[0]}"
+        item["table"] = _table(cells, index)
+        points = files["figures"].with_suffix(".csv") if "figures" in files else None
+        if points is not None and points.exists():
+            panel = pd.read_csv(points, dtype=str).iloc[0]
+            item["plot"] = _plot(item["title"], cells, index, panel)
+    return item
+
+
+def _table(cells: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
+    """A column for each metric. Reasons stand under the table, numbered."""
+    headings, whys = list(dict.fromkeys(cells.heading)), list(dict.fromkeys(cells.why[cells.why != ""]))
+    pointed = bool((cells.point != "").any())
+    rows = []
+    for (row, point), part in cells.groupby(["row", "point"], sort=False):
+        found = {cell.heading: _cell(cell, whys) for cell in part.itertuples()}
+        line = [row, *([point] if pointed else []), *(found.get(heading, "") for heading in headings)]
+        rows.append({"cells": line, "run": _run(part, index)})
+    data, profiles = (", ".join(dict.fromkeys(filter(None, cells[name]))) for name in ("data", "profile"))
+    return {
+        "lead": [f"data {data}; profile {profiles}", *sorted(set(cells.notice) - {""})],
+        "columns": ["row", *(["point"] if pointed else []), *headings],
+        "rows": rows,
+        "remarks": [f"{number}: {why}" for number, why in enumerate(whys, 1)],
+    }
+
+
+def _cell(cell: Any, whys: list[str]) -> dict[str, Any]:
+    digits = _digits(cell.ours)
+    ours, low, high = (_text(value, digits) for value in (cell.ours, cell.lo, cell.hi))
+    lines = [f"paper {cell.published}"] if cell.published else []
+    lines += [f"difference {_text(cell.difference, digits, '+')}"] if cell.difference else []
+    note = {"note": whys.index(cell.why) + 1} if cell.why else {}
+    return (
+        {"text": ours + (f" [{low}, {high}]" if low else ""), "key": cell.ours, "lines": lines}
+        | ({"mark": cell.verdict} if cell.verdict else {})
+        | note
+    )
+
+
+def _run(part: pd.DataFrame, index: dict[str, int]) -> int | None:
+    """The run behind a row, where it is one."""
+    runs = set(part.run) - {""}
+    return index.get(runs.pop()) if len(runs) == 1 else None
+
+
+def _plot(title: str, cells: pd.DataFrame, index: dict[str, int], panel: pd.Series) -> dict[str, Any]:
+    """The item's values as points, and the published ones as curves of their own."""
+    points: list[dict[str, Any]] = []
+    for order, ((row, point), part) in enumerate(cells.groupby(["row", "point"], sort=False)):
+        start = {"label": point, "order": order, "run": _run(part, index)}
+        ours = {cell.metric: [_number(cell.ours), _number(cell.lo), _number(cell.hi)] for cell in part.itertuples()}
+        paper = {cell.metric: [_number(cell.published), None, None] for cell in part.itertuples()}
+        n = max((int(float(n)) for n in part.n if n), default=None)
+        points.append(start | {"curve": row, "n": n, "values": _known(ours)})
+        points.append(start | {"curve": f"{row} (published)", "n": None, "run": None, "values": _known(paper)})
+    return {
+        "title": title,
+        "notices": sorted(set(cells.notice) - {""}),
+        "axes": dict(zip(cells.metric, cells.heading, strict=True)),
+        "x": panel.x_metric,
+        "y": panel.y_metric,
+        "points": [point for point in points if point["values"]],
+    }
+
+
+def _known(values: dict[str, list[float | None]]) -> dict[str, list[float | None]]:
+    return {name: found for name, found in values.items() if found[0] is not None}
+
+
+def claims(out: Path) -> dict[str, Any] | None:
+    """The claims that were evaluated, None if none were."""
+    file = out / "claims.csv"
+    if not file.exists():
+        return None
+    found = pd.read_csv(file, dtype=str, keep_default_na=False).reindex(columns=[*CLAIM], fill_value="")
+    rows = []
+    for claim in found.itertuples():
+        digits = _digits(claim.difference)
+        difference, low, high = (_text(value, digits) for value in (claim.difference, claim.lo, claim.hi))
+        spread = f" [{low}, {high}]" if low else ""
+        data = ", ".join(filter(None, [claim.data, claim.profile]))
+        cells = [claim.statement, {"text": "", "mark": claim.verdict}, {"text": difference + spread, "key": difference}]
+        rows.append({"cells": [*cells, claim.metric, claim.n, data, claim.why, claim.source]})
+    columns = ["claim", "verdict", "difference", "metric", "n", "data", "why", "source"]
+    return {"lead": sorted(set(found.notice) - {""}), "columns": columns, "rows": rows}
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if value - value == 0 else None  # neither infinite nor NaN
+
+
+def _digits(text: str) -> int:
+    """Decimals that a value is shown with, and its interval and difference with it."""
+    size = abs(_number(text) or 0)
+    return next((digits for least, digits in ((100, 1), (1, 2), (0.1, 3)) if size >= least), 4 if size else 2)
+
+
+def _text(text: str, digits: int, sign: str = "") -> str:
+    """A number with so many decimals, a whole one as it is; any other text as it is."""
+    value = _number(text)
+    if value is None or (text.lstrip("-").isdigit() and not sign):
+        return text
+    return f"{value:{sign}.{digits}f}"
