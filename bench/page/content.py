@@ -15,9 +15,9 @@ from bench.store import Store, environment
 def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]:
     """Overview, and tables and plots of all runs.
 
-    Tables are `{title, lead, columns, rows, remarks}`; a row has `cells` and, where one run stands behind it, `run`, its
-    place in the gallery's list. A cell is a text, or `{text, key, lines, mark}`: what it is sorted by, further lines, and
-    a word that the page marks by sign and colour.
+    Tables are `{title, lead, columns, rows, remarks}`; a row has `cells` and, where one run stands behind it, `run`,
+    its place in the gallery's list. A cell is a text, or `{text, key, lines, mark, note}`: what it is sorted by,
+    further lines, a word that the page marks by sign and colour, and the number of a remark.
     """
     index = {folder: i for i, folder in enumerate(dict.fromkeys(table.folder))}
     parts = [part for _, part in table.groupby(["data", "profile"])]
@@ -123,7 +123,9 @@ def _table(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
 def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     """Every metric and cost of every run, so that any two can be the axes."""
     facts = part.summary.iloc[0]
-    axes = {name: report.heading(name, fact) for name, fact in facts["metrics"].items() if part[name].notna().any()}
+    default = facts["plot"].values()  # choices even where no run has them
+    known = {name for name in facts["metrics"] if name in default or part[name].notna().any()}
+    axes = {name: report.heading(name, fact) for name, fact in facts["metrics"].items() if name in known}
     costs = {"nfe": "NFE ↓", "seconds": "seconds for each image ↓"}
     axes |= {name: text for name, text in costs.items() if part[name].notna().any()}
     points = []

@@ -24,7 +24,7 @@ CHUNK = 64
 
 
 def contents(table: pd.DataFrame, out: Path, thumbs: Thumbs, limit: int | None) -> dict[str, Any]:
-    """`sets`: each data set with its samples; `runs`: one for each folder, in the table's order. Thumbnails are written.
+    """`sets`: each data set with its samples; `runs`: one for each folder, in the table's order. Writes thumbnails.
 
     Runs whose pictures are of data sets of one name that differ in what decides pixels are of different sets.
     """

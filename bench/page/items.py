@@ -9,7 +9,8 @@ import pandas as pd
 COLUMNS = ("title", "row", "point", "metric", "heading", "ours", "lo", "hi", "n", "published", "difference", "verdict")
 COLUMNS = (*COLUMNS, "why", "run", "notice", "data", "profile")
 """What is read of an item's table, one line a cell."""
-CLAIM = ("statement", "verdict", "difference", "lo", "hi", "metric", "n", "data", "profile", "why", "source", "notice")
+CLAIM = ("statement", "source", "data", "profile", "metric", "compared", "difference", "lo", "hi", "n", "verdict")
+CLAIM = (*CLAIM, "why", "notice")
 """What is read of `claims.csv`."""
 
 
@@ -48,20 +49,25 @@ def _item(name: str, files: dict[str, Path], out: Path, to: Path, index: dict[st
 
 def _table(cells: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     """A column for each metric. Reasons stand under the table, numbered."""
-    headings, whys = list(dict.fromkeys(cells.heading)), list(dict.fromkeys(cells.why[cells.why != ""]))
+    headings, whys = _headings(cells), list(dict.fromkeys(cells.why[cells.why != ""]))
     pointed = bool((cells.point != "").any())
     rows = []
     for (row, point), part in cells.groupby(["row", "point"], sort=False):
-        found = {cell.heading: _cell(cell, whys) for cell in part.itertuples()}
-        line = [row, *([point] if pointed else []), *(found.get(heading, "") for heading in headings)]
+        found = {cell.metric: _cell(cell, whys) for cell in part.itertuples()}
+        line = [row, *([point] if pointed else []), *(found.get(metric, "") for metric in headings)]
         rows.append({"cells": line, "run": _run(part, index)})
     data, profiles = (", ".join(dict.fromkeys(filter(None, cells[name]))) for name in ("data", "profile"))
     return {
         "lead": [f"data {data}; profile {profiles}", *sorted(set(cells.notice) - {""})],
-        "columns": ["row", *(["point"] if pointed else []), *headings],
+        "columns": ["row", *(["point"] if pointed else []), *headings.values()],
         "rows": rows,
         "remarks": [f"{number}: {why}" for number, why in enumerate(whys, 1)],
     }
+
+
+def _headings(cells: pd.DataFrame) -> dict[str, str]:
+    """Metric -> its heading; a metric that some row lacks is bare there, without direction and unit."""
+    return {metric: max(part.heading, key=len) for metric, part in cells.groupby("metric", sort=False)}
 
 
 def _cell(cell: Any, whys: list[str]) -> dict[str, Any]:
@@ -96,7 +102,7 @@ def _plot(title: str, cells: pd.DataFrame, index: dict[str, int], panel: pd.Seri
     return {
         "title": title,
         "notices": sorted(set(cells.notice) - {""}),
-        "axes": dict(zip(cells.metric, cells.heading, strict=True)),
+        "axes": _headings(cells),
         "x": panel.x_metric,
         "y": panel.y_metric,
         "points": [point for point in points if point["values"]],
@@ -120,8 +126,8 @@ def claims(out: Path) -> dict[str, Any] | None:
         spread = f" [{low}, {high}]" if low else ""
         data = ", ".join(filter(None, [claim.data, claim.profile]))
         cells = [claim.statement, {"text": "", "mark": claim.verdict}, {"text": difference + spread, "key": difference}]
-        rows.append({"cells": [*cells, claim.metric, claim.n, data, claim.why, claim.source]})
-    columns = ["claim", "verdict", "difference", "metric", "n", "data", "why", "source"]
+        rows.append({"cells": [*cells, claim.metric, claim.compared, claim.n, data, claim.why, claim.source]})
+    columns = ["claim", "verdict", "difference", "metric", "compared", "n", "data", "why", "source"]
     return {"lead": sorted(set(found.notice) - {""}), "columns": columns, "rows": rows}
 
 
@@ -135,13 +141,13 @@ def _number(text: str) -> float | None:
 
 def _digits(text: str) -> int:
     """Decimals that a value is shown with, and its interval and difference with it."""
+    if text.lstrip("-").isdigit():
+        return 0
     size = abs(_number(text) or 0)
     return next((digits for least, digits in ((100, 1), (1, 2), (0.1, 3)) if size >= least), 4 if size else 2)
 
 
 def _text(text: str, digits: int, sign: str = "") -> str:
-    """A number with so many decimals, a whole one as it is; any other text as it is."""
+    """A number with so many decimals; any other text as it is."""
     value = _number(text)
-    if value is None or (text.lstrip("-").isdigit() and not sign):
-        return text
-    return f"{value:{sign}.{digits}f}"
+    return text if value is None else f"{value:{sign}.{digits}f}"

@@ -85,6 +85,9 @@ class Thumbs:
         for folder in self.folder.glob("*/*/*"):
             if folder not in self._used:
                 shutil.rmtree(folder)
+        for folder in [*self.folder.glob("*/*/"), *self.folder.glob("*/")]:
+            if not any(folder.iterdir()):
+                folder.rmdir()
 
     def _copy(self, pair: tuple[Path, Path]) -> None:
         picture, file = pair

@@ -144,7 +144,6 @@ const failure = (run, sample) => run.failures.find(([id]) => id === sample.id)[1
 /** One edit large, beside source and truth, with its scores. */
 function enlarge(place, column) {
   state.at = { place, column };
-  state.page = Math.floor(place / PAGE);
   const run = runs[column], index = samples[place], sample = set().samples[index], dialog = byId("large");
   const button = (text, key, step, possible) => el("button", { disabled: !possible, "aria-keyshortcuts": key, click: step }, text);
   const figures = [...knownPictures(sample), [label(run).join(", "), edit(run, index)]];

@@ -29,7 +29,7 @@ function items() {
   for (const item of REPORT.items) {
     section.append(el("h3", {}, item.title));
     if (item.problem) section.append(missing(item.problem));
-    if (item.table) section.append(...tableSection(item.table, openRun));
+    if (item.table) section.append(...tableSection(item.table, openRun, item.title));
     if (item.plot) section.append(plotBox(item.plot));
     else if (item.figure)
       section.append(el("figure", {}, el("img", { src: path(item.figure), alt: `figure of ${item.title}`, loading: "lazy" })));
@@ -39,7 +39,7 @@ function items() {
 function claims() {
   const section = byId("claims");
   if (!REPORT.claims) section.append(missing("No claims evaluated yet: ", "python -m bench.claims"));
-  else section.append(...tableSection(REPORT.claims));
+  else section.append(...tableSection(REPORT.claims, null, "claims"));
 }
 
 function failures() {

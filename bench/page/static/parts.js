@@ -67,12 +67,12 @@ function runButton(row, text, open) {
 }
 
 /** Title, what must be said above, the table, what has to be known below. */
-function tableSection(table, open) {
+function tableSection(table, open, name = table.title) {
   if (!table.rows.length) return [];
   return [
     table.title ? el("h3", {}, table.title) : null,
     (table.lead || []).map(line => el("p", { class: "soft" }, REPORT.notices.includes(line) ? `⚠ ${line}` : line)),
-    tableBox(table, table.title || table.columns[0], open),
+    tableBox(table, name, open),
     (table.remarks || []).map(line => el("p", { class: "soft" }, line)),
   ].flat().filter(part => part !== null);
 }
