@@ -2,7 +2,7 @@
 
     python -m bench.report out=results/runs [data=shapes] [to=<folder>] [rows=10] [page=false] [thumb=256] [limit=100]
 
-Reads summaries only: no model, no metric, no torch.
+Reads what is stored: no model, no metric, no torch.
 """
 
 import json
@@ -55,7 +55,7 @@ def collect(out: Path) -> pd.DataFrame:
 
 def _variants(table: pd.DataFrame) -> pd.Series:
     """For each run, the knobs (apart from r) in which runs of its method on its data differ, as `knob=value`."""
-    knobs = table.summary.map(lambda summary: {**summary["knobs"], "model": summary["model"]})
+    knobs = table.summary.map(lambda summary: hashing.rounded({**summary["knobs"], "model": summary["model"]}))
     labels = pd.Series("", index=table.index)
     for _, rows in table.groupby(["data", "method"]).groups.items():
         mine = [knobs[row] for row in rows]

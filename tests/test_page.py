@@ -165,7 +165,7 @@ def test_every_section_has_its_data_or_says_what_is_missing(tab, opened, out, tm
     assert "14" in shown(tab, "tables")
     item = shown(tab, "items")
     assert "shapes/small: A small item" in item
-    assert "20.50 [20.00, 21.00]\npaper 19.00\ndifference +1.50\n∦ not comparable 1" in item.replace("\t", "\n")
+    assert "20.50 [20.00, 21.00]\npaper 19.00\ndifference +1.50\n∦ not comparable\nnote 1" in item.replace("\t", "\n")
     assert "1: another model" in item
     assert "✓ supported" in shown(tab, "claims")
     failed = shown(tab, "failures")

@@ -67,6 +67,7 @@ def test_pictures_and_the_numbers_behind_them(out, files):
         f"{stem}.pdf",
         f"{stem}.csv",
         "shapes.contact-sheet.png",
+        "index.html",
     }
     plotted = pd.read_csv(out / "report" / f"{stem}.csv")
     assert plotted.method.tolist() == ["diffedit", "diffedit", "sdedit", "sdedit"]  # copy has no finite PSNR
@@ -129,7 +130,7 @@ def test_doubtful_weights_and_different_n_are_said(out):
 
 
 def test_figures_go_where_they_are_told(out, tmp_path):
-    assert report.main([f"out={out}", f"to={tmp_path / 'figures'}", "rows=1", "data=shapes"]) == 0
+    assert report.main([f"out={out}", f"to={tmp_path / 'figures'}", "rows=1", "data=shapes", "page=false"]) == 0
     table = (tmp_path / "figures/shapes.shapes-v1.table.md").read_text()
     assert table == report.readable(report.collect(out)) + "\n"
     assert len(list((tmp_path / "figures").iterdir())) == 6

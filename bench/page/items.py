@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-COLUMNS = ("title", "row", "point", "metric", "heading", "ours", "lo", "hi", "n", "published", "difference", "verdict")
-COLUMNS = (*COLUMNS, "why", "run", "notice", "data", "profile")
+COLUMNS = ("title", "row", "point", "metric", "heading", "kind", "ours", "lo", "hi", "n", "published", "difference")
+COLUMNS = (*COLUMNS, "verdict", "why", "run", "notice", "data", "profile")
 """What is read of an item's table, one line a cell."""
 CLAIM = ("statement", "source", "data", "profile", "metric", "compared", "difference", "lo", "hi", "n", "verdict")
 CLAIM = (*CLAIM, "why", "notice")
@@ -71,7 +71,7 @@ def _headings(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def _cell(cell: Any, whys: list[str]) -> dict[str, Any]:
-    digits = _digits(cell.ours)
+    digits = 0 if cell.kind in ("cost", "knob") and _whole(cell.ours) else _digits(cell.ours)
     ours, low, high = (_text(value, digits) for value in (cell.ours, cell.lo, cell.hi))
     lines = [f"paper {cell.published}"] if cell.published else []
     lines += [f"difference {_text(cell.difference, digits, '+')}"] if cell.difference else []
@@ -141,10 +141,13 @@ def _number(text: str) -> float | None:
 
 def _digits(text: str) -> int:
     """Decimals that a value is shown with, and its interval and difference with it."""
-    if text.lstrip("-").isdigit():
-        return 0
     size = abs(_number(text) or 0)
     return next((digits for least, digits in ((100, 1), (1, 2), (0.1, 3)) if size >= least), 4 if size else 2)
+
+
+def _whole(text: str) -> bool:
+    value = _number(text)
+    return value is not None and value.is_integer()
 
 
 def _text(text: str, digits: int, sign: str = "") -> str:

@@ -27,8 +27,8 @@ function cellContent(cell) {
   return [
     cell.text,
     ...(cell.lines || []).map(line => el("small", {}, line)),
-    cell.mark ? el("span", { class: `mark ${kind}` }, sign + mark, cell.note ? el("sup", {}, ` ${cell.note}`) : null) : null,
-    !cell.mark && cell.note ? el("sup", {}, ` ${cell.note}`) : null,
+    cell.mark ? el("span", { class: `mark ${kind}` }, sign + mark) : null,
+    cell.note ? el("small", {}, `note ${cell.note}`) : null,
   ].filter(part => part !== null);
 }
 
@@ -54,8 +54,8 @@ function tableBox(table, name, open) {
     el("th", { scope: "col" }, el("button", { click: event => sortBy(event.target.parentNode, i) }, title)));
   const rows = table.rows.map(row => el("tr", {}, row.cells.map((cell, i) => {
     const key = String(cell.key ?? cell.text ?? cell), text = cellContent(cell);
-    if (i === 0) return el("th", { scope: "row", "data-key": key }, runButton(row, text, open));
-    return el("td", { "data-key": key, class: key.length > 60 ? "long" : null }, text);
+    const attributes = { "data-key": key, class: key.length > 40 ? "long" : null };
+    return i === 0 ? el("th", { scope: "row", ...attributes }, runButton(row, text, open)) : el("td", attributes, text);
   })));
   return el("div", { class: "box", tabindex: 0, role: "region", "aria-label": `table: ${name}` },
     el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows)));
@@ -73,8 +73,14 @@ function tableSection(table, open, name = table.title) {
     table.title ? el("h3", {}, table.title) : null,
     (table.lead || []).map(line => el("p", { class: "soft" }, REPORT.notices.includes(line) ? `⚠ ${line}` : line)),
     tableBox(table, name, open),
-    (table.remarks || []).map(line => el("p", { class: "soft" }, line)),
+    remarks(table.remarks || []),
   ].flat().filter(part => part !== null);
+}
+
+function remarks(lines) {
+  const paragraphs = lines.map(line => el("p", { class: "soft" }, line));
+  if (lines.join().length < 800) return paragraphs;
+  return el("details", {}, el("summary", {}, `Notes (${lines.length})`), paragraphs);
 }
 
 /** A labelled choice; `options` are [value, text]. */
