@@ -1,4 +1,4 @@
-"""What `results/` holds of the embedded world is what this program makes: the first 16 images of some runs, made anew."""
+"""`results/` holds what this program makes of the embedded world: the first 16 images of some runs, made anew."""
 
 import json
 

@@ -61,8 +61,8 @@ def estimate(wanted: list[Wanted]) -> pd.DataFrame:
     no estimate.
 
     Returns:
-        the table; its `attrs` have `alone` (item -> runs, and hours if nothing else is made), `left_out` (what is no run) and
-        `how` (sentences on what was measured).
+        the table; its `attrs` have `alone` (item -> runs, and hours if nothing else is made), `left_out` (what is no
+        run) and `how` (sentences on what was measured).
     """
     distinct: dict[str, _Distinct] = {}
     for one in wanted:
