@@ -93,7 +93,7 @@ def test_a_run_that_several_items_want_is_counted_once(paced):
     assert alone["paper/figure"] == (2, pytest.approx(table.hours[1] / 100 + table.hours[2]))
     text = estimate.readable(table)
     assert f"in all 3 runs, 1,407 images, {700 * 120 + 7 * 70:,} evaluations" in text
-    assert f"{table.hours.sum():.3g} h (2.93 days)" in text
+    assert f"{table.hours.sum():.3g} h ({table.hours.sum() / 24:.3g} days)" in text
     assert "| paper/figure | 2 " in text
 
 

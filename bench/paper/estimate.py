@@ -53,7 +53,7 @@ class _Distinct:
 
 
 def estimate(wanted: list[Wanted]) -> pd.DataFrame:
-    """One row for each distinct run (data, model, method with its knobs, seed), in the order in which they are wanted.
+    """One row for each distinct run (data, model, method with its knobs, seed), item by item as they are wanted.
 
     Columns: `item` and `label` of whoever has it made, `point`, all `items`, `data`, `model`, `n` images, `done` of
     these (None: cannot be told here), `nfe` an image by itself and `nfe_spent` after sharing, `counted` (exact, or the
@@ -73,7 +73,8 @@ def estimate(wanted: list[Wanted]) -> pd.DataFrame:
             counts = [run.by_item.get(one.item, 0), one.samples]
             run.by_item[one.item] = None if None in counts else max(counts)
     _count(list(distinct.values()))
-    rows, alone, how = [], {}, {}
+    alone = {one.item: (0, 0.0) for one in wanted if one.cfg is not None}
+    rows, how = [], {}
     for run in distinct.values():
         row, pace = _row(run)
         rows.append(row)
@@ -82,9 +83,11 @@ def estimate(wanted: list[Wanted]) -> pd.DataFrame:
         for item, samples in run.by_item.items():
             left = max((samples or 0) - (row["done"] or 0), 0)
             seconds = row["seconds_spent" if item == run.maker.item else "seconds"] or 0.0
-            runs, hours = alone.get(item, (0, 0.0))
+            runs, hours = alone[item]
             alone[item] = runs + 1, hours + left * seconds / 3600
-    table = pd.DataFrame(rows, columns=COLUMNS)
+    table = pd.DataFrame(rows, columns=COLUMNS).sort_values(
+        "item", key=lambda items: items.map(list(alone).index), kind="stable", ignore_index=True
+    )
     left_out = list(dict.fromkeys(f"{one.item} ({one.label})" for one in wanted if one.cfg is None))
     table.attrs = {"alone": alone, "left_out": left_out, "how": list(how)}
     return table
