@@ -114,12 +114,27 @@ def opened(browser):
         context.close()
 
 
+@pytest.fixture(scope="module")
+def still(opened, page):
+    """A tab for tests that leave it as it was."""
+    tab = opened(page)
+    yield tab
+    assert tab.trouble == []
+
+
 @pytest.fixture
 def tab(opened, page):
+    """A tab of one's own."""
     tab = opened(page)
     yield tab
     assert tab.trouble == []
     tab.context.close()
+
+
+def facts_of(folder):
+    """What the page of a folder was given."""
+    text = (folder / "data.js").read_text()
+    return json.loads(text.removeprefix("const REPORT = ").removesuffix(";\n"))
 
 
 def shown(tab, section):
@@ -145,30 +160,30 @@ def drawn(tab, choose):
         tab.locator("#filters button", has_text=text).first.click()
 
 
-def test_overview_says_what_ran_and_on_what(tab, out):
-    text = shown(tab, "overview")
+def test_overview_says_what_ran_and_on_what(still, out):
+    text = shown(still, "overview")
     assert "5 scored runs of 3 methods on manifest (3 samples), shapes (14 samples)" in text
     assert "sdedit/r0.5_copy" in text  # without scores
     env = json.loads(next(out.glob("shapes/sdedit/*/env.json")).read_text())
-    assert env[0]["commit"][:10] in text
+    assert (env[0]["commit"] or "unknown commit")[:10] in text
     identity = json.loads(next(out.glob("shapes/sdedit/*/identity.json")).read_text())
     assert identity["model"]["files"]["unet/diffusion_pytorch_model.safetensors"] in text
     summary = json.loads(next(out.glob("shapes/sdedit/*/summary.*.json")).read_text())
     assert summary["weights"]["judge"] in text
-    tab.evaluate("scrollTo(0, document.body.scrollHeight)")
-    notice = tab.locator("#notices")
+    still.evaluate("scrollTo(0, document.body.scrollHeight)")
+    notice = still.locator("#notices")
     assert NOTICE in notice.inner_text()
     assert notice.bounding_box()["y"] < 100  # wherever one has scrolled to
 
 
-def test_every_section_has_its_data_or_says_what_is_missing(tab, opened, out, tmp_path):
-    assert "14" in shown(tab, "tables")
-    item = shown(tab, "items")
+def test_every_section_has_its_data_or_says_what_is_missing(still, opened, out, tmp_path):
+    assert "14" in shown(still, "tables")
+    item = shown(still, "items")
     assert "shapes/small: A small item" in item
     assert "20.50 [20.00, 21.00]\npaper 19.00\ndifference +1.50\n∦ not comparable\nnote 1" in item.replace("\t", "\n")
     assert "1: another model" in item
-    assert "✓ supported" in shown(tab, "claims")
-    failed = shown(tab, "failures")
+    assert "✓ supported" in shown(still, "claims")
+    failed = shown(still, "failures")
     assert "1 sample failed" in failed
     assert "c.png" in failed
     bare = tmp_path / "bare"
@@ -185,8 +200,8 @@ def test_tables_sort_by_value_both_ways_and_the_empty_last(tab):
         return [row.strip() for row in table.locator(f"tbody tr > :nth-child({number})").all_inner_texts()]
 
     table = tab.get_by_label("table: shapes, shapes-v1").locator("table")
-    head = table.get_by_role("button", name="psnr_background")
-    number = 1 + [h.split()[0] for h in table.locator("thead th").all_inner_texts()].index("psnr_background")
+    head = table.get_by_role("button", name="perceptual")
+    number = 1 + [h.split()[0] for h in table.locator("thead th").all_inner_texts()].index("perceptual")
     head.click()
     up = [float(text.split()[0]) for text in column(number)]
     assert up == sorted(up)
@@ -282,16 +297,16 @@ def test_keyboard_goes_through_samples_and_edits(tab):
     tab.wait_for_function("document.activeElement.closest('.sample')?.innerText.includes('00011')")
 
 
-def test_what_data_says_is_text(tab):
-    assert tab.title() == "Edit Bench report"
-    first = tab.locator(".sample").first.inner_text()
+def test_what_data_says_is_text(still):
+    assert still.title() == "Edit Bench report"
+    first = still.locator(".sample").first.inner_text()
     assert HOSTILE in first
     assert "a/1 #?% · <b>bold</b>" in first
-    loaded(tab, 160)
+    loaded(still, 160)
 
 
-def test_a_failed_sample_says_why(tab):
-    row = tab.locator(".sample").nth(2).inner_text()
+def test_a_failed_sample_says_why(still):
+    row = still.locator(".sample").nth(2).inner_text()
     assert "cannot be read" in row
     assert "failed" in row
 
@@ -309,15 +324,15 @@ def test_a_phone_scrolls_down_only(opened, page, scheme):
     assert tab.trouble == []
 
 
-def test_headings_are_in_order_and_pictures_have_words(tab):
-    levels = [int(tag[1]) for tag in all_of(tab, "main :is(h1, h2, h3)", "tagName")]
+def test_headings_are_in_order_and_pictures_have_words(still):
+    levels = [int(tag[1]) for tag in all_of(still, "main :is(h1, h2, h3)", "tagName")]
     assert levels[0] == 1
     assert all(after - before <= 1 for before, after in pairwise(levels))
-    assert tab.locator("img:not([alt])").count() == 0
-    words = all_of(tab, ".pic img:not(.mask)", "alt")
+    assert still.locator("img:not([alt])").count() == 0
+    words = all_of(still, ".pic img:not(.mask)", "alt")
     assert len(words) == 2 * 2
     assert all(words)
-    ids = all_of(tab, "main [id]", "id")
+    ids = all_of(still, "main [id]", "id")
     assert len(ids) == len(set(ids)) > 7
 
 
@@ -347,6 +362,20 @@ def test_edits_are_shown_when_their_data_set_is_gone(opened, out, own, tmp_path)
     assert tab.trouble == []
 
 
+def test_sources_that_were_not_what_was_edited_are_not_shown(out, own, tmp_path):
+    shutil.copytree(out / "manifest", tmp_path / "manifest")
+    file = own / "manifest.jsonl"
+    before = file.read_text()
+    file.write_text(before.replace('"target": "b"', '"target": "another"'))
+    try:
+        make(report.collect(tmp_path), tmp_path, tmp_path)
+    finally:
+        file.write_text(before)
+    (found,) = facts_of(tmp_path)["sets"]
+    assert found["why"] == "data=manifest is no longer what these runs edited"
+    assert not any("seen" in sample for sample in found["samples"])
+
+
 def test_thumbnails_are_written_once(out, page):
     def times():
         return {file: file.stat().st_mtime_ns for file in (out / "report/thumbs").glob("*/*/*/*/*")}
@@ -368,8 +397,7 @@ def test_thumbnails_of_what_is_not_shown_are_dropped(out, tmp_path):
     make(table[table.data == "shapes"], out, tmp_path, data="shapes", limit=2)
     assert not (tmp_path / "thumbs/manifest").exists()
     assert {folder.name for folder in (tmp_path / "thumbs/shapes").iterdir()} == {"diffedit", "sdedit", "sources"}
-    text = (tmp_path / "data.js").read_text()
-    facts = json.loads(text.removeprefix("const REPORT = ").removesuffix(";\n"))
+    facts = facts_of(tmp_path)
     assert [len(one["samples"]) for one in facts["sets"]] == [2]
     assert facts["sets"][0]["left_out"] == 12
 

@@ -51,8 +51,8 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
         made_by = json.loads(store.env_file.read_text()) if store.env_file.exists() else []
         commits = list(dict.fromkeys(_commit(facts) for facts in made_by))
         machines = list(dict.fromkeys(f"{facts['device']}, {facts['machine']}" for facts in made_by))
-        missing = [one for _, one in profiles.iterrows() if one.n + one.n_failed < one.n_expected]
-        state = {"text": report.extent(row), "key": int(row.n)} | ({"mark": "incomplete"} if missing else {})
+        lacks = bool((profiles.n != profiles.n_expected).any())
+        state = {"text": report.extent(row), "key": int(row.n)} | ({"mark": "incomplete"} if lacks else {})
         scored = [one.profile if one.n == row.n else f"{one.profile} ({one.n})" for _, one in profiles.iterrows()]
         cells = [
             row.method,
@@ -104,9 +104,8 @@ def _weights(table: pd.DataFrame) -> dict[str, Any]:
 def _table(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     """The printed table of one data set and profile."""
     text = report.cells(part)
-    incomplete = (part.n + part.n_failed < part.n_expected).tolist()
     rows = []
-    for folder, lacks, line in zip(part.folder, incomplete, text.itertuples(index=False), strict=True):
+    for folder, lacks, line in zip(part.folder, part.n != part.n_expected, text.itertuples(index=False), strict=True):
         cells: list[Any] = list(line)
         if lacks:
             cells[2] = {"text": cells[2], "mark": "incomplete"}

@@ -44,8 +44,8 @@ function maskToggles() {
 function openRun(index) {
   const run = REPORT.runs[index];
   filter({ set: run.set, type: "", ...Object.fromEntries(FACETS.map(name => [name, new Set([run[name]])])) });
-  location.hash = "";
-  location.hash = "gallery";
+  location.hash = "gallery"; // so that the browser's way back leads to where the reader was
+  byId("gallery").scrollIntoView();
   focusOn(null);
 }
 

@@ -32,11 +32,12 @@ function cellContent(cell) {
   ].filter(part => part !== null);
 }
 
+const NUMBER = /^[-+]?\d*\.?\d+(e[-+]?\d+)?(?!\w)/; // and no hash that begins with digits
+
 /** Numbers by value, other texts by letter, what is empty last in both directions. */
 function compare(a, b, up) {
   if (a === "" || b === "") return (a === "") - (b === "");
-  const [x, y] = [parseFloat(a), parseFloat(b)];
-  const order = Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b) : x - y;
+  const order = NUMBER.test(a) && NUMBER.test(b) ? parseFloat(a) - parseFloat(b) : a.localeCompare(b);
   return up ? order : -order;
 }
 
@@ -54,7 +55,7 @@ function tableBox(table, name, open) {
     el("th", { scope: "col" }, el("button", { click: event => sortBy(event.target.parentNode, i) }, title)));
   const rows = table.rows.map(row => el("tr", {}, row.cells.map((cell, i) => {
     const key = String(cell.key ?? cell.text ?? cell), text = cellContent(cell);
-    const attributes = { "data-key": key, class: key.length > 40 ? "long" : null };
+    const attributes = { "data-key": key, class: key.length > 40 && key.includes(" ") ? "long" : null };
     return i === 0 ? el("th", { scope: "row", ...attributes }, runButton(row, text, open)) : el("td", attributes, text);
   })));
   return el("div", { class: "box", tabindex: 0, role: "region", "aria-label": `table: ${name}` },
