@@ -193,9 +193,9 @@ def test_named_samples_are_measured_once_and_judged(prompts, tmp_path, monkeypat
     item = _item(theory={"parts": ["reconstruction"], "prompts": shouted}, published={"rows": published_rows})
     made, files, _, problems = measured.make(item, [f"out={tmp_path}"], tmp_path)
     assert problems == []
-    assert {(c.row, c.point, c.n, c.lo) for c in made} == {
-        (row, f"w_s = {w}", 1, None) for row in ("first", "third") for w in (0, 1)
-    }
+    assert [(c.row, c.point, c.n, c.lo) for c in made] == [
+        (row, f"w_s = {w}", 1, None) for row in ("third", "first") for w in (0, 1)
+    ]
     found = theory.measure(cli.jobs([*theory.WORDS, *QUICK, "limit=3", f"out={tmp_path}"])[0], ["reconstruction"])
     errors = found.tables["reconstruction"].set_index(["id", "w_s"]).error
     for cell in made:

@@ -109,7 +109,9 @@ def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, st
     folder.mkdir(parents=True, exist_ok=True)
     for part, table in found.tables.items():
         if names:
-            found.tables[part] = table = table.assign(name=table.id.map(ids)).sort_values("name", kind="stable")
+            table = table.assign(name=table.id.map(ids))
+            order = list(names).index
+            found.tables[part] = table = table.sort_values("name", key=lambda c: c.map(order), kind="stable")
         with atomic(folder / f"{part}.csv") as temporary:
             table.to_csv(temporary, index=False)
     write(folder / "facts.json", json.dumps({"facts": found.facts, "alphas": found.alphas.tolist()}))
