@@ -99,7 +99,7 @@ def opened(browser):
     def opened(file, **options):
         contexts.append(browser.new_context(**options))
         tab = contexts[-1].new_page()
-        tab.set_default_timeout(20_000)  # other programs may be at work
+        tab.set_default_timeout(60_000)  # other programs may be at work
         tab.trouble = []
         tab.on("console", lambda message: tab.trouble.append(message.text))
         tab.on("pageerror", lambda error: tab.trouble.append(str(error)))
