@@ -68,9 +68,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     for name in ("tables", "figures", "scores"):
         shutil.rmtree(args.to / name / DATA, ignore_errors=True)
-    if status := reproduce.main([DATA, f"out={args.out}", f"to={args.to}"]):
+    if status := reproduce.main([DATA, f"out={args.out}", f"to={args.to}", "rescore=true"]):
         return status
-    claims.write_all(args.out, DATA, args.to)
+    print(claims.write_all(args.out, DATA, args.to)[0])
     table = collect(args.out)
     table = table[table.data == DATA].drop_duplicates("folder")
     first = pd.DataFrame(scores(table, args.to / "scores" / DATA))
