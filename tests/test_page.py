@@ -402,6 +402,22 @@ def test_thumbnails_of_what_is_not_shown_are_dropped(out, tmp_path):
     assert facts["sets"][0]["left_out"] == 12
 
 
+def test_figures_of_items_go_along(tmp_path):
+    (tmp_path / "figures/a").mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(tmp_path / "figures/a/b.png")
+    for to in (tmp_path, tmp_path / "report"):
+        (item,) = items.items(tmp_path, to, {})
+        assert item == {"title": "a/b", "figure": "figures/a/b.png"}
+        assert (to / item["figure"]).read_bytes() == (tmp_path / "figures/a/b.png").read_bytes()
+
+
+def test_a_table_that_is_no_items_is_said(tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/x.csv").write_text("row,point\na,b\n")
+    (item,) = items.items(tmp_path, tmp_path, {})
+    assert "tables/x.csv is no item's table: column title is missing" in item["problem"]
+
+
 def test_large_pictures_shrink_and_small_ones_stay(tmp_path):
     made = thumbs.Thumbs(tmp_path, 100)
     pixels = np.random.default_rng(0).integers(0, 255, (3, 300, 300), dtype=np.uint8)

@@ -32,7 +32,8 @@ def _item(name: str, files: dict[str, Path], out: Path, to: Path, index: dict[st
     if "figures" in files:
         copy = to / "figures" / f"{name}.png"
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(files["figures"], copy)
+        if copy.resolve() != files["figures"].resolve():  # a page may be written beside the figures
+            shutil.copyfile(files["figures"], copy)
         item["figure"] = copy.relative_to(to).as_posix()
     if "tables" in files:
         cells = pd.read_csv(files["tables"], dtype=str, keep_default_na=False)
