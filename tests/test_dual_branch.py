@@ -270,7 +270,7 @@ def test_long_and_empty_prompts_are_edited_and_noted(model):
         ("steps=1001", "steps=1001, expected a number from 1 to 999"),
         ("control=p2pp", "control=p2pp, did you mean p2p?"),
         ("method.edit=replaced", "method.edit=replaced, did you mean replace?"),
-        ("control=masactrl", "this model has 7: set method.start_layer"),
+        ("method.start_layer=-1", "method.start_layer=-1, expected a number from 0"),
         ("cross_replace=1.5", "cross_replace=1.5, expected a number from 0 to 1"),
         ("method.local_blend=1", "method.local_blend=1, one of: False, True"),
     ],

@@ -150,9 +150,9 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
         axes.tick_params(axis="x", labelsize=7.5)
         axes.locator_params(axis="x", nbins=4)
         axes.grid(alpha=0.25)
-    grid[0][0].set_yticks(
-        [-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels], fontsize=8.5
-    )
+    grid[0][0].set_yticks([-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels])
+    for axes in grid[:, 0]:
+        axes.tick_params(axis="y", labelsize=8.5)
     key = ["dots: ours, " + BARS] + (["hollow diamonds: published"] if (numbers.published != "").any() else [])
     _dress(figure, item, cells, header, ["; ".join(key)])
     return _save(figure, stem, None)
