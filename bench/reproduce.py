@@ -153,7 +153,7 @@ def main(argv: list[str] | None = None) -> int:
             print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
         hashing.remember()
         if settings["page"]:
-            _page(words)
+            _page(words, settings)
     except UserError as error:
         return cli.fail(error)
     except KeyboardInterrupt:
@@ -163,19 +163,20 @@ def main(argv: list[str] | None = None) -> int:
     return cli.fail(UserError("\n".join(problems[:SHOWN] + more))) if problems else 0
 
 
-def _page(words: list[str]) -> None:
+def _page(words: list[str], settings: dict[str, Any]) -> None:
     """Claims and the report's page, of everything under `out`, if anything is there."""
     from bench import claims, page
     from bench.report import collect
 
     out = Path(_out(words))
+    made = Path(settings["to"] or out)
     if not any(out.glob("*/*/*/summary.*.json")):
         return
-    _, verdicts, _ = claims.write_all(out, None, out)
+    _, verdicts, _ = claims.write_all(out, None, made)
     to = out / "report"
     to.mkdir(exist_ok=True)
-    file = page.make(collect(out), out, to)
-    print(f"{verdicts}: {out / 'claims.md'}\nreport over all runs under {out}: {file}")
+    file = page.make(collect(out), out, to, made=made)
+    print(f"{verdicts}: {made / 'claims.md'}\nreport over all runs under {out}: {file}")
 
 
 if __name__ == "__main__":

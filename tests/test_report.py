@@ -86,6 +86,17 @@ def test_variants_name_the_knobs_that_differ(out):
     assert report._variants(both).tolist() == ["threshold=0.5", "threshold=0.25"]
 
 
+def test_what_most_runs_have_is_said_once(out):
+    rows = report.collect(out)
+    others = [json.loads(json.dumps(rows.summary.iloc[1])) for _ in range(2)]
+    others[0]["knobs"]["threshold"], others[1]["knobs"]["n"] = 0.25, 3
+    summaries = [rows.summary.iloc[1], *others]
+    table = pd.DataFrame({"summary": summaries, "data": "shapes", "method": "diffedit"})
+    assert report._variants(table).tolist() == ["", "threshold=0.25", "n=3"]
+    usual = report._usual([report._knobs(summary) for summary in summaries])
+    assert usual == {"threshold": 0.5, "n": summaries[0]["knobs"]["n"]}
+
+
 def test_incomplete_runs_are_marked(out):
     table = report.collect(out)
     table.loc[1, "n_expected"] = 9

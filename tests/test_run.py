@@ -104,7 +104,7 @@ def test_other_metrics_rescore_without_editing(swept, tmp_path, monkeypatch):
     assert (folder / "summary.pixel-v1.json").exists()
     assert (folder / "summary.shapes-v1.json").exists()
     rows = (folder / "per_image.pixel-v1.csv").read_text().splitlines()
-    assert rows[0] == "id,type,group,psnr_background,psnr,ssim,mse,mask_iou,nfe,seconds,nfe_spent"
+    assert rows[0] == "id,type,group,class,psnr_background,psnr,ssim,mse,mask_iou,nfe,seconds,nfe_spent"
     assert len(rows) == 6
 
 

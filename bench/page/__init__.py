@@ -15,18 +15,25 @@ STATIC = ("index.html", "page.css", "parts.js", "page.js", "gallery.js")
 
 
 def make(
-    table: pd.DataFrame, out: Path, to: Path, data: str | None = None, thumb: int = 256, limit: int | None = None
+    table: pd.DataFrame,
+    out: Path,
+    to: Path,
+    data: str | None = None,
+    thumb: int = 256,
+    limit: int | None = None,
+    made: Path | None = None,
 ) -> Path:
     """Writes `index.html` and what it loads: `data.js`, `plotly.min.js`, its own scripts and style, `thumbs/`, and
     `figures/` of reproduced items.
 
     Args:
         table: the runs to show, as `bench.report.collect` gives them.
-        out: where the runs, reproduced items and claims are.
+        out: where the runs are.
         to: the folder, which exists.
         data: the only data set that is shown, None: each.
         thumb: longest side of a thumbnail in pixels.
         limit: samples of each data set in the gallery, None: all.
+        made: where reproduced items and claims are, None: beside the runs.
 
     Returns:
         the page.
@@ -38,8 +45,8 @@ def make(
     thumbs = Thumbs(to / "thumbs", thumb)
     facts = {
         **content.contents(table, out, data),
-        "items": items.items(out, to, index),
-        "claims": items.claims(out),
+        "items": items.items(made or out, to, index),
+        "claims": items.claims(made or out),
         **gallery.contents(table, out, thumbs, limit),
     }
     thumbs.finish()

@@ -92,8 +92,10 @@ function whenReady(work) {
 
 function drawPlot(draw, plot, { x, y }) {
   const shown = plot.points.filter(point => point.values[x] && point.values[y]);
-  const narrow = draw.clientWidth < 700, all = [...new Set(plot.points.map(point => point.curve))];
+  const all = [...new Set(plot.points.map(point => point.curve))];
   const curves = all.filter(curve => shown.some(point => point.curve === curve));
+  // the legend goes below where it would take the plot's room
+  const narrow = draw.clientWidth < 700 || curves.some(curve => 7 * curve.length > draw.clientWidth / 3);
   draw.setAttribute("aria-label", `${plot.title}: ${plot.axes[y]} against ${plot.axes[x]}, ${plural(shown.length, "point")}; its numbers are in the table`);
   const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name).trim();
   const traces = curves.map(curve => {
