@@ -54,11 +54,13 @@ def _first(folder: Path) -> list[dict]:
 
 
 def provenance(table: pd.DataFrame) -> dict:
-    """This program's commit, those that the pictures were made by, versions, machine."""
-    stored = [entry for folder in table.folder for entry in json.loads((Path(folder) / "env.json").read_text())]
-    commits = sorted({entry["commit"] or "unknown" for entry in stored})
-    now = environment()
-    return {"command": "python -m scripts.publish", "scored by": now, "pictures made by commits": commits}
+    """This program's commit, versions and machine, and the commits that made the pictures of each run."""
+    commits: dict[str, list[str]] = {}
+    for folder in map(Path, table.folder):
+        for entry in json.loads((folder / "env.json").read_text()):
+            name = (entry["commit"] or "unknown") + (" with local changes" if entry["dirty"] else "")
+            commits.setdefault(name, []).append(f"{folder.parent.name}/{folder.name}")
+    return {"command": "python -m scripts.publish", "scored by": environment(), "pictures made by": commits}
 
 
 def main(argv: list[str] | None = None) -> int:
