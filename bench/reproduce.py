@@ -23,7 +23,7 @@ OPTIONS = {"to": None, "run": True, "rescore": False, "page": True}
 """Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
 version of a metric scored; whether to write the report's page."""
 FLAG = "--dry-run"
-SHOWN = 8  # problems printed at the end
+SHOWN = 12  # problems printed at the end
 
 
 @dataclass
@@ -149,7 +149,8 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         for item in chosen:
             made = reproduce(item, words, settings)
-            problems += [problem for problem in made.problems if problem not in problems]
+            lines = [line for problem in made.problems for line in problem.splitlines()]
+            problems = list(dict.fromkeys([*problems, *lines]))
             print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
         hashing.remember()
         if settings["page"]:

@@ -43,8 +43,9 @@ def _item(name: str, files: dict[str, Path], out: Path, to: Path, index: dict[st
         item["table"] = _table(cells, index)
         points = files["figures"].with_suffix(".csv") if "figures" in files else None
         if points is not None and points.exists():
-            panel = pd.read_csv(points, dtype=str).iloc[0]
-            item["plot"] = _plot(item["title"], cells, index, panel)
+            panel = pd.read_csv(points, dtype=str)
+            if "x_metric" in panel and len(panel):  # figures of measurements and listings have files of another form
+                item["plot"] = _plot(item["title"], cells, index, panel.iloc[0])
     return item
 
 
