@@ -124,6 +124,7 @@ def _axis(table: pd.DataFrame, metric: str, which: str) -> str:
 def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
     """A panel for each column with a dot and interval for each row, published values as hollow diamonds. Writes PNG and
     PDF; returns them, or nothing if there is no number."""
+    cells = [cell for cell in cells if cell.row not in item.differences]  # of another size; they are in the table
     table = frame(cells)
     numbers = table[(table.ours.map(_number) | (table.published != "")) & (table.kind != "knob")]
     columns = [c for c in dict.fromkeys(table.metric) if c in set(numbers.metric)]
