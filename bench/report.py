@@ -7,13 +7,12 @@ Reads what is stored: no model, no metric, no torch.
 
 import json
 import sys
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bench import cli, hashing, options
+from bench import cli, hashing, options, variants
 from bench.errors import UserError, nearest
 from bench.store import atomic, write
 
@@ -48,53 +47,10 @@ def collect(out: Path) -> pd.DataFrame:
         row |= {"notice": notice(summary), "folder": str(file.parent), "summary": summary}
         rows.append(row)
     table = pd.DataFrame(rows)
-    table["variant"] = _variants(table)
+    table["variant"] = variants.labels(table)
     last = [*COSTS, "notice", "folder", "summary"]
     table = table[[*IDENTITY, *(c for c in table if c not in IDENTITY + last), *last]]
     return table.sort_values(["data", "profile", "method", "variant", "seed", "r"], kind="stable", ignore_index=True)
-
-
-def _variants(table: pd.DataFrame) -> pd.Series:
-    """For each run, the knobs (apart from r) in which it differs from most runs of its method on its data, as
-    `knob=value`."""
-    labels = pd.Series("", index=table.index)
-    for rows in table.groupby(["data", "method"]).groups.values():
-        mine = [_knobs(summary) for summary in table.summary[rows]]
-        usual, differ = _usual(mine), _differ(mine)
-        labels[rows] = [
-            " ".join(
-                filter(
-                    None,
-                    [one.get("label"), *(f"{name}={one[name]}" for name in differ if _told(one, name, usual))],
-                )
-            )
-            for one in mine
-        ]
-    return labels
-
-
-def _knobs(summary: dict[str, Any]) -> dict[str, Any]:
-    return {**summary["knobs"], "model": summary["model"]}
-
-
-def _differ(runs: list[dict[str, Any]]) -> list[str]:
-    """Knobs, apart from r, that these runs of one method do not share."""
-    names = dict.fromkeys(name for one in runs for name in one if name not in ("r", "label"))
-    return [name for name in names if len({json.dumps(one.get(name)) for one in runs}) > 1]
-
-
-def _usual(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Values that more of the runs have than any other, of the knobs in which they differ."""
-    found = {}
-    for name in _differ(runs):
-        counts = Counter(json.dumps(one.get(name)) for one in runs).most_common(2)
-        if counts[0][1] > counts[1][1]:
-            found[name] = json.loads(counts[0][0])
-    return found
-
-
-def _told(one: dict[str, Any], name: str, usual: dict[str, Any]) -> bool:
-    return one.get(name) is not None and (name not in usual or one[name] != usual[name])
 
 
 def notice(summary: dict[str, Any]) -> str | None:
@@ -143,10 +99,7 @@ def remarks(table: pd.DataFrame) -> list[str]:
     reasons = {
         n: f["reason"] for s in table.summary for n, f in s["metrics"].items() if f.get("reason") and n in listed
     }
-    usual = {
-        method: ", ".join(f"{k}={v}" for k, v in _usual([_knobs(s) for s in part.summary]).items() if v is not None)
-        for method, part in table.groupby("method")
-    }
+    usual = {method: variants.usual_words(part) for method, part in table.groupby("method")}
     lines = [f"{method}, unless said otherwise: {knobs}" for method, knobs in usual.items() if knobs]
     lines += [f"{name} is empty: {reason}" for name, reason in reasons.items()]
     return [*lines, *_cautions(table, _shown(table))]

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from bench import report, run
+from bench import report, run, variants
 from bench.errors import UserError
 
 
@@ -83,7 +83,7 @@ def test_variants_name_the_knobs_that_differ(out):
     summary = json.loads(json.dumps(rows.summary.iloc[1]))
     summary["knobs"]["threshold"] = 0.25
     both = pd.DataFrame({"summary": [rows.summary.iloc[1], summary], "data": "shapes", "method": "diffedit"})
-    assert report._variants(both).tolist() == ["threshold=0.5", "threshold=0.25"]
+    assert variants.labels(both).tolist() == ["threshold=0.5", "threshold=0.25"]
 
 
 def test_what_most_runs_have_is_said_once(out):
@@ -92,8 +92,8 @@ def test_what_most_runs_have_is_said_once(out):
     others[0]["knobs"]["threshold"], others[1]["knobs"]["n"] = 0.25, 3
     summaries = [rows.summary.iloc[1], *others]
     table = pd.DataFrame({"summary": summaries, "data": "shapes", "method": "diffedit"})
-    assert report._variants(table).tolist() == ["", "threshold=0.25", "n=3"]
-    usual = report._usual([report._knobs(summary) for summary in summaries])
+    assert variants.labels(table).tolist() == ["", "threshold=0.25", "n=3"]
+    usual = variants.usual([variants.knobs(summary) for summary in summaries])
     assert usual == {"threshold": 0.5, "n": summaries[0]["knobs"]["n"]}
 
 
