@@ -9,11 +9,24 @@ from omegaconf import OmegaConf
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from bench import sheets
 from bench.errors import BadSample, UserError
 from bench.plan import make_data
 from bench.store import Store, atomic
+
+
+def save(figure: Figure, stem: Path) -> list[Path]:
+    """Writes a figure as `<stem>.png` and `.pdf`, closes it, and returns the files; equal runs give equal bytes."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf")]
+    for file in files:
+        with atomic(file) as temporary:
+            undated = {"CreationDate": None} if file.suffix == ".pdf" else None
+            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
+    plt.close(figure)
+    return files
 
 
 def trade_off(table: pd.DataFrame, stem: Path) -> list[Path]:
@@ -48,12 +61,7 @@ def trade_off(table: pd.DataFrame, stem: Path) -> list[Path]:
     notes = [*notices, "numbers on the curves: encoding ratio r; bars: 95 % bootstrap intervals"]
     notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(table.method) - set(shown.method))]
     figure.supxlabel("\n".join(notes), fontsize=7.5, color="dimgray")
-    files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv")]
-    for file in files[:2]:
-        with atomic(file) as temporary:
-            undated = {"CreationDate": None} if file.suffix == ".pdf" else None  # equal runs, equal bytes
-            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
-    plt.close(figure)
+    files = [*save(figure, stem), stem.with_name(stem.name + ".csv")]
     with atomic(files[2]) as temporary:
         columns = [f"{name}{end}" for name in (x, y) for end in ("", "_lo", "_hi", "_n")]
         shown[["method", "variant", "model", "r", "seed", "n", *columns]].to_csv(temporary, index=False)

@@ -79,6 +79,8 @@ def _figures(item: Item, points: list[Point], found: list[Cell], head: list[str]
     if item.grid and ready:
         if item.grid.get("choose") == "lowest":
             ids = grids.worst(item, ready)
+        elif not item.scored:
+            ids = ready[0].run.ids  # chosen before they were edited
         else:
             ids = grids.select(item, ready[0].cfg["limit"])(ready[0].run.data)
         files += grids.draw(item, points, ids, head, to)

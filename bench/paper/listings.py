@@ -16,7 +16,7 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
-from bench import cli
+from bench import cli, figures
 from bench.errors import BadSample, UserError
 from bench.models import files
 from bench.paper import cells
@@ -92,13 +92,7 @@ def _draw(item: Item, row: str, samples: list[EditSample], to: Path) -> list[Pat
         axes.set_title("\n".join(textwrap.fill(line, _WIDE) for line in said), fontsize=8.5, loc="left")
     figure.suptitle(f"{item.title}\n{row}, the first {len(samples)} samples", fontsize=11)
     stem = to / "figures" / item.name
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    written = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf", ".csv")]
-    for file in written[:2]:
-        with atomic(file) as temporary:
-            undated = {"CreationDate": None} if file.suffix == ".pdf" else None
-            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
-    plt.close(figure)
+    written = [*figures.save(figure, stem), stem.with_name(stem.name + ".csv")]
     table = pd.DataFrame([{"id": s.id, "type": s.type, "source": s.source, "target": s.target} for s in samples])
     with atomic(written[2]) as temporary:
         table.to_csv(temporary, index=False)

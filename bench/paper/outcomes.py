@@ -120,10 +120,11 @@ def complete(
     """
     try:
         runs = plan(rows.cfg)
+        ids = only(runs[0].data) if only else None  # they share their data
         for point, run in zip(rows.points, runs, strict=True):
             point.run = run
-            if only:
-                run.ids = only(run.data)
+            if ids is not None:
+                run.ids = ids
         problems = _distrusted(rows.points, rescore)
         trusted = [point for point in rows.points if not point.why]
         if run_missing and any(point.run.pending() for point in trusted):

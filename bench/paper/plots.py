@@ -13,6 +13,7 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bench import figures
 from bench.paper import published
 from bench.paper.items import Item
 from bench.paper.verdicts import Cell, frame
@@ -58,7 +59,10 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     points = pd.concat([_points(table, panel).assign(x_metric=panel["x"], y_metric=panel["y"]) for panel in shown])
     key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if points.published.any() else "")
     _dress(figure, item, cells, header, [key, *(["far outside, not drawn: " + "; ".join(far)] if far else [])])
-    return _save(figure, stem, points)
+    files = [*figures.save(figure, stem), stem.with_name(stem.name + ".csv")]
+    with atomic(files[-1]) as temporary:
+        points.to_csv(temporary, index=False)
+    return files
 
 
 def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
@@ -156,7 +160,7 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
         axes.tick_params(axis="y", labelsize=8.5)
     key = ["dots: ours, " + BARS] + (["hollow diamonds: published"] if (numbers.published != "").any() else [])
     _dress(figure, item, cells, header, ["; ".join(key)])
-    return _save(figure, stem, None)
+    return figures.save(figure, stem)
 
 
 def _dress(figure: Figure, item: Item, cells: list[Cell], header: list[str], key: list[str]) -> None:
@@ -166,18 +170,3 @@ def _dress(figure: Figure, item: Item, cells: list[Cell], header: list[str], key
     notices = sorted({cell.notice for cell in cells} - {""})
     said = [textwrap.fill(line, width) for line in [*notices, *header, *key]]
     figure.supxlabel("\n".join(said), fontsize=7.5, color="dimgray")
-
-
-def _save(figure: Figure, stem: Path, points: pd.DataFrame | None) -> list[Path]:
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    files = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf")]
-    for file in files:
-        with atomic(file) as temporary:
-            undated = {"CreationDate": None} if file.suffix == ".pdf" else None  # equal runs, equal bytes
-            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
-    plt.close(figure)
-    if points is not None:
-        files.append(stem.with_name(stem.name + ".csv"))
-        with atomic(files[-1]) as temporary:
-            points.to_csv(temporary, index=False)
-    return files
