@@ -11,6 +11,7 @@ import pandas as pd
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+from bench import figures
 from bench.statistics import mean_interval
 from bench.store import atomic
 
@@ -69,13 +70,7 @@ def draw(
     about = facts["about"] if part == "gap" else f"{facts['about']}, {facts['steps']}"
     axes.set_title("\n".join(textwrap.fill(line, 80) for line in about.splitlines()), fontsize=10)
     figure.supxlabel("\n".join(filter(None, [facts["notice"]])), fontsize=7.5, color="dimgray")
-    written = [stem.with_name(stem.name + suffix) for suffix in (".png", ".pdf")]
-    for file in written:
-        with atomic(file) as temporary:
-            undated = {"CreationDate": None} if file.suffix == ".pdf" else None
-            figure.savefig(temporary, format=file.suffix[1:], dpi=150, metadata=undated)
-    plt.close(figure)
-    return written
+    return figures.save(figure, stem)
 
 
 def _means(table: pd.DataFrame, by: str, value: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

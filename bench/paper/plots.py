@@ -28,35 +28,35 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     """The panels of an item: a curve for each row, points annotated by what tells them apart, published points hollow.
     Writes PNG, PDF and the CSV of the points; returns them, or nothing if no panel has a point."""
     table = frame([cell for cell in cells if cell.row not in item.differences])
-    shown = [panel for panel in item.panels if not _points(table, panel).empty]
+    found = [(panel, _points(table, panel)) for panel in item.panels]
+    shown = [(panel, points) for panel, points in found if not points.empty]
     if not shown:
         return []
     rows = list(dict.fromkeys(table.row))
     size = (2.4 + 4.7 * len(shown), 5.2)
     figure, grid = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
     far = []
-    for axes, panel in zip(grid[0], shown, strict=True):
-        points = _points(table, panel)
+    for axes, (panel, points) in zip(grid[0], shown, strict=True):
         near = _near(points)
         far += [f"{p.row} ({panel['x']} {p.x:.3g}, {panel['y']} {p.y:.3g})" for p in points[~near].itertuples()]
-        points = points[near]
-        for row in dict.fromkeys(points.row):
-            _curve(axes, points[points.row == row], row, rows.index(row), panel, table)
+        drawn = points[near]
+        for row in dict.fromkeys(drawn.row):
+            _curve(axes, drawn[drawn.row == row], row, rows.index(row), panel, table)
         for which in ("x", "y"):
             knob, label = panel[which], _axis(table, panel[which], which)
             getattr(axes, f"set_{which}label")(label)
             if knob == item.along and which == "x":
-                axes.set_xticks(sorted(points.x.unique()))
+                axes.set_xticks(sorted(drawn.x.unique()))
         axes.grid(alpha=0.25)
     for line in item.lines:
-        found = published.one(item.paper, line["published"])
+        value = published.one(item.paper, line["published"])
         draw = grid[0][0].axhline if line["axis"] == "y" else grid[0][0].axvline
-        draw(found.value, color="gray", linestyle="--", linewidth=1, label=f"published: {line['label']} {found.text}")
+        draw(value.value, color="gray", linestyle="--", linewidth=1, label=f"published: {line['label']} {value.text}")
     handles = {label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     labels = [label for row in rows for label in (row, f"{row} (published)") if label in handles]
     labels += [label for label in handles if label not in labels]
     figure.legend([handles[label] for label in labels], labels, loc="outside right upper", fontsize=8.5)
-    points = pd.concat([_points(table, panel).assign(x_metric=panel["x"], y_metric=panel["y"]) for panel in shown])
+    points = pd.concat([points.assign(x_metric=panel["x"], y_metric=panel["y"]) for panel, points in shown])
     key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if points.published.any() else "")
     _dress(figure, item, cells, header, [key, *(["far outside, not drawn: " + "; ".join(far)] if far else [])])
     files = [*figures.save(figure, stem), stem.with_name(stem.name + ".csv")]
