@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench import cli, options
+from bench.config import cli, options
 from bench.errors import UserError, nearest
-from bench.report import notice
-from bench.statistics import effect_size, holm, mean_interval, sign_flip_p
+from bench.report.tables import notice
+from bench.statistics.intervals import effect_size, holm, mean_interval, sign_flip_p
 
 OPTIONS = {"profile": None}
 """Metric profile, such as pie-v1; null: the only one that both runs have."""

@@ -10,34 +10,19 @@ import fnmatch
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench import cli, options
+from bench.config import cli, options
 from bench.errors import UserError, nearest
-from bench.statistics import mean_interval
-from bench.store import write
+from bench.files.write import write
+from bench.scores.best_of import best_of
+from bench.statistics.intervals import mean_interval
 
 OPTIONS = {"runs": None, "out": "results/runs", "data": None, "profile": None, "to": None}
 """Run folders, as patterns of `<method>/<slug>-<key>` or as paths; where they are; which data set and metric profile,
 where there are several; folder to write to (null: `<out>/oracle`)."""
-
-
-def best_of(tables: list[pd.DataFrame], facts: dict[str, dict[str, Any]]) -> pd.DataFrame:
-    """For each image and metric the best value of any run; NaN only where every run has none.
-
-    Args:
-        tables: per-image scores of each run, indexed by the same ids in the same order.
-        facts: metric name -> at least `higher_is_better`; other columns are left out.
-    """
-    found = {}
-    for name, fact in facts.items():
-        values = np.stack([table[name].to_numpy(np.float64) for table in tables])
-        best = np.fmax if fact["higher_is_better"] else np.fmin
-        found[name] = best.reduce(values)
-    return pd.DataFrame(found, index=tables[0].index)
 
 
 def oracle(runs: list[str], out: Path, data: str | None, profile: str | None, to: Path) -> pd.DataFrame:

@@ -13,12 +13,13 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 from tabulate import tabulate
 
-from bench import cli, hashing, validate
+from bench.config import cli, validate
 from bench.data.base import Count, Source
 from bench.data.check import check
-from bench.data.download import fetch
+from bench.data.files.download import fetch
+from bench.edits.plan import make_data
 from bench.errors import UserError
-from bench.plan import make_data
+from bench.files import hashing
 
 SWITCHES = ("download", "generate")
 
@@ -31,7 +32,7 @@ def prepare(words: list[str], download: bool = False, generate: bool = False) ->
     """
     cfg = _composed(words)
     if generate:
-        from bench.generate import generate as make_pictures  # torch
+        from bench.edits.generate import generate as make_pictures
 
         words = ["data=templated" if word == "data=imagen" else word for word in words]
         cfg = _composed(words)

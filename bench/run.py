@@ -10,10 +10,11 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bench import cli, hashing
+from bench.config import cli
+from bench.edits.plan import plan
 from bench.errors import UserError
-from bench.plan import plan
-from bench.score import failures, headline, score
+from bench.files import hashing
+from bench.scores.score import failures, headline, score
 
 
 def execute(cfg: DictConfig) -> list[dict]:
@@ -27,7 +28,7 @@ def execute(cfg: DictConfig) -> list[dict]:
     """
     runs = plan(cfg)
     if any(run.pending() for run in runs):
-        from bench.edit import edit
+        from bench.edits.edit import edit
 
         edit(runs)
     hashing.remember()

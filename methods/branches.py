@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from bench import ddim
-from bench.schedule import Grid
-from bench.sharing import Part
+from bench.diffusion import ddim
+from bench.diffusion.grid import Grid
 from bench.types import AttentionLayer, DiffusionModel
+from bench.types.bill import Part
 from methods.controls import Call, Steering
 
 Scale = float | torch.Tensor

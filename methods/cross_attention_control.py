@@ -9,7 +9,7 @@ from itertools import pairwise
 import torch
 from diffusers import LMSDiscreteScheduler
 
-from bench import ddim
+from bench.diffusion import ddim
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 from methods.branches import attend

@@ -3,7 +3,7 @@ at w_t."""
 
 from dataclasses import dataclass
 
-from bench.schedule import Grid
+from bench.diffusion.grid import Grid
 from bench.types import DiffusionModel, EditBatch
 from methods.branches import Source
 from methods.dual_branch import DualBranch

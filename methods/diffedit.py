@@ -4,8 +4,8 @@ import math
 
 import torch
 
-from bench import ddim
-from bench.schedule import Grid, encode_steps, grid, strength_timestep
+from bench.diffusion import ddim
+from bench.diffusion.grid import Grid, encode_steps, grid, strength_timestep
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from bench.schedule import Grid
+from bench.diffusion.grid import Grid
 from bench.types import DiffusionModel, EditBatch
 from methods.branches import Source
 from methods.dual_branch import DualBranch

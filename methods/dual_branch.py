@@ -11,8 +11,8 @@ from dataclasses import dataclass, fields
 
 import torch
 
+from bench.diffusion.grid import Grid, grid
 from bench.errors import BadSample
-from bench.schedule import Grid, grid
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise, Query
 from methods import controls, latents
 from methods.branches import Source, Target, generate

@@ -2,8 +2,8 @@
 
 import torch
 
-from bench import ddim
-from bench.schedule import Grid, encode_steps, grid
+from bench.diffusion import ddim
+from bench.diffusion.grid import Grid, encode_steps, grid
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 

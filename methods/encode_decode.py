@@ -1,7 +1,7 @@
 """Encode-Decode (DiffEdit, section 4): DDIM-encode the source without text, decode with the query."""
 
-from bench import ddim
-from bench.schedule import encode_steps, grid
+from bench.diffusion import ddim
+from bench.diffusion.grid import encode_steps, grid
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 

@@ -2,9 +2,9 @@
 
 import torch
 
-from bench import ddim
-from bench.device import to_float, to_uint8
-from bench.schedule import Grid
+from bench.diffusion import ddim
+from bench.diffusion.device import to_float, to_uint8
+from bench.diffusion.grid import Grid
 from bench.types import DiffusionModel, EditBatch, Noise, Query
 
 

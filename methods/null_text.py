@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import mse_loss
 
-from bench import ddim
-from bench.schedule import Grid
+from bench.diffusion import ddim
+from bench.diffusion.grid import Grid
 from bench.types import DiffusionModel, EditBatch
 from methods.branches import Source
 from methods.dual_branch import DualBranch

@@ -1,7 +1,7 @@
 """SDEdit (Meng et al. 2021) as DiffEdit adapts it: noise the source up to ratio r, denoise with the query."""
 
-from bench import ddim
-from bench.schedule import encode_steps, grid
+from bench.diffusion import ddim
+from bench.diffusion.grid import encode_steps, grid
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
@@ -11,7 +11,7 @@ class SDEdit:
 
     Args:
         r: encoding ratio in [0, 1]; 0 is the autoencoder round trip.
-        guidance: w of `bench.ddim.guided_eps`.
+        guidance: w of `bench.diffusion.ddim.guided_eps`.
         steps: steps of the full schedule, of which r uses k. NFE 2k.
     """
 

@@ -3,8 +3,8 @@ one, w_t, in the target branch."""
 
 from dataclasses import dataclass
 
-from bench import ddim
-from bench.schedule import Grid
+from bench.diffusion import ddim
+from bench.diffusion.grid import Grid
 from bench.types import DiffusionModel, EditBatch
 from methods import latents
 from methods.branches import Source

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import instance_norm, leaky_relu, mse_loss, scaled_dot_product_attention
 
-from bench import ddim
+from bench.diffusion import ddim
+from bench.diffusion.grid import Grid
 from bench.errors import UserError
-from bench.schedule import Grid
 from bench.types import AttentionLayer, DiffusionModel, EditBatch
 from methods import latents
 from methods.branches import Source

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from bench.statistics import half_sample_interval, half_samples
+from bench.statistics.intervals import half_sample_interval, half_samples
 from bench.types import ScoreBatch, Undefined
 from metrics.features import vectors
 

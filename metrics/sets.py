@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from bench.statistics import half_sample_interval, half_samples, mean_interval
+from bench.statistics.intervals import half_sample_interval, half_samples, mean_interval
 from bench.types import ScoreBatch, Undefined
 from metrics.features import vectors
 from metrics.frechet import Moments, frechet_distance

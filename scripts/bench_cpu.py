@@ -20,13 +20,14 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from bench import cli
-from bench.edit import edit
+from bench.config import cli
+from bench.edits.edit import edit
+from bench.edits.folder import Store
+from bench.edits.plan import plan
 from bench.errors import nearest
-from bench.models import files, latent
-from bench.paths import ROOT
-from bench.plan import plan
-from bench.store import Store
+from bench.files.paths import ROOT
+from bench.models import folder as files
+from bench.models import stable_diffusion
 
 MODEL = "bench/models/shapes"
 RATIOS = (0.3, 0.5, 0.7, 0.9)
@@ -59,7 +60,7 @@ def sharing() -> None:
 
 def overhead() -> None:
     """Wall time outside the networks."""
-    model = latent.load(files.locate(MODEL), torch.device("cpu"), torch.float32)
+    model = stable_diffusion.load(files.locate(MODEL), torch.device("cpu"), torch.float32)
     for method in METHODS:
         with tempfile.TemporaryDirectory() as out, _clocked(model) as clock:
             wall, _ = timed(out, f"method={method}", "r=0.8", "limit=64", "batch_size=16")
@@ -161,7 +162,8 @@ def memory() -> None:
 def scoring(count: int = 1000) -> None:
     """The whole `shapes` profile, reading, statistics and files included, against its backbone on pictures that are
     ready in memory: edits, sources and true edits, once each."""
-    from bench import measure, score  # imported before the clock starts
+    from bench import score
+    from bench.scores import measure
     from metrics.features import judge
 
     with tempfile.TemporaryDirectory() as out:

@@ -22,12 +22,13 @@ from unittest.mock import patch
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from bench import device as devices
+from bench.diffusion import device as devices
+from bench.diffusion.grid import grid
 from bench.errors import nearest
-from bench.models import architecture, files, latent
-from bench.schedule import grid
-from bench.sharing import Shared
+from bench.models import architecture, stable_diffusion
+from bench.models import folder as files
 from bench.types import AttentionLayer, EditBatch, EditSample
+from bench.types.bill import Shared
 from methods import branches
 from methods.controls import Call, p2p
 from methods.ddim import DDIM
@@ -220,7 +221,7 @@ def main(argv: list[str] | None = None) -> None:
         model = (
             architecture.stable_diffusion(device, dtype)
             if args.full
-            else latent.load(files.locate("bench/models/shapes"), device, dtype)
+            else stable_diffusion.load(files.locate("bench/models/shapes"), device, dtype)
         )
         samples = [picture(512 if args.full else 64, n) for n in range(BATCH)]
         if "maps" in parts:

@@ -12,15 +12,18 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 
-from bench import cli, ddim, run
-from bench.data import world
+from bench import run
+from bench.config import cli
 from bench.data.shapes import Shapes
-from bench.device import pick, to_float, to_uint8
-from bench.models import files, latent
-from bench.plan import plan
-from bench.rng import SampleNoise
-from bench.schedule import grid
-from bench.statistics import mean_interval
+from bench.data.world import scenes
+from bench.diffusion import ddim
+from bench.diffusion.device import pick, to_float, to_uint8
+from bench.diffusion.grid import grid
+from bench.diffusion.noise import SampleNoise
+from bench.edits.plan import plan
+from bench.models import folder as files
+from bench.models import stable_diffusion
+from bench.statistics.intervals import mean_interval
 from metrics.judge import Judge
 from metrics.pixel import mean_squared_error, peak_signal_noise_ratio
 
@@ -58,7 +61,7 @@ def attributes_right(judge: Judge, images: torch.Tensor, wanted: list[dict[str, 
 def judge_bars(card: Card, judge: Judge, count: int) -> None:
     """The judge on true renders of scenes that nothing was trained on."""
     data = Shapes(64, seed=2, count=max(count, 1024))
-    right: dict[str, list] = {name: [] for name in world.ATTRIBUTES}
+    right: dict[str, list] = {name: [] for name in scenes.ATTRIBUTES}
     for i in range(0, len(data.ids), BATCH):
         samples = [data[j] for j in range(i, min(i + BATCH, len(data.ids)))]
         images = torch.from_numpy(np.stack([s.truth for s in samples]))
@@ -71,7 +74,7 @@ def judge_bars(card: Card, judge: Judge, count: int) -> None:
 def model_bars(card: Card, model, judge: Judge, data: Shapes, guidance: float) -> None:
     """Autoencoder, inversion and text-to-image, on the benchmark's sources."""
     levels = grid(STEPS, model.alphas_cumprod)
-    trips, inversions, right = [], [], {name: [] for name in world.ATTRIBUTES}
+    trips, inversions, right = [], [], {name: [] for name in scenes.ATTRIBUTES}
     for i in range(0, len(data.ids), BATCH):
         samples = [data[j] for j in range(i, min(i + BATCH, len(data.ids)))]
         images = torch.from_numpy(np.stack([s.image for s in samples])).to(model.device)
@@ -131,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     card, cfg = Card(), OmegaConf.to_container(cli.jobs([])[0].model)
     judge = Judge.load(Path(__file__).resolve().parents[1] / JUDGE)
-    model = latent.load(files.locate(cfg["path"]), pick("auto"), torch.float32)
+    model = stable_diffusion.load(files.locate(cfg["path"]), pick("auto"), torch.float32)
     with torch.inference_mode():
         judge_bars(card, judge, args.count)
         model_bars(card, model, judge, Shapes(64, count=args.count), cfg["guidance"])

@@ -8,9 +8,10 @@ import shutil
 import sys
 from pathlib import Path
 
-from bench import cli, options
+from bench.config import cli, options
+from bench.edits.folder import Store
 from bench.errors import UserError
-from bench.store import Store, atomic
+from bench.files.write import atomic
 
 
 def export(run: Path, to: Path) -> int:

@@ -15,12 +15,13 @@ from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from bench import cli, options, weights
-from bench import device as devices
+from bench.config import cli, options
 from bench.data.preprocess import read_rgb
+from bench.diffusion import device as devices
 from bench.errors import BadSample, UserError
-from bench.paths import ROOT
-from bench.store import atomic
+from bench.files import weights
+from bench.files.paths import ROOT
+from bench.files.write import atomic
 from metrics.features import InceptionPool
 
 OPTIONS = {"images": None, "to": None, "weights": None, "limit": None, "device": "auto"}

@@ -16,11 +16,15 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import claims, hashing, reproduce, rescore
+from bench.claims.write import write_all
+from bench.edits.environment import environment
 from bench.errors import UserError
-from bench.report import collect
-from bench.score import score
-from bench.store import atomic, environment, write
+from bench.files import hashing
+from bench.files.write import atomic, write
+from bench.report.tables import collect
+from bench.reproduce.__main__ import main as reproduce
+from bench.scores import rescore
+from bench.scores.score import score
 
 FIRST = 16
 DATA = "shapes"
@@ -70,9 +74,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     for name in ("tables", "figures", "scores"):
         shutil.rmtree(args.to / name / DATA, ignore_errors=True)
-    if status := reproduce.main([DATA, f"out={args.out}", f"to={args.to}", "rescore=true"]):
+    if status := reproduce([DATA, f"out={args.out}", f"to={args.to}", "rescore=true"]):
         return status
-    print(claims.write_all(args.out, DATA, args.to)[0])
+    print(write_all(args.out, DATA, args.to)[0])
     table = collect(args.out)
     table = table[table.data == DATA].drop_duplicates("folder")
     first = pd.DataFrame(scores(table, args.to / "scores" / DATA))

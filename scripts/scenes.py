@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
-from bench.data import drawing, world
+from bench.data.world import drawing, scenes
 
 SEED = 1
 """data.seed of the benchmark is 0: no training scene is a test scene."""
@@ -21,10 +21,10 @@ class Scenes(Dataset):
         self.seed = seed
 
     def __getitem__(self, index: int):
-        scene = world.random_scene(np.random.default_rng([self.seed, index]))
-        labels = [values.index(scene.attributes[name]) for name, values in world.ATTRIBUTES.items()]
+        scene = scenes.random_scene(np.random.default_rng([self.seed, index]))
+        labels = [values.index(scene.attributes[name]) for name, values in scenes.ATTRIBUTES.items()]
         pixels = torch.from_numpy(drawing.draw(scene)).permute(2, 0, 1).contiguous()
-        return pixels, world.caption(scene), torch.tensor(labels)
+        return pixels, scenes.caption(scene), torch.tensor(labels)
 
 
 def stream(start: int, batch: int, device: torch.device, seed: int = SEED):

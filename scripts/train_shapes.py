@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
-from bench.data import world
+from bench.data.world import scenes as world
 from metrics.judge import Judge
 from scripts import shapes_model
 from scripts.scenes import SEED, grid, stream

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench import generate, prepare
-from bench.data import download
+from bench import prepare
 from bench.data.base import Source
 from bench.data.check import CLIP_TOKENS, check
+from bench.data.files import download
 from bench.data.manifest import Manifest
+from bench.edits import generate
 from bench.errors import UserError
 from tests.helpers import trees
 from tests.helpers.shared import SHARED, needs_shared

@@ -3,7 +3,7 @@
 import re
 
 from bench import run
-from bench.paths import ROOT
+from bench.files.paths import ROOT
 
 
 def test_method_example_runs(tmp_path, monkeypatch):

@@ -12,10 +12,10 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from bench import run
-from bench.hashing import sha256
-from bench.paths import ROOT
-from bench.plan import plan
-from bench.store import Store
+from bench.edits.folder import Store
+from bench.edits.plan import plan
+from bench.files.hashing import sha256
+from bench.files.paths import ROOT
 from metrics.judge import Judge
 from tests.helpers.trees import manifest
 
@@ -78,8 +78,8 @@ def test_list_form_gives_the_files_of_the_scalar_form(swept, tmp_path):
 
 def test_a_complete_run_costs_nothing(swept, monkeypatch):
     stamps = {file: file.stat().st_mtime_ns for file in swept.rglob("*") if file.is_file()}
-    monkeypatch.setitem(sys.modules, "bench.edit", None)  # importing it would fail
-    monkeypatch.setitem(sys.modules, "bench.measure", None)
+    monkeypatch.setitem(sys.modules, "bench.edits.edit", None)  # importing it would fail
+    monkeypatch.setitem(sys.modules, "bench.scores.measure", None)
     assert go(swept, "r=[0.5,0.8]", "limit=5") == 0
     assert stamps == {file: file.stat().st_mtime_ns for file in swept.rglob("*") if file.is_file()}
 
@@ -98,7 +98,7 @@ def test_larger_limit_continues_and_smaller_one_covers_its_own_ids(swept, tmp_pa
 
 def test_other_metrics_rescore_without_editing(swept, tmp_path, monkeypatch):
     shutil.copytree(swept, tmp_path / "out")
-    monkeypatch.setitem(sys.modules, "bench.edit", None)
+    monkeypatch.setitem(sys.modules, "bench.edits.edit", None)
     assert go(tmp_path / "out", "r=0.5", "limit=5", "metrics=pixel") == 0
     folder = folders(tmp_path / "out")[0]
     assert (folder / "summary.pixel-v1.json").exists()
@@ -182,7 +182,7 @@ def test_sweeping_r_over_copy_is_one_run(tmp_path):
 
 
 def test_range_and_list_name_the_same_run(tmp_path):
-    from bench import cli
+    from bench.config import cli
 
     keys = {plan(job)[-1].key for job in cli.jobs(["-m", f"out={tmp_path}", "r=range(0.3,0.9,0.2)"])}
     assert plan(cli.jobs([f"out={tmp_path}", "r=0.7"])[0])[0].key in keys
@@ -190,7 +190,7 @@ def test_range_and_list_name_the_same_run(tmp_path):
 
 def test_run_key_is_pinned(tmp_path):
     """Changes only with IDENTITY_VERSION, the world's version or the shipped weights; `copy` depends on no weights."""
-    from bench import cli
+    from bench.config import cli
 
     (made,) = plan(cli.jobs([f"out={tmp_path}", "method=copy", "batch_size=3", "device=cpu", "limit=4"])[0])
     assert made.identity == {
@@ -225,7 +225,7 @@ def test_bad_picture_is_recorded_and_the_rest_is_done(tmp_path, capsys):
 
 
 def test_two_processes_on_one_run(swept, tmp_path, capsys):
-    from bench import cli
+    from bench.config import cli
 
     (made,) = plan(cli.jobs([f"out={tmp_path}", "method=copy", "limit=2"])[0])
     with made.store.lock():

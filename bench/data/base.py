@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BadSample, UserError
-from bench.paths import find
+from bench.files.paths import find
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from rapidfuzz.distance import Levenshtein
 
-from bench.data.annotations import field, read_json
 from bench.data.base import Benchmark, Count, Source
+from bench.data.files.annotations import field, read_json
 from bench.data.preprocess import read_rgb
 from bench.errors import UserError
-from bench.hashing import sha256, sha256_of_files
+from bench.files.hashing import sha256, sha256_of_files
 from bench.types import EditSample
 
 WORDS = {

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from bench.data.base import Benchmark, Count, Source
-from bench.data.ilsvrc import ORIGIN, number_of, pictures_under
+from bench.data.files.ilsvrc import ORIGIN, number_of, pictures_under
 from bench.data.preprocess import read_rgb
 from bench.errors import BadSample, UserError
-from bench.hashing import sha256, sha256_of, sha256_of_files
+from bench.files.hashing import sha256, sha256_of, sha256_of_files
 from bench.types import EditSample
 
 COLUMNS = ("path", "source", "source_id", "target", "target_id", "is_test")

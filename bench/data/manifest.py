@@ -9,8 +9,8 @@ from PIL import Image
 from bench.data.base import Benchmark, Count
 from bench.data.preprocess import UNREADABLE, read_mask, read_rgb, seen_size
 from bench.errors import BadSample, UserError, nearest
-from bench.hashing import sha256
-from bench.paths import find
+from bench.files.hashing import sha256
+from bench.files.paths import find
 from bench.types import EditSample
 
 REQUIRED = ("id", "image", "source", "target")

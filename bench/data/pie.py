@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.data import rle
-from bench.data.annotations import field, inside, read_json
 from bench.data.base import Benchmark, Count, Source
+from bench.data.files import rle
+from bench.data.files.annotations import field, inside, read_json
 from bench.data.preprocess import fit, read_rgb, stored_size
 from bench.errors import BadSample, UserError, nearest
-from bench.hashing import sha256, sha256_of_files
+from bench.files.hashing import sha256, sha256_of_files
 from bench.types import EditSample
 
 FOLDERS = {

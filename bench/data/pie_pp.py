@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bench.data.annotations import field
 from bench.data.base import Source
+from bench.data.files.annotations import field
+from bench.data.files.parquet import ImageTable
 from bench.data.pie import FOLDERS, TYPES, PieTypes, Record, mask_of, plain
-from bench.data.tables import ImageTable
 from bench.errors import UserError
-from bench.hashing import sha256_of_files
+from bench.files.hashing import sha256_of_files
 
 
 class PiePlusPlus(PieTypes):

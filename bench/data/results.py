@@ -12,8 +12,8 @@ from PIL import Image
 
 from bench.data.preprocess import UNREADABLE
 from bench.errors import BadSample, UserError
-from bench.hashing import sha256_of_files
-from bench.paths import find
+from bench.files.hashing import sha256_of_files
+from bench.files.paths import find
 from bench.types import EditData, EditSample
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")

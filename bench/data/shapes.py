@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.data import drawing, world
 from bench.data.base import Benchmark, Count
+from bench.data.world import drawing, scenes
 from bench.types import EditSample
 
 WORLD_VERSION = 1
@@ -27,25 +27,25 @@ class Shapes(Benchmark):
 
     def __init__(self, size: int, seed: int = 0, count: int = 256, types: list[str] | None = None):
         self.size, self.seed = size, seed
-        names = list(world.EDITS)
+        names = list(scenes.EDITS)
         self._indices = [i for i in range(count) if types is None or names[i % len(names)] in types]
         self.ids = [f"{i:05d}" for i in self._indices]
 
     def __getitem__(self, index: int) -> EditSample:
         number = self._indices[index]
-        type_ = list(world.EDITS)[number % len(world.EDITS)]
-        source, target = world.random_edit(np.random.default_rng([self.seed, number]), type_)
+        type_ = list(scenes.EDITS)[number % len(scenes.EDITS)]
+        source, target = scenes.random_edit(np.random.default_rng([self.seed, number]), type_)
         return EditSample(
             id=self.ids[index],
             image=self._draw(source),
-            source=world.caption(source),
-            target=world.caption(target),
+            source=scenes.caption(source),
+            target=scenes.caption(target),
             mask=drawing.truth_mask(source, target, self.size),
             type=type_,
             group=self.ids[index],
             classes=(source.class_id, target.class_id),
-            blend=world.blend_words(source, target),
-            instruction=world.instruction(source, target),
+            blend=scenes.blend_words(source, target),
+            instruction=scenes.instruction(source, target),
             truth=self._draw(target),
             attributes=(source.attributes, target.attributes),
         )
@@ -56,15 +56,15 @@ class Shapes(Benchmark):
 
     def counts(self) -> list[Count]:
         """Samples of each edit type."""
-        types = list(world.EDITS)
+        types = list(scenes.EDITS)
         of_type = Counter(types[number % len(types)] for number in self._indices)
         return [Count("samples", len(self.ids)), *(Count(f"type {name}", of_type[name]) for name in types)]
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
         """A fresh scene of the class."""
-        shape, colour = divmod(class_id, len(world.COLOURS))
-        scene = world.random_scene(rng, shape=world.ATTRIBUTES["shape"][shape], colour=tuple(world.COLOURS)[colour])
+        shape, colour = divmod(class_id, len(scenes.COLOURS))
+        scene = scenes.random_scene(rng, shape=scenes.ATTRIBUTES["shape"][shape], colour=tuple(scenes.COLOURS)[colour])
         return self._draw(scene)
 
-    def _draw(self, scene: world.Scene) -> np.ndarray:
+    def _draw(self, scene: scenes.Scene) -> np.ndarray:
         return drawing.draw(scene, self.size).transpose(2, 0, 1).copy()

@@ -3,11 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from bench.data.annotations import field, inside, read_json
 from bench.data.base import Benchmark, Count, Source
+from bench.data.files.annotations import field, inside, read_json
 from bench.data.preprocess import read_rgb
 from bench.errors import UserError
-from bench.hashing import sha256, sha256_of_files
+from bench.files.hashing import sha256, sha256_of_files
 from bench.types import EditSample
 
 BASES = ("", "data/annotation_images/", "data/annotation_images/ti2i_benchmark/")

@@ -7,8 +7,9 @@ from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from bench.errors import UserError
-from bench.models import attention, files
-from bench.models.latent import LatentDiffusion
+from bench.models import attention
+from bench.models import folder as files
+from bench.models.stable_diffusion import LatentDiffusion
 from bench.types import AttentionLayer
 
 

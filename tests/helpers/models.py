@@ -7,17 +7,17 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from bench.models import latent
-from bench.paths import ROOT
-from bench.sharing import Shared
+from bench.files.paths import ROOT
+from bench.models import stable_diffusion
 from bench.types import EditBatch, EditSample
+from bench.types.bill import Shared
 
 SHIPPED = ROOT / "bench/models/shapes"
 
 
 def shipped():
     """The embedded model on the CPU, in float32."""
-    return latent.load(SHIPPED, torch.device("cpu"), torch.float32)
+    return stable_diffusion.load(SHIPPED, torch.device("cpu"), torch.float32)
 
 
 class Gaussian:

@@ -1,0 +1,1 @@
+"""The papers' statements, tested on whatever has been run."""

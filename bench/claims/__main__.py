@@ -1,0 +1,32 @@
+"""The papers' statements against whatever has been run: supported, contradicted, inconclusive or not run.
+
+    python -m bench.claims [out=results/runs] [data=shapes] [to=<folder>]
+
+Reads scores only: no model, no metric, no torch. The statements are in `conf/claims.yaml`, the tests in docs/claims.md.
+"""
+
+import sys
+from pathlib import Path
+
+from bench.claims.write import write_all
+from bench.config import cli, options
+from bench.errors import UserError
+
+OPTIONS = {"out": "results/runs", "data": None, "to": None}
+"""Folder of the runs, the data set to look at (null: each), folder to write to (null: `out`)."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    try:
+        given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
+        out = Path(given["out"])
+        text, _, files = write_all(out, given["data"], Path(given["to"]) if given["to"] else out)
+        print(text, *(f"written: {file}" for file in files), sep="\n")
+    except UserError as error:
+        return cli.fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

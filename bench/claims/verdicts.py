@@ -1,0 +1,181 @@
+"""What the comparisons of a claim say together. No torch."""
+
+import fnmatch
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from bench.claims import evidence
+from bench.claims.comparisons import LEVEL, Row, rows
+from bench.claims.file import Claim, Claims, Side, matches
+from bench.scores import verify
+from bench.statistics.intervals import holm
+
+
+@dataclass
+class Result:
+    """A claim on one data set and metric profile.
+
+    Attributes:
+        data, profile: empty where nothing has been run.
+        rows: its comparisons.
+        lacking: what has not been run.
+    """
+
+    claim: Claim
+    data: str = ""
+    profile: str = ""
+    rows: list[Row] = field(default_factory=list)
+    lacking: list[str] = field(default_factory=list)
+
+    @property
+    def verdict(self) -> str:
+        """`supported` where every comparison is as claimed: each at 95 %, which needs no correction, since all of them
+        must hold. `contradicted` where any lies wholly on the other side, after Holm over all of them."""
+        if not self.rows:
+            return "not run"
+        if self.against:
+            return "contradicted"
+        held = not self.lacking and all(row.shows == "as claimed" for row in self.rows)
+        return "supported" if held else "inconclusive"
+
+    @property
+    def against(self) -> list[Row]:
+        """Comparisons that contradict the claim."""
+        adjusted = holm([row.p if row.shows == "against" else 1.0 for row in self.rows])
+        return [row for row, p in zip(self.rows, adjusted, strict=True) if p < LEVEL]
+
+    @property
+    def why(self) -> str:
+        """The verdict, explained."""
+        if not self.rows:
+            return "; ".join(self.lacking)
+        if self.against:
+            return _counted(self.against, self.rows, "against it")
+        if self.verdict == "supported":
+            if len(self.rows) == 1:
+                return _counted(self.rows, self.rows, "")
+            return f"all {len(self.rows)} comparisons are as claimed"
+        still = [row for row in self.rows if row.shows != "as claimed"]
+        return "; ".join([*([_counted(still, self.rows, "open")] if still else []), *self.lacking])
+
+    @property
+    def n(self) -> str:
+        """How many samples the comparisons have."""
+        counts = [row.n for row in self.rows if row.n] or [0]
+        return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+
+    @property
+    def notices(self) -> list[str]:
+        """What must be said beside it."""
+        return list(dict.fromkeys(notice for row in self.rows for notice in row.notices))
+
+
+def _counted(some: list[Row], of: list[Row], what: str) -> str:
+    first = some[0]
+    number = f"{len(some)} of {len(of)} {what}{', such as' if len(some) > 1 else ':'} " if len(of) > 1 else ""
+    reason = f" ({first.why})" if first.why else ""
+    return f"{number}{first.metric}, {first.compared}: {first.interval}{reason}"
+
+
+def intact(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The runs of a table of `bench.report.collect` whose scores are as they were written, and for each of the others a
+    sentence."""
+    found = [verify.scores(Path(row.folder), row.profile) for row in table.itertuples()]
+    said = [f"left out: {sentence}" for sentences in found for sentence in sentences]
+    return table[[not sentences for sentences in found]], said
+
+
+def evaluate(claims: Claims, table: pd.DataFrame) -> list[Result]:
+    """Every claim on every data set and profile that has runs of both of its sides; a claim without any is one result.
+
+    Args:
+        table: of `bench.report.collect`.
+    """
+    results = []
+    runs = {
+        key: [evidence.Scored(summary, Path(folder)) for summary, folder in zip(part.summary, part.folder, strict=True)]
+        for key, part in table.groupby(["data", "profile"])
+    }
+    for claim in claims.claims:
+        found, lacking = [], {}
+        for (data, profile), made in runs.items():
+            about = claim.data is None or any(fnmatch.fnmatch(data, pattern) for pattern in claim.data)
+            if not about or any(profile not in claims.roles[role] for role in claim.roles):
+                continue
+            result = _on(claim, claims, made, data, profile)
+            if result.rows:
+                found.append(result)
+            else:
+                lacking[data] = result.lacking
+        results += found or [Result(claim, lacking=_all_lacking(claim, lacking))]
+    return results
+
+
+def _on(claim: Claim, claims: Claims, runs: list[evidence.Scored], data: str, profile: str) -> Result:
+    result = Result(claim, data, profile)
+    seen: set[tuple[str, Any]] = set()  # knobs and values that comparisons have
+    pending: list[tuple[str, tuple[evidence.Group, ...], str]] = []
+    for name in claim.tests:
+        along = claim.along(name) or [None] * len(claim.sides)
+        found = []
+        for knob, alternatives in zip(along, claim.sides, strict=True):
+            made = [(side, evidence.select(claim, side, knob, runs)) for side in alternatives]
+            found.append([(side, [group for group in groups if _whole(group, side)]) for side, groups in made])
+        absent = [side for alternatives in found for side, groups in alternatives if not groups]
+        result.lacking += [f"no run of {_described(side, claim)}" for side in absent]
+        groups = [[group for _, groups in alternatives for group in groups] for alternatives in found]
+        if not all(groups):
+            continue
+        chosen = list(evidence.pairs(groups))
+        for i, alternatives in enumerate(found):
+            for _, own in alternatives:
+                if own and not any(group is pair[i] for pair in chosen for group in own):
+                    others = [own if j == i else side for j, side in enumerate(groups)]
+                    result.lacking.append(f"{own[0].label}: {evidence.unlike(others)}")
+        pending += [(name, pair, evidence.setting(pair, chosen)) for pair in chosen]
+        for pair in chosen:
+            seen |= {(knob, value) for group in pair for knob, value in [*group.listed, *group.traits.items()]}
+    for name, pair, setting in pending:
+        for row in rows(claim, name, pair, claims, profile):
+            row.compared += f" ({setting})" if setting else ""
+            result.rows.append(row)
+    if pending and not result.rows:
+        knobs = {knob: None for name in claim.tests for knob in claim.along(name) or []}
+        result.lacking.append(f"only one value of {' and '.join(knobs)}")
+    if result.rows:
+        result.lacking += _unseen(claim, seen)
+    result.lacking = list(dict.fromkeys(result.lacking))
+    return result
+
+
+def _whole(group: evidence.Group, side: Side) -> bool:
+    """Whether a side that takes the best of several runs has all of them."""
+    wanted = sum(len(value) for value in side.knobs.values() if isinstance(value, list))
+    return not side.best or len(group.listed) == wanted
+
+
+def _unseen(claim: Claim, seen: set[tuple[str, Any]]) -> list[str]:
+    """Listed values that no comparison has."""
+    asked = [claim.where, *(side.knobs for alternatives in claim.sides for side in alternatives)]
+    return [
+        f"{knob}={value} is not run"
+        for knobs in asked
+        for knob, wanted in knobs.items()
+        if isinstance(wanted, list)
+        for value in wanted
+        if not any(knob == name and matches(had, value) for name, had in seen)
+    ]
+
+
+def _described(side: Side, claim: Claim) -> str:
+    return f"method={side.method} {evidence.words(side.knobs | claim.where)}".strip()
+
+
+def _all_lacking(claim: Claim, lacking: dict[str, list[str]]) -> list[str]:
+    if lacking:
+        return [f"on {data}: {'; '.join(said)}" for data, said in lacking.items()]
+    about = f" on {', '.join(claim.data)}" if claim.data else ""
+    return [f"nothing is run{about} and scored with a profile that shows {' and '.join(sorted(claim.roles)) or 'cost'}"]

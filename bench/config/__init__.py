@@ -1,0 +1,1 @@
+"""Words to values: the command line, options, and what values are allowed."""

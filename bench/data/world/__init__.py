@@ -1,0 +1,1 @@
+"""The embedded world: its scenes, and how they are drawn."""

@@ -1,0 +1,1 @@
+"""What a run means, its folder, and the loop that makes its pictures."""

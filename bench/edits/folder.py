@@ -1,0 +1,127 @@
+"""The folder of one run: what is done, and how to add to it without ever leaving half a file."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from filelock import FileLock, Timeout
+from omegaconf import OmegaConf
+from PIL import Image
+
+from bench.edits.environment import environment
+from bench.errors import UserError
+from bench.files.hashing import sha256, sha256_of, sha256_of_files
+from bench.files.write import atomic, write
+
+
+class Store:
+    """`<out>/<data>/<method>/<slug>-<key10>/`: edits, masks, journal, scores and what produced them.
+
+    Args:
+        folder: need not exist.
+        shard: (index, count); each shard has a journal and a lock of its own.
+    """
+
+    def __init__(self, folder: Path, shard: tuple[int, int] = (0, 1)):
+        self.folder = Path(folder)
+        self.shard = f"{shard[0]}of{shard[1]}"
+
+    def edit_file(self, id_: str) -> Path:
+        """Edited picture of a sample: a PNG named by its percent-encoded id."""
+        return self.folder / "edits" / f"{quote(id_, safe='')}.png"
+
+    def mask_file(self, id_: str) -> Path:
+        """Mask that the method worked with, of the picture's size, 255 = edit."""
+        return self.folder / "masks" / f"{quote(id_, safe='')}.png"
+
+    def journal(self) -> dict[str, dict[str, Any]]:
+        """What is known of each finished sample, by id: `nfe`, `seconds`, `nfe_spent` and the SHA-256 of its pictures
+        (`edit_sha256`, `mask_sha256`), or `error`. An entry without its picture does not count; a torn last line (a
+        killed process) is ignored."""
+        entries = {}
+        for file in sorted(self.folder.glob("edits-*of*.jsonl")):
+            for line in file.read_text().splitlines():
+                try:
+                    entry = json.loads(line)
+                except json.JSONDecodeError:
+                    continue
+                entries[entry["id"]] = entry
+        there = {file.name for file in (self.folder / "edits").glob("*.png")}
+        return {i: e for i, e in entries.items() if "error" in e or self.edit_file(i).name in there}
+
+    def changed(self, journal: dict[str, dict[str, Any]]) -> list[Path]:
+        """Edits and masks whose SHA-256 is not the journal's, or masks that are gone; entries without a hash are
+        passed by. Pictures that kept their size and time of change since they were last looked at are not read again.
+        """
+        expected = {}
+        for id_, entry in journal.items():
+            for key, file in (("edit_sha256", self.edit_file(id_)), ("mask_sha256", self.mask_file(id_))):
+                if key in entry:
+                    expected[file] = entry[key]
+        missing = [file for file in expected if not file.exists()]
+        there = {str(file.relative_to(self.folder)): file for file in expected if file not in missing}
+        if sha256_of_files(there) != sha256_of({name: expected[file] for name, file in there.items()}):
+            missing += [file for file in there.values() if sha256(file) != expected[file]]
+        return sorted(missing)
+
+    def open(self, config: dict[str, Any], identity: dict[str, Any], device: str, annotations: dict[str, str]) -> None:
+        """Creates the folder and writes what defines the run, once; adds this environment, device and the SHA-256 of
+        each annotation file to `env.json`.
+
+        Raises:
+            UserError: the folder belongs to a run with another identity.
+        """
+        (self.folder / "edits").mkdir(parents=True, exist_ok=True)
+        file = self.folder / "identity.json"
+        text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
+        if not file.exists():
+            write(file, text)
+            write(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+        elif file.read_text() != text:
+            raise UserError(
+                f"{self.folder} belongs to another run (its identity.json differs); move it away and run again"
+            )
+        environments = json.loads(self.env_file.read_text()) if self.env_file.exists() else []
+        if (now := environment() | {"device": device, "annotations": annotations}) not in environments:
+            write(self.env_file, json.dumps([*environments, now], indent=1) + "\n")
+
+    @property
+    def env_file(self) -> Path:
+        """Every environment that worked on this run."""
+        return self.folder / "env.json"
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Holds the run (this shard of it) against other processes.
+
+        Raises:
+            UserError: another process holds it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(self.folder / f".lock-{self.shard}", timeout=0):
+                yield
+        except Timeout:
+            raise UserError(
+                f"another process is working on {self.folder}; wait for it, or set another shard.index or out="
+            ) from None
+
+    def save_picture(self, file: Path, pixels: np.ndarray) -> str:
+        """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename; returns the SHA-256 of the file."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        stream = io.BytesIO()
+        Image.fromarray(pixels).save(stream, format="PNG")
+        with atomic(file) as temporary:
+            temporary.write_bytes(stream.getvalue())
+        return hashlib.sha256(stream.getvalue()).hexdigest()
+
+    def record(self, entries: list[dict[str, Any]]) -> None:
+        """Appends to this shard's journal; call it once the pictures are saved."""
+        with open(self.folder / f"edits-{self.shard}.jsonl", "a") as stream:
+            stream.writelines(json.dumps(entry) + "\n" for entry in entries)

@@ -1,0 +1,72 @@
+"""Source pictures for Imagen's prompts from the chosen model, where Imagen's own are not to be had."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+from tqdm import tqdm
+
+from bench.data.imagen import CHOICES, GENERATED, prompt
+from bench.diffusion import ddim
+from bench.diffusion import device as devices
+from bench.diffusion.grid import grid
+from bench.diffusion.noise import SampleNoise
+from bench.errors import UserError
+from bench.files.write import atomic, write
+from bench.models import folder as files
+from bench.models import stable_diffusion
+
+STREAM = "generated source"
+"""Of noise that no edit draws from: editing with the noise a picture was made of gives near-copies
+(huggingface/diffusers#14824)."""
+
+
+def generate(cfg: dict[str, Any]) -> Path:
+    """Writes the pictures that `<data.root>` lacks, `000.png` to `359.png`, and what made them to `generated.json`.
+
+    Args:
+        cfg: resolved, with data=templated; model, guidance, steps, seed, batch_size and device apply.
+
+    Returns:
+        the folder.
+
+    Raises:
+        UserError: the model is missing, or the folder holds pictures that were made in another way.
+    """
+    if "templated" not in cfg["data"]["name"]:
+        raise UserError(f"generate=true makes pictures for data=imagen; data={cfg['data']['name']} has its own")
+    source, folder, node = files.locate(cfg["model"]["path"]), Path(cfg["data"]["root"]), cfg["data"]
+    made_by = {
+        "model": cfg["model"]["name"],
+        "weights": files.fingerprint(source),
+        "dtype": cfg["model"]["dtype"],
+        **{knob: cfg[knob] for knob in ("guidance", "steps", "seed")},
+        "wording": node["wording"],
+    }
+    record = folder / GENERATED
+    folder.mkdir(parents=True, exist_ok=True)
+    if record.exists() and json.loads(record.read_text()) != json.loads(json.dumps(made_by)):
+        raise UserError(f"{folder} holds pictures made in another way ({record}); set another data.root=")
+    write(record, json.dumps(made_by, indent=1) + "\n")
+    lacking = [i for i in range(len(CHOICES)) if not (folder / f"{i:03d}.png").exists()]
+    if not lacking:
+        return folder
+    device = devices.pick(cfg["device"])
+    model = stable_diffusion.load(source, device, getattr(torch, cfg["model"]["dtype"]))
+    steps = grid(cfg["steps"], model.alphas_cumprod)
+    shape = tuple(model.encode(torch.zeros(1, 3, model.size, model.size, device=device)).shape[1:])
+    for start in tqdm(range(0, len(lacking), cfg["batch_size"]), unit="batch", desc="pictures", disable=None):
+        numbers = lacking[start : start + cfg["batch_size"]]
+        noise = SampleNoise(cfg["seed"], [f"{i:03d}" for i in numbers], device)
+        prompts = [prompt(CHOICES[i], node["wording"]) for i in numbers]
+        with torch.inference_mode():
+            null, condition = model.condition([None] * len(numbers)), model.condition(prompts)
+            z = noise(STREAM, shape)
+            z = ddim.sample(model, z, steps, cfg["steps"], condition, null, cfg["guidance"])
+            pictures = devices.to_uint8(model.decode(z)).permute(0, 2, 3, 1).cpu().numpy()
+        for number, picture in zip(numbers, pictures, strict=True):
+            with atomic(folder / f"{number:03d}.png") as temporary:
+                Image.fromarray(picture).save(temporary, format="PNG")
+    return folder

@@ -1,0 +1,234 @@
+"""From a composed configuration to the runs it means: values checked, files located, keys made. No torch."""
+
+import itertools
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.config import validate
+from bench.data.results import Results
+from bench.edits.folder import Store
+from bench.errors import UserError, one_line
+from bench.files import weights
+from bench.files.hashing import rounded, sha256_of
+from bench.models import folder as files
+from bench.types import EditData
+
+IDENTITY_VERSION = 1
+"""Raised when code changes what pixels a configuration means; it is part of every key."""
+
+
+@dataclass
+class Run:
+    """One operating point: a resolved configuration, its data, and where its results are.
+
+    Attributes:
+        cfg: resolved, every list of the method expanded.
+        data: the data set.
+        model_folder: None for a method that uses no model.
+        identity: everything that decides pixels; `key` is its hash.
+        results: pictures made elsewhere, for a method that uses them.
+    """
+
+    cfg: dict[str, Any]
+    data: EditData
+    model_folder: Path | None
+    identity: dict[str, Any]
+    results: Results | None = None
+
+    @cached_property
+    def key(self) -> str:
+        """SHA-256 of the identity's canonical JSON."""
+        return sha256_of(self.identity)
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """Samples of the current command, in data order."""
+        return self.data.ids[: self.cfg["limit"]]
+
+    @property
+    def store(self) -> Store:
+        """The run's folder, for this shard of it."""
+        return Store(self.folder, (self.cfg["shard"]["index"], self.cfg["shard"]["count"]))
+
+    def pending(self) -> list[str]:
+        """Samples of this shard that have neither an edit nor a final failure, in data order.
+
+        A sample that cannot be read has failed for good; one that broke the method (its entry has a traceback) is
+        tried again by the next command, after its user has mended the method.
+        """
+        journal, shard = self.store.journal(), self.cfg["shard"]
+        mine = self.ids[shard["index"] :: shard["count"]]
+        return [id_ for id_ in mine if id_ not in journal or "traceback" in journal[id_]]
+
+    @cached_property
+    def folder(self) -> Path:
+        """`<out>/<data>/<method>/<slug>-<key10>`."""
+        cfg = self.cfg
+        return Path(cfg["out"]) / cfg["data"]["name"] / cfg["method"]["name"] / f"{self.slug}-{self.key[:10]}"
+
+    @property
+    def knobs(self) -> dict[str, Any]:
+        """The method's knobs, as tables show them."""
+        knobs = {name: value for name, value in validate.knobs(self.cfg["method"]).items() if name != "_target_"}
+        if self.results:  # not the place, but a name for it
+            return {"label": knobs["label"] or Path(knobs["root"]).resolve().name}
+        return knobs
+
+    @property
+    def notice(self) -> str | None:
+        """What every table and plot of this run must say."""
+        notices = [self.cfg["model"]["notice"] if self.model_folder else None, self.cfg["data"].get("notice")]
+        return "; ".join(filter(None, notices)) or None
+
+    @property
+    def slug(self) -> str:
+        """The usual knobs, readable; the key tells runs apart."""
+        method = self.cfg["method"]
+        parts = [quote(method["label"], safe=" ")] if self.results and method["label"] else []
+        parts += [f"{short}{_number(method[k])}" for k, short in _SHORT.items() if method.get(k) is not None]
+        return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
+
+
+_SHORT = {"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s"}
+
+
+def plan(cfg: DictConfig) -> list[Run]:
+    """The runs of one job: one for each combination of the method's list-valued knobs.
+
+    Raises:
+        UserError: a value out of range, or one sentence for each thing that is missing on this machine.
+    """
+    resolved = _resolved(cfg)
+    check_writable(Path(resolved["out"]))
+    method, problems = resolved["method"], []
+    model_folder = data = None
+    if "model" in method["uses"] or (resolved["data"]["size"] is None and resolved["model"]["size"] is None):
+        try:
+            model_folder = files.locate(resolved["model"]["path"])
+        except UserError as error:
+            problems.append(str(error))
+    if resolved["data"]["size"] is None:
+        resolved["data"]["size"] = resolved["model"]["size"] or (
+            files.native_size(model_folder) if model_folder else 64
+        )
+    try:
+        data = make_data(resolved["data"])
+    except UserError as error:
+        problems.insert(0, str(error))
+    if lacking := weights.missing(resolved["metrics"]):
+        problems += [*lacking, "or choose metrics=pixel, which needs no weights"]
+    problems += weights.missing(_towers(method), "model.{}.path")
+    if problems:
+        raise UserError("\n".join(problems))
+    if not data.ids:
+        raise UserError(
+            f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or .filter"
+        )
+    model_folder = model_folder if "model" in method["uses"] else None
+    if model_folder:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
+        resolved["model"]["notice"] = files.notice(model_folder, resolved["model"]["notice"])
+    return [_run(_at(resolved, point), data, model_folder) for point in expand(method)]
+
+
+def points(cfg: DictConfig) -> list[dict[str, Any]]:
+    """The resolved configuration of each operating point of one job, of which nothing need be on this machine.
+
+    Raises:
+        UserError: a value out of range.
+    """
+    resolved = _resolved(cfg)
+    return [_at(resolved, point) for point in expand(resolved["method"])]
+
+
+def _resolved(cfg: DictConfig) -> dict[str, Any]:
+    try:
+        resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as error:
+        raise UserError(one_line(error)) from None
+    validate.check(resolved)
+    return resolved
+
+
+def _at(resolved: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
+    """The configuration that the scalar command of an operating point would have given."""
+    shared = {name: value for name, value in point.items() if isinstance(resolved.get(name), list)}
+    return resolved | shared | {"method": point}
+
+
+def make_data(node: dict[str, Any], **changed: Any) -> EditData:
+    """The data set of a resolved configuration node, with some of its options changed."""
+    options = validate.knobs(node) | changed
+    for hint in ("mask_reference", "notice"):  # for methods, and for tables
+        options.pop(hint, None)
+    try:
+        return instantiate(options)
+    except HydraException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        why = f"data={node.get('name')}: {one_line(error.__cause__ or error)}"
+        raise UserError(f"{why}; such options are of another version of this program") from None
+
+
+def expand(method: dict[str, Any]) -> list[dict[str, Any]]:
+    """One method configuration for each combination of its list-valued knobs. Knobs that mean nothing beside the
+    others' values (`only`) are null."""
+    axes = {name: value for name, value in method.items() if isinstance(value, list) and name != "uses"}
+    points = []
+    for values in itertools.product(*axes.values()):
+        point = method | dict(zip(axes, values, strict=True))
+        for knob, groups in method.get("only", {}).items():
+            if point[knob] in groups:
+                others = {name for value, names in groups.items() if value != point[knob] for name in names}
+                point |= dict.fromkeys(others - set(groups[point[knob]]))
+        points.append(point)
+    return [dict(point) for point in {sha256_of(point): point for point in points}.values()]
+
+
+def check_writable(out: Path) -> None:
+    """Raises UserError if results could not be written there."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot create the output folder out={out} ({error.strerror}); choose another with out="
+        ) from None
+    if not os.access(out, os.W_OK | os.X_OK):
+        raise UserError(f"the output folder out={out} is not writable; choose another with out=")
+
+
+def _run(cfg: dict[str, Any], data: EditData, model_folder: Path | None) -> Run:
+    method = cfg["method"]
+    results = Results(method["root"], data) if "results" in method["uses"] else None
+    towers = _towers(method)
+    hashes, places = weights.fingerprints(towers), weights.located(towers)
+    nodes = {name: node["_target_"] for name, node in towers["weights"].items()}
+    cfg["method"] = method | {name: {"_target_": kind, "path": str(places[name])} for name, kind in nodes.items()}
+    known = {name: {"_target_": kind, "weights": hashes[name]} for name, kind in nodes.items()}
+    identity = {
+        "identity_version": IDENTITY_VERSION,
+        "data": {"name": cfg["data"]["name"], **data.identity()},
+        "model": {"files": files.fingerprint(model_folder), "dtype": cfg["model"]["dtype"]} if model_folder else None,
+        "pictures": data.pool() if "pictures" in method["uses"] else None,
+        "method": validate.knobs(method) | known | ({"root": results.identity()} if results else {}),
+        "seed": cfg["seed"] if "noise" in method["uses"] else None,
+    }
+    return Run(cfg, data, model_folder, rounded(identity), results)
+
+
+def _towers(method: dict[str, Any]) -> dict[str, Any]:
+    """A method's knobs that are networks of their own (`_target_`, and where its weights are), as `bench.files.weights`
+    takes them; what they compute depends on their weights' content, not on their path."""
+    return {"weights": {k: v for k, v in method.items() if isinstance(v, dict) and "_target_" in v}}
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, int | float) else str(value)

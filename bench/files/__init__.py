@@ -1,0 +1,1 @@
+"""Files found, hashed, verified and written whole. No torch."""

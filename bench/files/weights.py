@@ -1,0 +1,129 @@
+"""Weights of metric backbones: where they are sought, whether they are the right ones, how to get them. No torch."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from bench.errors import UserError
+from bench.files.hashing import sha256, sha256_of
+from bench.files.paths import find
+
+RANDOM = "random"
+"""What `metrics.weights.<name>.path` is set to for seeded random weights."""
+
+
+def is_random(entry: dict[str, Any]) -> bool:
+    """Whether random weights were asked for."""
+    return entry.get("path") == RANDOM
+
+
+def missing(profile: dict[str, Any], key: str = "metrics.weights.{}.path") -> list[str]:
+    """One sentence for each backbone of a metric profile that is not here."""
+    problems = []
+    for name, entry in (profile.get("weights") or {}).items():
+        try:
+            locate(name, entry, key)
+        except UserError as error:
+            problems.append(str(error))
+    return problems
+
+
+def located(profile: dict[str, Any]) -> dict[str, Path]:
+    """File or folder of each backbone of a metric profile. Raises: UserError: one is not there."""
+    return {name: locate(name, entry) for name, entry in (profile.get("weights") or {}).items()}
+
+
+def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
+    """SHA-256 of each backbone of a metric profile; of a folder, that of its files' names and hashes."""
+
+    def of(path: Path) -> str:
+        return RANDOM if path == Path(RANDOM) else sha256(path) if path.is_file() else _of_folder(path)
+
+    return {name: of(path) for name, path in located(profile).items()}
+
+
+def _of_folder(folder: Path) -> str:
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return sha256_of([[str(file.relative_to(folder)), sha256(file)] for file in files])
+
+
+def locate(name: str, entry: dict[str, Any], key: str = "metrics.weights.{}.path") -> Path:
+    """File or folder of one backbone.
+
+    Args:
+        name: its key under `metrics.weights`.
+        entry: `path` (a local file or folder, or null), and one of `file` (its official name, sought in torch's hub
+            folder; its `sha256`, or the hash that ends its name unless `hashed` is false, is verified) and `hub` (a
+            Hugging Face id, sought in the hub cache); `source` says where it comes from; `random`, that metrics can do
+            with seeded random weights instead, asked for as path `random`.
+        key: the knob that names it, for messages.
+
+    Raises:
+        UserError: it is not there, or is not what its official hash says.
+    """
+    key = key.format(name)
+    if is_random(entry):
+        if not entry.get("random"):
+            raise UserError(f"{key}=random: {name} cannot be random, it is more than a network; name a local one")
+        return Path(RANDOM)
+    if entry.get("path"):
+        found = find(entry["path"])
+        if found is None:
+            official = entry.get("file") or entry.get("hub")
+            expected = f"; expected {official}, or null to seek it where it is usually kept" if official else ""
+            raise UserError(f"{key}={entry['path']} does not exist{expected}")
+        if entry.get("file") and not found.is_file():
+            raise UserError(f"{key}={entry['path']} is a folder; expected a file such as {entry['file']}")
+        return found
+    if entry.get("hub"):
+        return _in_hub_cache(entry, key)
+    cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    folder = Path(os.environ.get("TORCH_HOME") or Path(cache, "torch")).expanduser() / "hub/checkpoints"
+    file = folder / entry["file"]
+    if not file.is_file():
+        raise UserError(
+            f"metric backbone {name} is missing: {entry['file']} was sought in {folder}; get it with "
+            f"`curl -L --create-dirs -o {file} {entry['source']}` or set {key}=<local file>"
+        )
+    if not sha256(file).startswith(official := _official_hash(entry)):
+        raise UserError(
+            f"{file} is not the official file: its SHA-256 does not start with {official}; download it again, or name "
+            f"it outright with {key}="
+        )
+    return file
+
+
+def _official_hash(entry: dict[str, Any]) -> str:
+    """How the SHA-256 of the official file starts: stated, or the end of its name; empty where it is unknown."""
+    if not entry.get("hashed", True) or "file" not in entry:
+        return ""
+    return entry.get("sha256") or Path(entry["file"]).stem.rsplit("-", 1)[-1]
+
+
+def doubts(profile: dict[str, Any]) -> dict[str, str]:
+    """Backbone -> why its numbers may not compare with others': it is random, is not the official file, or was named
+    outright where no official hash is known."""
+    found = {}
+    for name, entry in (profile.get("weights") or {}).items():
+        if is_random(entry):
+            found[name] = "random"
+        elif entry.get("path") and (official := _official_hash(entry)):
+            if not sha256(locate(name, entry)).startswith(official):
+                found[name] = "not the official file"
+        elif entry.get("path") and ("hub" in entry or "file" in entry):
+            found[name] = "named outright and not verified"
+    return found
+
+
+def _in_hub_cache(entry: dict[str, Any], key: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.constants import HF_HUB_CACHE
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(entry["hub"], local_files_only=True))
+    except LocalEntryNotFoundError:
+        raise UserError(
+            f"metric backbone {entry['hub']} is missing: sought in the hub cache {HF_HUB_CACHE}; get it with "
+            f"`hf download {entry['hub']}` or set {key}=<local folder>"
+        ) from None

@@ -1,0 +1,1 @@
+"""Scores to tables, plots, contact sheets and a page."""

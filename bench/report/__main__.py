@@ -1,0 +1,98 @@
+"""All runs under a folder as one table, trade-off plots, contact sheets, and a page that shows them with every edit.
+
+    python -m bench.report out=results/runs [data=shapes] [to=<folder>] [rows=10] [page=false] [thumb=256] [limit=100]
+
+Reads what is stored: no model, no metric, no torch.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.config import cli, options
+from bench.errors import UserError, nearest
+from bench.files import hashing
+from bench.files.write import atomic, write
+from bench.report.tables import by_type, collect, readable
+
+OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10, "page": True, "thumb": 256, "limit": None}
+"""Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
+contact sheet; whether to write the page, longest side of its thumbnails in pixels, samples of each data set in its
+gallery (null: all)."""
+
+
+def report(
+    out: Path,
+    data: str | None = None,
+    to: Path | None = None,
+    rows: int = 10,
+    page: bool = True,
+    thumb: int = 256,
+    limit: int | None = None,
+) -> list[Path]:
+    """Writes `summary.csv` beside the runs, tables and figures to `to`, and prints the tables; with `page`, also what
+    `bench.report.page.make` does.
+
+    Returns:
+        the files written to `to`.
+
+    Raises:
+        UserError: nothing to report on.
+    """
+    from bench.report import figures
+
+    table = collect(out)
+    with atomic(out / "summary.csv") as file:
+        table.drop(columns="summary").to_csv(file, index=False)
+    if data is not None:
+        if data not in set(table.data):
+            raise UserError(f"no run of data={data} under out={out}; {nearest(data, sorted(set(table.data)))}")
+        table = table[table.data == data]
+    to, written = to or out / "report", []
+    to.mkdir(parents=True, exist_ok=True)
+    for (name, profile), part in table.groupby(["data", "profile"]):
+        text = readable(part)
+        print(text, end="\n\n")
+        written.append(to / f"{name}.{profile}.table.md")
+        write(written[-1], text + "\n")
+        if not (types := by_type(part)).empty:
+            written.append(to / f"{name}.{profile}.types.csv")
+            with atomic(written[-1]) as file:
+                types.to_csv(file, index=False)
+        written += figures.trade_off(part, to / f"{name}.{profile}.trade-off")
+    for name, part in table.drop_duplicates("folder").groupby("data"):
+        written += figures.contact_sheet(part, to / f"{name}.contact-sheet.png", rows)
+    if page:
+        from bench.report.page import make
+
+        written.append(make(table, out, to, data, thumb, limit))
+    print("\n".join(f"written: {file}" for file in [out / "summary.csv", *written]))
+    return written
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    try:
+        settings = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
+        to = Path(settings["to"]) if settings["to"] else None
+        for name in ("rows", "thumb", "limit"):
+            _check_count(name, settings[name])
+        if not isinstance(settings["page"], bool):
+            raise UserError(f"page={settings['page']}, expected true or false")
+        given = {name: settings[name] for name in ("rows", "page", "thumb", "limit")}
+        report(Path(settings["out"]), settings["data"], to, **given)
+        hashing.remember()
+    except UserError as error:
+        return cli.fail(error)
+    return 0
+
+
+def _check_count(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        if value is None and OPTIONS[name] is None:
+            return
+        raise UserError(f"{name}={value}, expected a whole number from 1")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The report as a page: one folder that opens in any browser, without server or network, wherever it is moved."""
+
+import json
+import shutil
+from importlib.resources import files
+from pathlib import Path
+
+import pandas as pd
+
+from bench.files.write import atomic, write
+from bench.report.page import content, gallery, items
+from bench.report.page.thumbs import Thumbs
+
+STATIC = ("index.html", "page.css", "parts.js", "page.js", "gallery.js")
+
+
+def make(
+    table: pd.DataFrame,
+    out: Path,
+    to: Path,
+    data: str | None = None,
+    thumb: int = 256,
+    limit: int | None = None,
+    made: Path | None = None,
+) -> Path:
+    """Writes `index.html` and what it loads: `data.js`, `plotly.min.js`, its own scripts and style, `thumbs/`, and
+    `figures/` of reproduced items.
+
+    Args:
+        table: the runs to show, as `bench.report.collect` gives them.
+        out: where the runs are.
+        to: the folder, which exists.
+        data: the only data set that is shown, None: each.
+        thumb: longest side of a thumbnail in pixels.
+        limit: samples of each data set in the gallery, None: all.
+        made: where reproduced items and claims are, None: beside the runs.
+
+    Returns:
+        the page.
+    """
+    from plotly.offline import get_plotlyjs
+
+    table = table.assign(variant=_told_apart(table))
+    index = {Path(folder).relative_to(out).as_posix(): i for i, folder in enumerate(dict.fromkeys(table.folder))}
+    thumbs = Thumbs(to / "thumbs", thumb)
+    facts = {
+        **content.contents(table, out, data),
+        "items": items.items(made or out, to, index),
+        "claims": items.claims(made or out),
+        **gallery.contents(table, out, thumbs, limit),
+    }
+    thumbs.finish()
+    # a script and not JSON, since a page opened from the file system may not fetch
+    write(to / "data.js", f"const REPORT = {json.dumps(facts, separators=(',', ':'), allow_nan=False)};\n")
+    write(to / "plotly.min.js", get_plotlyjs())
+    for name in STATIC:
+        with atomic(to / name) as file:
+            shutil.copyfile(str(files("bench.report.page") / "static" / name), file)
+    return to / "index.html"
+
+
+def _told_apart(table: pd.DataFrame) -> list[str]:
+    """Each run's variant, with its seed where runs differ in that."""
+    seeds = table.groupby(["data", "method", "variant"]).seed.transform("nunique")
+    return [
+        f"{row.variant} seed={row.seed:g}".strip() if many > 1 else row.variant
+        for row, many in zip(table.itertuples(), seeds, strict=True)
+    ]

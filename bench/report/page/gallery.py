@@ -1,0 +1,213 @@
+"""What the gallery shows: every sample of every data set, its source and truth, and the edits of every run."""
+
+import csv
+import json
+import math
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pandas as pd
+from omegaconf import OmegaConf
+from tqdm import tqdm
+
+from bench.edits.folder import Store
+from bench.edits.plan import make_data
+from bench.errors import BadSample, UserError
+from bench.files.hashing import rounded, sha256_of
+from bench.files.write import write
+from bench.report import tables
+from bench.report.page.thumbs import TRUE, Thumbs
+from bench.types import EditData, EditSample, Query
+
+CHUNK = 64
+"""Samples read before their thumbnails are written: they are held in memory."""
+
+
+def contents(table: pd.DataFrame, out: Path, thumbs: Thumbs, limit: int | None) -> dict[str, Any]:
+    """`sets`: each data set with its samples; `runs`: one for each folder, in the table's order. Writes thumbnails.
+
+    Runs whose pictures are of data sets of one name that differ in what decides pixels are of different sets.
+    """
+    folders = list(dict.fromkeys(table.folder))
+    identities = {folder: json.loads((Path(folder) / "identity.json").read_text())["data"] for folder in folders}
+    keys = {folder: sha256_of(identity) for folder, identity in identities.items()}
+    sets, runs = [], {}
+    for number, key in enumerate(dict.fromkeys(keys.values())):
+        mine = [folder for folder in folders if keys[folder] == key]
+        identity = identities[mine[0]]
+        found, order = _set(identity, [Path(folder) for folder in mine], thumbs, limit)
+        sets.append({"name": _name(identity, list(identities.values())), **found})
+        for folder in mine:
+            profiles = table[table.folder == folder]
+            runs[folder] = {"set": number, **_run(profiles, order, out, thumbs, found["ending"])}
+    return {"sets": sets, "runs": [runs[folder] for folder in folders]}
+
+
+def _name(identity: dict[str, Any], others: list[dict[str, Any]]) -> str:
+    """The data set's name, with the options in which data sets of that name differ."""
+    others = [other for other in others if other["name"] == identity["name"]]
+    differ = [key for key in identity if len({json.dumps(other.get(key)) for other in others}) > 1]
+    values = [f"{key}={str(identity[key])[:12]}" for key in differ]
+    return identity["name"] + (f" ({', '.join(values)})" if values else "")
+
+
+def _set(
+    identity: dict[str, Any], folders: list[Path], thumbs: Thumbs, limit: int | None
+) -> tuple[dict[str, Any], list[str]]:
+    """One data set, and the ids of its samples in the order that statuses and scores of its runs are in."""
+    configs = [OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))["data"] for folder in folders]
+    readable, problems = [], []
+    for node in {sha256_of(node): node for node in configs}.values():
+        try:
+            readable.append(_same(node, identity))
+        except UserError as error:
+            problems.append(str(error))
+    readable.sort(key=lambda data: -len(data.ids))  # options that only choose among samples make no other set
+    done = {id_ for folder in folders for id_ in Store(folder).journal()}
+    known = {id_: (data, i) for data in reversed(readable) for i, id_ in enumerate(data.ids)}
+    order = [id_ for id_ in dict.fromkeys(id_ for data in readable for id_ in data.ids) if id_ in done]
+    order = [*order, *sorted(done - set(order))][:limit]
+    place, side = thumbs.use(f"{identity['name']}/sources/{sha256_of(identity)[:10]}"), configs[0]["size"]
+    facts = _samples([id_ for id_ in order if id_ in known], known, place, thumbs, thumbs.ending(side))
+    types = {} if readable else _types(folders)
+    samples = []
+    for id_ in order:
+        file = quote(id_, safe="")
+        named = {"id": id_} if file == id_ else {"id": id_, "file": file}
+        samples.append(named | ({"type": types[id_]} if id_ in types else {}) | facts.get(id_, {}))
+    found = {
+        "why": None if readable else "; ".join(dict.fromkeys(problems)),
+        "side": side,
+        "left_out": len(done) - len(order),
+        "thumbs": _relative(place, thumbs),
+        "ending": thumbs.ending(side),
+        "samples": samples,
+    }
+    return found, order
+
+
+def _same(node: dict[str, Any], identity: dict[str, Any]) -> EditData:
+    """The data set of a run's configuration.
+
+    Raises:
+        UserError: it cannot be read, or is no longer what was edited.
+    """
+    data = make_data(node)
+    if rounded({"name": node["name"], **data.identity()}) != identity:
+        raise UserError(f"data={node['name']} is no longer what these runs edited")
+    return data
+
+
+def _samples(
+    ids: list[str], known: dict[str, tuple[EditData, int]], place: Path, thumbs: Thumbs, ending: str
+) -> dict[str, dict[str, Any]]:
+    """Words of the samples that can be read, and their thumbnails. What was read before is not read again: the folder
+    is named by a hash of everything that decides pixels and words."""
+    file = place / "samples.json"
+    facts = json.loads(file.read_text()) if file.exists() else {}
+    fresh = [id_ for id_ in ids if id_ not in facts]
+    bar = tqdm(total=len(fresh), unit="sample", desc="thumbnails of sources", disable=None, leave=False)
+    for start in range(0, len(fresh), CHUNK):
+        samples = []
+        for id_ in fresh[start : start + CHUNK]:
+            data, index = known[id_]
+            try:
+                samples.append(data[index])
+            except BadSample:
+                continue  # its runs have recorded why
+        thumbs.each(lambda sample: _save(sample, place, thumbs, ending), samples)
+        facts |= {sample.id: _facts(sample) for sample in samples}
+        bar.update(len(fresh[start : start + CHUNK]))
+    bar.close()
+    if fresh:
+        place.mkdir(parents=True, exist_ok=True)
+        write(file, json.dumps(facts))
+    return facts
+
+
+def _save(sample: EditSample, place: Path, thumbs: Thumbs, ending: str) -> None:
+    name = quote(sample.id, safe="")
+    thumbs.save(sample.image, place / f"sources/{name}.{ending}")
+    if sample.truth is not None:
+        thumbs.save(sample.truth, place / f"truths/{name}.{ending}")
+    if sample.mask is not None:
+        thumbs.save_mask(sample.mask, place / f"masks/{name}.png", TRUE, veil=0)
+
+
+def _facts(sample: EditSample) -> dict[str, Any]:
+    facts = {
+        "type": sample.type,
+        "source": _words(sample.source),
+        "target": _words(sample.target),
+        "instruction": sample.instruction,
+        "truth": sample.truth is not None,
+        "mask": sample.mask is not None,
+    }
+    return {"seen": True} | {name: value for name, value in facts.items() if value}
+
+
+def _words(query: Query) -> str | None:
+    return f"class {query}" if isinstance(query, int) else query
+
+
+def _types(folders: list[Path]) -> dict[str, str]:
+    """Edit types as the scores remember them, for a data set that cannot be read."""
+    files = [file for folder in folders for file in folder.glob("per_image.*.csv")]
+    return {row["id"]: row["type"] for file in files for row in _rows(file) if row["type"]}
+
+
+def _run(profiles: pd.DataFrame, order: list[str], out: Path, thumbs: Thumbs, ending: str) -> dict[str, Any]:
+    """One run: what became of each sample (`m` edit with a mask, `e` edit, `f` failed, `-` not run), and its scores."""
+    row = profiles.iloc[0]
+    store, folder = Store(Path(row.folder)), Path(row.folder).relative_to(out)
+    journal, place = store.journal(), thumbs.use(str(folder))
+    masked = {file.name for file in (store.folder / "masks").glob("*.png")}
+    status, edits, masks = "", [], []
+    for id_ in order:
+        name = quote(id_, safe="")
+        if id_ not in journal or "error" in journal[id_]:
+            status += "f" if id_ in journal else "-"
+            continue
+        edits.append((store.edit_file(id_), place / f"edits/{name}.{ending}"))
+        if f"{name}.png" in masked:
+            masks.append((store.mask_file(id_), place / f"masks/{name}.png"))
+        status += "m" if f"{name}.png" in masked else "e"
+    thumbs.copy(edits, str(folder))
+    thumbs.copy_masks(masks, f"{folder}, masks")
+    return {
+        "folder": folder.as_posix(),
+        "method": row.method,
+        "variant": row.variant,
+        "r": "" if pd.isna(row.r) else f"{row.r:g}",
+        "thumbs": _relative(place, thumbs),
+        "status": status,
+        "failures": [[id_, entry["error"]] for id_, entry in journal.items() if "error" in entry],
+        "scores": {one.profile: _scores(one, order) for _, one in profiles.iterrows()},
+    }
+
+
+def _scores(row: pd.Series, order: list[str]) -> dict[str, list[float | str | None]]:
+    """Heading -> value of each sample, of the metrics of single pictures that the profile's table has. Infinite values
+    are text."""
+    facts = row.summary["metrics"]
+    shown = [n for n in row.summary["table"] or facts if n in facts and facts[n]["kind"] == "pair"]
+    file = Path(row.folder) / f"per_image.{row.profile}.csv"
+    lines = {line["id"]: line for line in _rows(file)} if file.exists() else {}
+    return {tables.heading(n, facts[n]): [_value(lines.get(id_, {}).get(n)) for id_ in order] for n in shown}
+
+
+def _value(text: str | None) -> float | str | None:
+    if not text:
+        return None
+    value = float(text)
+    return float(f"{value:.4g}") if math.isfinite(value) else str(value)
+
+
+def _rows(file: Path) -> list[dict[str, str]]:
+    with open(file, newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def _relative(place: Path, thumbs: Thumbs) -> str:
+    return place.relative_to(thumbs.folder.parent).as_posix()

@@ -1,0 +1,1 @@
+"""The papers' tables and figures, with the published values beside ours."""

@@ -1,0 +1,102 @@
+"""Tables and figures of papers, with the published values beside ours: makes what is missing, writes, judges.
+
+    python -m bench.reproduce <paper>/<item> ... [knob=value ...] [--dry-run] [to=<folder>] [run=false] [rescore=true]
+    python -m bench.reproduce list
+
+An item is a file of `conf/paper/`; `<paper>` means all of its items, `all` those of every paper. Words such as
+`limit=`, `data.root=`, `model=` change every run.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from bench.config import cli, options
+from bench.errors import UserError
+from bench.files import hashing
+from bench.reproduce import items
+from bench.reproduce.make import out_of, reproduce
+
+OPTIONS = {"to": None, "run": True, "rescore": False, "page": True}
+"""Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
+version of a metric scored; whether to write the report's page."""
+FLAG = "--dry-run"
+SHOWN = 12  # problems printed at the end
+
+
+def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
+    """Items, words for the runs, and this command's own options.
+
+    Raises:
+        UserError: no item, or a flag that does not exist.
+    """
+    flags = [word for word in argv if word.startswith("-")]
+    if unknown := [word for word in flags if word != FLAG]:
+        raise UserError(f"unknown flag {unknown[0]}; expected {FLAG} or knob=value")
+    named = [word for word in argv if "=" not in word and word not in flags]
+    own = [word for word in argv if word.split("=")[0] in OPTIONS]
+    settings = options.parse(own, OPTIONS)
+    if bad := [f"{k}={v}" for k, v in settings.items() if isinstance(OPTIONS[k], bool) and not isinstance(v, bool)]:
+        raise UserError(f"{bad[0]}, expected true or false")
+    if not named:
+        raise UserError(f"expected an item, such as shapes/tradeoff; {_offer()}")
+    chosen = items.names() if named == ["list"] else items.chosen(named)
+    return chosen, [word for word in argv if "=" in word and word not in own], settings
+
+
+def _offer() -> str:
+    return "python -m bench.reproduce list shows all of them"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    problems: list[str] = []
+    try:
+        names, words, settings = _split(argv)
+        chosen = [items.load(name) for name in names]
+        if argv == ["list"]:
+            width = max(map(len, names))
+            print("\n".join(f"{item.name:{width}}  {item.title}" for item in chosen))
+            return 0
+        if FLAG in argv:
+            from bench.reproduce.cost import estimate
+
+            print(estimate.of_items(chosen, words))
+            return 0
+        for item in chosen:
+            made = reproduce(item, words, settings)
+            lines = [line for problem in made.problems for line in problem.splitlines()]
+            problems = list(dict.fromkeys([*problems, *lines]))
+            print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
+        hashing.remember()
+        if settings["page"]:
+            _page(words, settings)
+    except UserError as error:
+        return cli.fail(error)
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    more = [f"and {len(problems) - SHOWN} more like these; the tables say all of them"] if len(problems) > SHOWN else []
+    return cli.fail(UserError("\n".join(problems[:SHOWN] + more))) if problems else 0
+
+
+def _page(words: list[str], settings: dict[str, Any]) -> None:
+    """Claims and the report's page, of everything under `out`, if anything is there."""
+    from bench.claims.write import write_all
+    from bench.report import page
+    from bench.report.tables import collect
+
+    out = Path(out_of(words))
+    made = Path(settings["to"] or out)
+    if not any(out.glob("*/*/*/summary.*.json")):
+        return
+    _, verdicts, _ = write_all(out, None, made)
+    to = out / "report"
+    to.mkdir(exist_ok=True)
+    file = page.make(collect(out), out, to, made=made)
+    print(f"{verdicts}: {made / 'claims.md'}\nreport over all runs under {out}: {file}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

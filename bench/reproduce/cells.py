@@ -1,0 +1,126 @@
+"""The cells of an item: values of its runs, rows derived from them, published rows that nothing makes. No torch."""
+
+from typing import Any
+
+from bench.report import tables
+from bench.reproduce import derived
+from bench.reproduce.items import Item, knob_of
+from bench.reproduce.outcomes import Point, Rows
+from bench.reproduce.verdicts import COSTS, NOT_RUN, Cell, judge
+from bench.scores.verify import PROFILE_KEYS
+
+NEUTRAL = (
+    *("out", "device", "batch_size", "cache", "shard.index", "shard.count", "limit"),
+    *("data.root", "data.annotations", "data.captions", "data.bison"),
+)
+"""Knobs that change no score, beside the paths of metric weights; `limit` shows in the number of images."""
+
+
+def of_item(item: Item, rows: list[Rows], words: list[str]) -> list[Cell]:
+    """Every cell of an item's runs and of the rows derived from them, with verdicts.
+
+    Raises:
+        UserError: a derived row that names rows which do not exist.
+    """
+    points = [point for one in rows for point in one.points]
+    if not points:
+        return []
+    columns = _columns(item, points)
+    facts = _facts(points)
+    cells = [_of_point(item, point, column, facts) for point in points for column in columns]
+    reasons = {id(point): _reasons(item, point, words) for point in points}
+    for cell, point in zip(cells, (point for point in points for _ in columns), strict=True):
+        judge(item, cell, reasons[id(point)])
+    of = derived.Sources(item, points, columns, facts, reasons)
+    for label, names in item.best_of.items():
+        cells += derived.rows(of, label, names, derived.best)
+    for label, names in item.differences.items():
+        cells += derived.rows(of, label, names, derived.difference)
+    return cells + _only_published(item, cells, columns)
+
+
+def _columns(item: Item, points: list[Point]) -> list[str]:
+    """The item's metrics, or the profile's own table where it has none of them, and what the plots show beside."""
+    profile = points[0].cfg["metrics"]
+    known = [name for name in profile if name not in PROFILE_KEYS]
+    there = {*known, *COSTS, *(knob for point in points for knob in point.values)}
+    columns = item.metrics if there & set(item.metrics) else [*(profile["table"] or known), "nfe"]
+    plotted = [name for panel in item.panels for name in panel.values() if name in there]
+    return list(dict.fromkeys([*columns, *plotted]))
+
+
+def _facts(points: list[Point]) -> dict[str, dict[str, Any]]:
+    """What is said of each metric, by the profile's name of it."""
+    return {
+        name.removesuffix("_random"): fact | {"column": name}
+        for point in points
+        if point.summary
+        for name, fact in point.summary["metrics"].items()
+    }
+
+
+def _of_point(item: Item, point: Point, column: str, facts: dict) -> Cell:
+    cell = Cell.new(item, point.row, point.name, column, facts)
+    cell.data, cell.profile = point.cfg["data"]["name"], point.cfg["metrics"]["name"]
+    if column not in facts and column in point.values:
+        cell.kind, cell.ours = "knob", point.values[column]
+        return cell
+    if point.summary is None:
+        cell.why = point.why or ""
+        return cell
+    summary = point.summary
+    cell.n, cell.n_expected = summary["n"], summary["n_expected"]
+    cell.run = "/".join(point.run.folder.parts[-3:])
+    cell.notice = tables.notice(summary) or ""
+    if column in COSTS:
+        cell.kind, cell.ours = "cost", summary[column]
+    elif column in facts:
+        fact = summary["metrics"].get(facts[column]["column"])
+        if fact is None:
+            cell.why = f"profile {summary['profile']} has no {column}"
+            return cell
+        cell.kind, cell.why = fact["kind"], fact.get("reason") or ""
+        cell.ours, cell.lo, cell.hi, cell.n = (fact[key] for key in ("value", "lo", "hi", "n"))
+    else:
+        cell.why = f"profile {summary['profile']} has no {column}"
+    return cell
+
+
+def _reasons(item: Item, point: Point, words: list[str]) -> list[str]:
+    """Why a point's values cannot stand beside the paper's, if anything."""
+    found = [*([item.incomparable] if item.incomparable else []), *changes(item, words)]
+    if (summary := point.summary) is None:
+        return found
+    found += [notice] if (notice := tables.notice(summary)) else []
+    wanted = item.samples or len(point.run.data.ids)
+    if summary["n"] != wanted or summary["n_failed"]:
+        failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
+        found.append(f"{summary['n']} of {wanted} images{failed}")
+    return found
+
+
+def changes(item: Item, words: list[str]) -> list[str]:
+    """What the user's words make different from what the paper ran, in sentences."""
+    composed = [*item.words, *(word for mine in item.runs.values() for word in mine)]
+    return [f"{word} is not what the paper ran" for word in words if word not in composed and not _neutral(word)]
+
+
+def _neutral(word: str) -> bool:
+    knob = knob_of(word)
+    return knob in NEUTRAL or (knob.startswith("metrics.weights.") and knob.endswith(".path"))
+
+
+def _only_published(item: Item, cells: list[Cell], columns: list[str]) -> list[Cell]:
+    """Rows of the paper that no run here makes."""
+    present = {cell.row for cell in cells} | {f"{cell.row}, {cell.point}" for cell in cells}
+    rows = dict.fromkeys([*item.absent, *(row for row in item.published.get("rows", {}) if row not in present)])
+    found = []
+    for row in rows:
+        for column in columns:
+            cell = Cell(item.name, item.title, row, "", column, heading=column)
+            cell.heading = next((other.heading for other in cells if other.metric == column), column)
+            judge(item, cell, [])
+            cell.why = item.absent.get(row, "nothing here makes it")
+            cell.verdict = NOT_RUN
+            found.append(cell)
+    return found

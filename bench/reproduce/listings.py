@@ -1,0 +1,100 @@
+"""Items that show a data set itself: `listing:` of an item.
+
+    listing: {count: true, of: {all: [data=coco], filtered: [data=coco, data.filter=0.25]}}
+    listing: {queries: 12}
+
+`count` counts the samples of each data set of `of` (label -> words; without it, of the item's words), `queries` shows
+the first so many pictures of the first one with what they are and what they should become. No model is loaded.
+"""
+
+import textwrap
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+from bench.config import cli
+from bench.edits.plan import make_data, points
+from bench.errors import BadSample, UserError
+from bench.files.write import atomic
+from bench.models import folder as files
+from bench.report import figures
+from bench.reproduce import cells
+from bench.reproduce.items import Item, merged
+from bench.reproduce.verdicts import NOT_RUN, Cell, Shown, judge
+from bench.types import EditData, EditSample
+
+_COLUMNS, _WIDE = 4, 44  # pictures in a row, letters in a line above one
+
+
+def make(item: Item, words: list[str], to: Path) -> Shown:
+    """The cells and figures of an item's listing.
+
+    Args:
+        words: the user's, which change every data set of it.
+        to: the figure goes to `<to>/figures/<item>.png`, `.pdf` and `.csv`.
+    """
+    made, written, problems, names = [], [], [], []
+    for number, (label, mine) in enumerate((item.listing.get("of") or {"": []}).items()):
+        (cfg,) = cli.jobs(merged(item.words, mine, words))
+        row = label or cfg.data.name
+        names.append(cfg.data.name)
+        try:
+            data, why = _open(cfg), ""
+        except UserError as error:
+            data, why = None, str(error)
+            problems.append(why)
+        if item.listing.get("count"):
+            cell = Cell(item.name, item.title, row, "", "count", heading="samples", kind="measured", data=cfg.data.name)
+            cell.ours, cell.why = len(data.ids) if data else None, why
+            judge(item, cell, [*filter(None, [item.incomparable]), *cells.changes(item, words)] if data else [])
+            cell.verdict = cell.verdict if data else NOT_RUN
+            made.append(cell)
+        if item.listing.get("queries") and number == 0 and data:
+            written = _draw(item, row, _first(data, item.listing["queries"]), to)
+    header = f"data {', '.join(dict.fromkeys(names))}"
+    return Shown(made, written, [header], list(dict.fromkeys(problems)))
+
+
+def _open(cfg) -> EditData:
+    """The data set, without a model: at the size of the model's folder only where nothing else says one."""
+    resolved = points(cfg)[0]
+    node, model = resolved["data"], resolved["model"]
+    size = node["size"] or model["size"] or files.native_size(files.locate(model["path"]))
+    return make_data(node, size=size)
+
+
+def _first(data: EditData, count: int) -> list[EditSample]:
+    found = []
+    for index in range(len(data.ids)):
+        if len(found) == count:
+            break
+        try:
+            found.append(data[index])
+        except BadSample:
+            continue
+    return found
+
+
+def _draw(item: Item, row: str, samples: list[EditSample], to: Path) -> list[Path]:
+    lines = -(-len(samples) // _COLUMNS)
+    figure, grid = plt.subplots(
+        lines, _COLUMNS, figsize=(3.1 * _COLUMNS, 4 * lines), squeeze=False, layout="constrained"
+    )
+    figure.get_layout_engine().set(h_pad=0.12)
+    for axes in grid.flat:
+        axes.axis("off")
+    for axes, sample in zip(grid.flat, samples, strict=False):
+        axes.imshow(sample.image.transpose(1, 2, 0), interpolation="nearest")
+        said = [f"{name}: {query}" for name, query in (("caption", sample.source), ("query", sample.target)) if query]
+        axes.set_title("\n".join(textwrap.fill(line, _WIDE) for line in said), fontsize=8.5, loc="left")
+    figure.suptitle(f"{item.title}\n{row}, the first {len(samples)} samples", fontsize=11)
+    stem = to / "figures" / item.name
+    written = [*figures.save(figure, stem), stem.with_name(stem.name + ".csv")]
+    table = pd.DataFrame([{"id": s.id, "type": s.type, "source": s.source, "target": s.target} for s in samples])
+    with atomic(written[2]) as temporary:
+        table.to_csv(temporary, index=False)
+    return written

@@ -1,0 +1,172 @@
+"""An item's values as plots: trade-off curves, or a dot for each row; published values beside ours."""
+
+import math
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bench.files.write import atomic
+from bench.report import figures
+from bench.reproduce import published
+from bench.reproduce.items import Item
+from bench.reproduce.verdicts import Cell, frame
+
+_MARKS = "osDv^<>PX*hp"
+_COLOURS = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
+BARS = "bars: 95 % bootstrap intervals"
+
+
+def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
+    """The panels of an item: a curve for each row, points annotated by what tells them apart, published points hollow.
+    Writes PNG, PDF and the CSV of the points; returns them, or nothing if no panel has a point."""
+    table = frame([cell for cell in cells if cell.row not in item.differences])
+    found = [(panel, _points(table, panel)) for panel in item.panels]
+    shown = [(panel, points) for panel, points in found if not points.empty]
+    if not shown:
+        return []
+    rows = list(dict.fromkeys(table.row))
+    size = (2.4 + 4.7 * len(shown), 5.2)
+    figure, grid = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
+    far = []
+    for axes, (panel, points) in zip(grid[0], shown, strict=True):
+        near = _near(points)
+        far += [f"{p.row} ({panel['x']} {p.x:.3g}, {panel['y']} {p.y:.3g})" for p in points[~near].itertuples()]
+        drawn = points[near]
+        for row in dict.fromkeys(drawn.row):
+            _curve(axes, drawn[drawn.row == row], row, rows.index(row), panel, table)
+        for which in ("x", "y"):
+            knob, label = panel[which], _axis(table, panel[which], which)
+            getattr(axes, f"set_{which}label")(label)
+            if knob == item.along and which == "x":
+                axes.set_xticks(sorted(drawn.x.unique()))
+        axes.grid(alpha=0.25)
+    for line in item.lines:
+        value = published.one(item.paper, line["published"])
+        draw = grid[0][0].axhline if line["axis"] == "y" else grid[0][0].axvline
+        draw(value.value, color="gray", linestyle="--", linewidth=1, label=f"published: {line['label']} {value.text}")
+    handles = {label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
+    labels = [label for row in rows for label in (row, f"{row} (published)") if label in handles]
+    labels += [label for label in handles if label not in labels]
+    figure.legend([handles[label] for label in labels], labels, loc="outside right upper", fontsize=8.5)
+    points = pd.concat([points.assign(x_metric=panel["x"], y_metric=panel["y"]) for panel, points in shown])
+    key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if points.published.any() else "")
+    _dress(figure, item, cells, header, [key, *(["far outside, not drawn: " + "; ".join(far)] if far else [])])
+    files = [*figures.save(figure, stem), stem.with_name(stem.name + ".csv")]
+    with atomic(files[-1]) as temporary:
+        points.to_csv(temporary, index=False)
+    return files
+
+
+def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
+    """Points that have both values of a panel, ours and published ones."""
+    sides = {which: table[table.metric == panel[which]].set_index(["row", "point"]) for which in "xy"}
+    common = sides["x"].index.intersection(sides["y"].index, sort=False)
+    rows = []
+    for row, point in common:
+        x, y = (sides[which].loc[(row, point)] for which in "xy")
+        start = {"row": row, "point": point}
+        if _number(x.ours) and _number(y.ours):
+            ends = {f"{w}_{end}": side[end] for w, side in (("x", x), ("y", y)) for end in ("lo", "hi")}
+            rows.append(start | {"x": float(x.ours), "y": float(y.ours), **ends, "n": y.n, "published": False})
+        if x.published and y.published:
+            rows.append(start | {"x": float(x.published), "y": float(y.published), "published": True})
+    return pd.DataFrame(rows, columns=["row", "point", "x", "y", "x_lo", "x_hi", "y_lo", "y_hi", "n", "published"])
+
+
+def _near(points: pd.DataFrame) -> pd.Series:
+    """Which points are drawn: a single point far from all curves, such as Retrieve's, would squeeze them."""
+    near = pd.Series(True, points.index)
+    curves_ = points[points.groupby("row").row.transform("size") > 1]
+    if curves_.row.nunique() < 2:
+        return near
+    for side in "xy":
+        low, high = curves_[side].min(), curves_[side].max()
+        near &= points[side].between(low - 2 * (high - low), high + 2 * (high - low))
+    return near
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def _curve(axes: Axes, points: pd.DataFrame, row: str, index: int, panel: dict[str, str], table: pd.DataFrame) -> None:
+    colour, mark = _COLOURS[index % len(_COLOURS)], _MARKS[index % len(_MARKS)]
+    ours, theirs = points[~points.published.astype(bool)], points[points.published.astype(bool)]
+    if len(ours):
+        axes.plot(ours.x, ours.y, marker=mark, color=colour, label=row, markersize=5.5, linewidth=1.5)
+        for which in "xy":
+            low, high = (pd.to_numeric(ours[f"{which}_{end}"]) for end in ("lo", "hi"))
+            error = {f"{which}err": [(ours[which] - low).fillna(0).clip(0), (high - ours[which]).fillna(0).clip(0)]}
+            axes.errorbar(ours.x, ours.y, **error, fmt="none", ecolor=colour, elinewidth=1, alpha=0.35)
+        for point in ours.itertuples():
+            name = point.point.split(",")[0].split(" = ")[-1]
+            if name and panel["x"] not in point.point:
+                axes.annotate(name, (point.x, point.y), (4, 4), textcoords="offset points", fontsize=7, color=colour)
+    if len(theirs):
+        label = f"{row} (published)"
+        axes.plot(theirs.x, theirs.y, mark, color=colour, markerfacecolor="none", markersize=8, label=label)
+
+
+def _axis(table: pd.DataFrame, metric: str, which: str) -> str:
+    found = table[table.metric == metric].iloc[0]
+    better = found.higher_is_better
+    heading = found.heading.replace(" ↑", "").replace(" ↓", "")
+    if better is None or pd.isna(better):
+        return heading
+    arrow = {("x", True): "→", ("x", False): "←", ("y", True): "↑", ("y", False): "↓"}[which, bool(better)]
+    return f"{heading}   {arrow} better"
+
+
+def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
+    """A panel for each column with a dot and interval for each row, published values as hollow diamonds. Writes PNG and
+    PDF; returns them, or nothing if there is no number."""
+    cells = [cell for cell in cells if cell.row not in item.differences]  # of another size; they are in the table
+    table = frame(cells)
+    numbers = table[(table.ours.map(_number) | (table.published != "")) & (table.kind != "knob")]
+    columns = [c for c in dict.fromkeys(table.metric) if c in set(numbers.metric)]
+    if not columns:
+        return []
+    labels = list(dict.fromkeys((cell.row, cell.point) for cell in cells if cell.metric in columns))
+    wide = len(columns) if len(columns) <= 5 else 4
+    deep = math.ceil(len(columns) / wide)
+    size = (2.6 + 2.2 * wide, 1.3 + (0.7 + 0.25 * len(labels)) * deep)
+    figure, grid = plt.subplots(deep, wide, figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axes in grid.flat[len(columns) :]:
+        axes.set_visible(False)
+    for axes, column in zip(grid.flat, columns, strict=False):
+        for cell in (cell for cell in cells if cell.metric == column):
+            y = -labels.index((cell.row, cell.point))
+            if _number(cell.ours):
+                axes.plot([cell.ours], [y], "o", color="tab:blue", markersize=5)
+                if cell.lo is not None and cell.hi is not None:
+                    axes.plot([cell.lo, cell.hi], [y, y], color="tab:blue", linewidth=1.2, alpha=0.6)
+            if cell.published:
+                axes.plot([float(cell.published)], [y], "D", color="tab:orange", markerfacecolor="none", markersize=6)
+        heading = max((cell.heading for cell in cells if cell.metric == column), key=len)
+        axes.set_title(textwrap.fill(heading, 26), fontsize=8.5)
+        axes.tick_params(axis="x", labelsize=7.5)
+        axes.locator_params(axis="x", nbins=4)
+        axes.grid(alpha=0.25)
+    grid[0][0].set_yticks([-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels])
+    for axes in grid[:, 0]:
+        axes.tick_params(axis="y", labelsize=8.5)
+    key = ["dots: ours, " + BARS] + (["hollow diamonds: published"] if (numbers.published != "").any() else [])
+    _dress(figure, item, cells, header, ["; ".join(key)])
+    return figures.save(figure, stem)
+
+
+def _dress(figure: Figure, item: Item, cells: list[Cell], header: list[str], key: list[str]) -> None:
+    """Title, and below it what every plot must say."""
+    width = int(figure.get_size_inches()[0] * 14)
+    figure.suptitle("\n".join(textwrap.wrap(item.title, int(width * 0.72))), fontsize=11)
+    notices = sorted({cell.notice for cell in cells} - {""})
+    said = [textwrap.fill(line, width) for line in [*notices, *header, *key]]
+    figure.supxlabel("\n".join(said), fontsize=7.5, color="dimgray")

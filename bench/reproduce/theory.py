@@ -1,0 +1,215 @@
+"""Items that are measured instead of edited: `theory:` of an item, by `bench.theory` with the item's words.
+
+    theory: {parts: [reconstruction], prompts: {robot: A drawing of a robot with blue eyes}}
+
+Parts are those of `bench.theory`. With `prompts` the samples are those of these target prompts, each a row under its
+name; without, the first `limit` samples, of which a row is the mean.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from omegaconf import DictConfig
+
+from bench.config import cli
+from bench.edits.plan import plan
+from bench.errors import UserError, nearest
+from bench.files.hashing import sha256_of
+from bench.files.write import atomic, write
+from bench.reproduce import cells, grids
+from bench.reproduce.items import Item, merged
+from bench.reproduce.outcomes import text
+from bench.reproduce.verdicts import NOT_RUN, Cell, Shown, judge
+from bench.statistics.intervals import mean_interval
+from bench.theory import measure, plots
+from bench.types import EditData
+
+VERSION = 1
+"""Raised when a measurement of the same words would give other numbers."""
+MEAN = "mean of the samples"
+
+
+class Value(NamedTuple):
+    """One number and where it belongs; `lo` and `hi` are None for one sample and for maxima."""
+
+    row: str
+    point: str
+    metric: str
+    heading: str
+    ours: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    n: int | None = None
+
+
+def make(item: Item, words: list[str], to: Path, may_measure: bool = True) -> Shown:
+    """The cells and figures of an item's measurements; what was measured before is read again.
+
+    Args:
+        words: the user's, which change what is measured.
+        to: the figures go to `<to>/figures/<item>.png`, `.pdf` and `.csv`.
+        may_measure: otherwise only what is there is read.
+
+    Raises:
+        UserError: a part that does not exist.
+    """
+    parts, names = item.theory.get("parts") or list(measure.PARTS), item.theory.get("prompts") or {}
+    for part in parts:
+        if part not in measure.PARTS:
+            raise UserError(f"conf/paper/{item.name}.yaml: unknown part {part!r}; {nearest(part, list(measure.PARTS))}")
+    (cfg,) = cli.jobs(merged(measure.WORDS, item.words, words))
+    try:
+        found = _measured(item, cfg, parts, names, may_measure)
+    except UserError as error:
+        blank = [_cell(item, value, cfg, "", []) for part in parts for value in _expected(part, cfg, list(names))]
+        for cell in blank:
+            cell.verdict, cell.why = NOT_RUN, str(error)
+        return Shown(blank, [], [f"data {cfg.data.name}; model {cfg.model.name}"], [str(error)])
+    notice = found.facts["notice"] or ""
+    reasons = [*filter(None, [item.incomparable, *cells.changes(item, words), notice])]
+    values = [(part, value) for part in parts for value in _values(part, found)]
+    made = [_cell(item, value, cfg, notice, reasons) for _, value in values]
+    of_part = {part: [c for (p, _), c in zip(values, made, strict=True) if p == part] for part in parts}
+    files = [file for part in parts for file in _draw(item, part, found, of_part[part], to)]
+    said = [found.facts["about"], *([found.facts["steps"]] if parts != ["gap"] else [])]
+    return Shown(made, files, [f"data {'; '.join(said)}"], [])
+
+
+def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, str], may: bool) -> measure.Measured:
+    """Read from `<out>/theory/<item>-<key>`, or measured and written there."""
+    run = plan(cfg)[0]
+    what = {
+        "version": VERSION,
+        **{key: run.identity[key] for key in ("data", "model")},
+        **{key: cfg[key] for key in ("steps",)},
+        "w_s": measure.scales(cfg),
+        "samples": names or cfg["limit"] or measure.LIMIT,
+        "parts": parts,
+    }
+    folder = Path(cfg.out) / "theory" / f"{item.name.replace('/', '-')}-{sha256_of(what)[:10]}"
+    if (folder / "facts.json").exists():
+        kept = json.loads((folder / "facts.json").read_text())
+        tables = {part: pd.read_csv(folder / f"{part}.csv", dtype={"id": str, "name": str}) for part in parts}
+        return measure.Measured(tables, np.array(kept["alphas"]), kept["facts"])
+    if not may:
+        raise UserError(f"{item.name} is not measured yet under out={cfg.out}")
+    ids: dict[str, str] = {}
+
+    def choose(data: EditData) -> list[str]:
+        for name, prompt in names.items():
+            (id_,) = grids.select(replace(item, grid={"prompts": [prompt]}), None)(data)
+            ids[id_] = name
+        return list(ids)
+
+    found = measure.measure(cfg, parts, choose if names else None)
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, table in found.tables.items():
+        if names:
+            table = table.assign(name=table.id.map(ids))
+            order = list(names).index
+            found.tables[part] = table = table.sort_values("name", key=lambda c: c.map(order), kind="stable")
+        with atomic(folder / f"{part}.csv") as temporary:
+            table.to_csv(temporary, index=False)
+    write(folder / "facts.json", json.dumps({"facts": found.facts, "alphas": found.alphas.tolist()}))
+    return found
+
+
+_COLUMNS = {
+    "reconstruction": ("w_s", {"error": ("delta_reconstruction", "reconstruction error δ'' ↓")}),
+    "gap": (
+        "steps",
+        {"gap": ("latent_gap", "latent gap"), "steps_x_gap": ("steps_x_latent_gap", "steps x latent gap")},
+    ),
+}
+_CONSTANTS = ("C", "K1", "K2")
+_CROSSING = ("crossing_t", "timestep at which the bounds cross")
+_SCALE = {"w_star": "median w* of an image", "w_star_in_range_percent": "steps with w* in [0, 1] (%)"}
+
+
+def _values(part: str, found: measure.Measured) -> Iterator[Value]:
+    table = found.tables[part]
+    if part == "bounds":
+        largest = table[table.t > table.t.min()].groupby("id").k2.max()
+        _, low, high, _ = mean_interval(largest.to_numpy(), largest.index.tolist())
+        for name, value in found.constants().items():
+            lo, hi = (_finite(low), _finite(high)) if name == "K2" else (None, None)
+            yield Value("bounds", "", name, name, float(value), lo, hi, len(largest))
+        yield Value("bounds", "", *_CROSSING, plots.crossing(found.curves()), n=len(largest))
+    elif part == "scale":
+        groups = table.groupby("id").w
+        inside = 100 * groups.apply(lambda w: w.between(0, 1).mean())
+        for (name, heading), one in zip(_SCALE.items(), (groups.median(), inside), strict=True):
+            yield _mean(MEAN, "", name, heading, one.to_numpy(), one.index.tolist())
+    else:
+        by, columns = _COLUMNS[part]
+        rows = table.name if "name" in table else pd.Series(MEAN, table.index)
+        for (row, key), group in table.groupby([rows, by], sort=False):
+            for column, (metric, heading) in columns.items():
+                yield _mean(row, f"{by} = {text(key)}", metric, heading, group[column].to_numpy(), group.id.tolist())
+
+
+def _mean(row: str, point: str, metric: str, heading: str, values: np.ndarray, ids: list[str]) -> Value:
+    mean, low, high, n = mean_interval(values, ids)
+    return Value(row, point, metric, heading, _finite(mean), _finite(low), _finite(high), n)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
+def _expected(part: str, cfg: DictConfig, names: list[str]) -> Iterator[Value]:
+    """Where the numbers would be, if they could be measured."""
+    if part == "bounds":
+        yield from (Value("bounds", "", name, name) for name in _CONSTANTS)
+        yield Value("bounds", "", *_CROSSING)
+    elif part == "scale":
+        yield from (Value(MEAN, "", name, heading) for name, heading in _SCALE.items())
+    else:
+        by, columns = _COLUMNS[part]
+        for row in names or [MEAN]:
+            for key in measure.scales(cfg) if part == "reconstruction" else measure.STEPS:
+                yield from (Value(row, f"{by} = {text(key)}", *column) for column in columns.values())
+
+
+def _cell(item: Item, value: Value, cfg: DictConfig, notice: str, reasons: list[str]) -> Cell:
+    cell = Cell(item.name, item.title, value.row, value.point, value.metric, heading=value.heading, kind="measured")
+    cell.ours, cell.lo, cell.hi, cell.n, cell.n_expected = value.ours, value.lo, value.hi, value.n, value.n
+    cell.notice, cell.data = notice, cfg.data.name
+    cell.higher_is_better = False if value.metric == "delta_reconstruction" else None
+    judge(item, cell, reasons)
+    return cell
+
+
+def _draw(item: Item, part: str, found: measure.Measured, of_part: list[Cell], to: Path) -> list[Path]:
+    """The figure of one part, with the paper's values, and its numbers as CSV."""
+    table, extra = found.tables[part], None
+    if part == "bounds":
+        extra = _with_published(found, of_part)
+    elif "name" in table:
+        by, columns = _COLUMNS[part]
+        metric = next(iter(columns.values()))[0]
+        printed = {(c.row, c.point): float(c.published) for c in of_part if c.metric == metric and c.published}
+        table = table.assign(
+            published=[printed.get((row, f"{by} = {text(k)}")) for row, k in zip(table.name, table[by], strict=True)]
+        )
+    stem = to / "figures" / (item.name if len(found.tables) == 1 else f"{item.name}_{part}")
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    facts: dict[str, Any] = found.facts | {"about": f"{item.title}\n{found.facts['about']}"}
+    drawn = plots.draw(part, table, extra, stem, facts)
+    numbers = stem.with_name(stem.name + ".csv")
+    plots.write(numbers, table if extra is None else extra, facts)
+    return [*drawn, numbers]
+
+
+def _with_published(found: measure.Measured, of_part: list[Cell]) -> pd.DataFrame:
+    """Both bounds, and both with the constants that the paper prints."""
+    curves, printed = found.curves(), {cell.metric: cell.published for cell in of_part}
+    if not all(printed.get(name) for name in _CONSTANTS):
+        return curves
+    theirs = measure.bounds(found.alphas, *(float(printed[name]) for name in _CONSTANTS))
+    return curves.assign(**{f"published_{name}": theirs[name] for name in ("sdedit", "encode_decode")})

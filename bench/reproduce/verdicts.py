@@ -1,0 +1,129 @@
+"""A value, the published one beside it, and what may be said of the two. No torch."""
+
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from bench.report import tables
+from bench.reproduce import published
+from bench.reproduce.items import Item
+
+COSTS = {"seconds": "s an image", "nfe": "NFE", "nfe_spent": "NFE spent"}
+
+MATCHES, DIFFERS, INCOMPARABLE, NOT_RUN = "matches", "differs", "not comparable", "not run"
+
+
+@dataclass
+class Cell:
+    """One value: the columns of `tables/<item>.csv`.
+
+    Attributes:
+        kind: pair (a mean over images), set, cost, knob, derived (from other rows) or measured (theory, counts).
+        ours, lo, hi, n, n_expected: value, 95 % interval, images it is of, images asked for.
+        difference: ours - published.
+        verdict: matches, differs, not comparable, not run, or empty where nothing is published.
+        why: of the verdict.
+        run: its folder below `out`.
+    """
+
+    item: str
+    title: str
+    row: str
+    point: str
+    metric: str
+    heading: str = ""
+    higher_is_better: bool | None = None
+    kind: str = "pair"
+    ours: float | None = None
+    lo: float | None = None
+    hi: float | None = None
+    n: int | None = None
+    n_expected: int | None = None
+    published: str = ""
+    difference: float | None = None
+    verdict: str = ""
+    why: str = ""
+    run: str = ""
+    notice: str = ""
+    data: str = ""
+    profile: str = ""
+
+    @classmethod
+    def new(cls, item: Item, row: str, point: str, column: str, facts: dict[str, dict[str, Any]]) -> "Cell":
+        """An empty cell that knows what its column is; `facts` by the profile's name of the metric."""
+        cell = cls(item.name, item.title, row, point, column, heading=COSTS.get(column, column))
+        if column in facts:
+            cell.heading = tables.heading(facts[column]["column"], facts[column])
+            cell.higher_is_better = facts[column]["higher_is_better"]
+        elif column in COSTS:
+            cell.higher_is_better = False
+        return cell
+
+
+class Shown(NamedTuple):
+    """What an item shows beside its runs.
+
+    Attributes:
+        header: what tables must say of it.
+        problems: a sentence for each thing that is missing on this machine; the cells concerned say it too.
+    """
+
+    cells: list[Cell]
+    files: list[Path]
+    header: list[str]
+    problems: list[str]
+
+
+def frame(cells: list[Cell]) -> pd.DataFrame:
+    """One line a cell, in the order of the attributes."""
+    return pd.DataFrame([asdict(cell) for cell in cells], columns=list(Cell.__dataclass_fields__))
+
+
+def judge(item: Item, cell: Cell, reasons: list[str]) -> None:
+    """Puts the published value and the verdict into a cell.
+
+    Args:
+        reasons: why it cannot be compared, if anything.
+    """
+    if cell.kind == "knob" or (found := _published(item, cell)) is None:
+        return
+    cell.published = found.text
+    cell.verdict, why = verdict(cell.ours, cell.lo, cell.hi, found, reasons)
+    cell.why = "; ".join(filter(None, [cell.why, why]))
+    if cell.ours is not None:
+        cell.difference = cell.ours - found.value
+
+
+def verdict(
+    ours: float | None, lo: float | None, hi: float | None, found: published.Published, reasons: list[str]
+) -> tuple[str, str]:
+    """*matches* if the published value lies in our interval, or ours rounds to it; and why not, in words.
+
+    Args:
+        ours, lo, hi: value and interval, None where there is none.
+        found: the published value.
+        reasons: why the two cannot be compared, if anything.
+    """
+    if ours is None or not math.isfinite(ours):
+        return NOT_RUN, ""
+    if reasons:
+        return INCOMPARABLE, "; ".join(reasons)
+    inside = lo is not None and hi is not None and lo <= found.value <= hi
+    return (MATCHES if inside or abs(ours - found.value) <= found.rounding * (1 + 1e-9) else DIFFERS), ""
+
+
+def _published(item: Item, cell: Cell) -> published.Published | None:
+    said = item.published
+    rows = said.get("rows", {})
+    entry = rows.get(f"{cell.row}, {cell.point}", rows.get(cell.row, {})) or {}
+    where = {key: entry.get(key, said.get(key)) for key in ("paper", "item")}
+    return published.lookup(
+        where["paper"] or item.paper,
+        where["item"] or item.name.split("/")[1],
+        entry.get("method", cell.row),
+        entry.get("settings"),
+        {**said.get("metrics", {}), **entry.get("metrics", {})}.get(cell.metric, cell.metric),
+    )

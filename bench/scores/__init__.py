@@ -1,0 +1,1 @@
+"""Saved pictures to scores, and stored scores read again."""

@@ -1,0 +1,1 @@
+"""Means with intervals, differences, and curves against each other. Pure mathematics."""

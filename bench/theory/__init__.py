@@ -1,0 +1,1 @@
+"""What the papers derive, measured without any edit."""

@@ -1,0 +1,36 @@
+"""What the two papers derive, measured on any model and data: SimInversion's Figures 6 and 7 and Proposition 3, and the
+bounds of DiffEdit's Proposition 1 with the constants they need.
+
+    python -m bench.theory data=shapes limit=32 [steps=50] [w_s=[0,0.5,1]] [parts=[reconstruction,gap,scale,bounds]]
+
+Writes CSV, PNG and PDF to `<out>/theory/<data>-<model>/`. No edit is made. `bench.reproduce.theory` measures the same
+for items of papers.
+"""
+
+import sys
+from pathlib import Path
+
+from bench.config import cli
+from bench.errors import UserError, nearest
+from bench.theory import plots
+from bench.theory.measure import PARTS, WORDS, measure
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    chosen = [word for word in words if word.startswith("parts=")]
+    try:
+        parts = chosen[-1].removeprefix("parts=").strip("[]").split(",") if chosen else list(PARTS)
+        for part in parts:
+            if part not in PARTS:
+                raise UserError(f"unknown part {part!r}; {nearest(part, list(PARTS))}")
+        cfg = cli.jobs([*WORDS, *(word for word in words if word not in chosen)])[0]
+        plots.show(measure(cfg, parts), Path(cfg.out) / "theory" / f"{cfg.data.name}-{cfg.model.name}")
+    except UserError as error:
+        return cli.fail(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,230 @@
+"""What the two papers derive, measured on any model and data: SimInversion's Figures 6 and 7 and Proposition 3, and the
+bounds of DiffEdit's Proposition 1 with the constants they need.
+
+No edit is made.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from bench.diffusion import ddim
+from bench.diffusion import device as devices
+from bench.diffusion.grid import grid
+from bench.edits.plan import make_data, plan
+from bench.errors import BadSample, UserError
+from bench.models import folder as files
+from bench.models import stable_diffusion
+from bench.types import DiffusionModel, EditData, EditSample
+
+SCALES = (0, 0.2, 0.5, 0.8, 1, 2)
+"""Guidance scales of SimInversion's Figure 6 and Table 2."""
+STEPS = (10, 30, 50, 100, 500)
+"""Numbers of steps of its Figure 7."""
+LIMIT = 32
+WORDS = ["method=siminversion", "metrics=pixel"]
+"""What the command composes beside the user's words; nothing is scored, so no metric may ask for weights."""
+_NUDGE = 1e-2  # root mean square of the random direction for K1
+
+
+class Latents:
+    """A batch of samples as the measurements need it: clean latents, words, empty words."""
+
+    def __init__(self, model: DiffusionModel, samples: list[EditSample], device: torch.device):
+        self.ids = [sample.id for sample in samples]
+        images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(device)
+        self.x0 = model.encode(devices.to_float(images))
+        self.source = model.condition([sample.source for sample in samples])
+        self.target = model.condition([sample.target for sample in samples])
+        self.null = model.condition([None] * len(samples))
+
+
+def reconstruction(model: DiffusionModel, batch: Latents, steps: int, scales: list[float]) -> list[dict[str, Any]]:
+    """delta'' (Figure 6): Euclidean distance, over all scaled latents, of the source from what the source branch makes
+    of its inversion, both at guidance w_s."""
+    levels, rows = grid(steps, model.alphas_cumprod), []
+    for w in scales:
+        z = ddim.invert(model, batch.x0, levels, steps, batch.source, batch.null, w)[-1]
+        again = ddim.sample(model, z, levels, steps, batch.source, batch.null, w)
+        errors = (again - batch.x0).flatten(1).norm(dim=1).tolist()
+        rows += [{"id": i, "w_s": w, "error": e} for i, e in zip(batch.ids, errors, strict=True)]
+    return rows
+
+
+def gap(model: DiffusionModel, batch: Latents, counts: list[int], w: float = 0.5) -> list[dict[str, Any]]:
+    """l (Figure 7): mean over the steps of an inversion of |z_t - z_(t-1)| / |z_(t-1)|."""
+    rows = []
+    for steps in counts:
+        levels, z, total = grid(steps, model.alphas_cumprod), batch.x0, 0.0
+        for j in range(steps):
+            after = ddim.invert_step(model, z, levels, j, batch.source, batch.null, w)
+            total = total + (after - z).flatten(1).norm(dim=1) / z.flatten(1).norm(dim=1)
+            z = after
+        gaps = zip(batch.ids, (total / steps).tolist(), strict=True)
+        rows += [{"id": i, "steps": steps, "gap": g, "steps_x_gap": steps * g} for i, g in gaps]
+    return rows
+
+
+def scale(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[str, Any]]:
+    """w* of Proposition 3 at each step along w_s = 0.5, not held to [0, 1]."""
+    levels = grid(steps, model.alphas_cumprod)
+    arguments = (model, batch.x0, levels, batch.source, batch.null, ddim.BETWEEN)
+    _, best = ddim.invert_with_best_scale(*arguments, bounded=False)
+    return [
+        {"id": i, "t": t, "w": float(w)}
+        for t, row in zip(levels.timesteps, best.flatten(1), strict=True)
+        for i, w in zip(batch.ids, row, strict=True)
+    ]
+
+
+def constants(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[str, Any]]:
+    """What C, K1 and K2 of DiffEdit's Proposition 1 are made of, at each level of the unconditional encoding.
+
+    Norms are root mean squares, the only reading at which the paper's C = 1 makes sense. The paper does not say how it
+    estimated; here C is the largest norm of eps(Q), K2 the mean over samples of the largest norm of eps(Q) - eps(none),
+    and K1 the largest of two difference quotients of eps(none), along the trajectory and along a random direction: from
+    below, as every estimate of a Lipschitz constant by samples.
+    """
+    levels, z, rows = grid(steps, model.alphas_cumprod), batch.x0, []
+    noise = torch.Generator().manual_seed(0)
+    for j, t in enumerate(levels.timesteps):
+        given, free = model.eps(torch.cat([z, z]), t, torch.cat([batch.target, batch.null])).chunk(2)
+        after = ddim.step(z, free, levels.levels[j], levels.levels[j + 1])
+        aside = z + _NUDGE * torch.randn(z.shape, generator=noise).to(z)
+        there, beside = model.eps(torch.cat([after, aside]), t, torch.cat([batch.null] * 2)).chunk(2)
+        columns = {
+            "c": _rms(given),
+            "k2": _rms(given - free),
+            "k1_along": _rms(there - free) / _rms(after - z).clamp(min=1e-12),
+            "k1_aside": _rms(beside - free) / _rms(aside - z),
+        }
+        values = zip(*(c.tolist() for c in columns.values()), strict=True)
+        found = (dict(zip(columns, v, strict=True)) for v in values)
+        rows += [{"id": i, "t": t, **one} for i, one in zip(batch.ids, found, strict=True)]
+        z = after
+    return rows
+
+
+def estimates(table: pd.DataFrame) -> dict[str, float]:
+    """C, K1 and K2 from the rows of `constants`. The first level, where the encoding does not move, is left out."""
+    table = table[table.t > table.t.min()]
+    return {
+        "C": table.c.max(),
+        "K1": table[["k1_along", "k1_aside"]].to_numpy().max(),
+        "K2": table.groupby("id").k2.max().mean(),
+    }
+
+
+def bounds(alphas: np.ndarray, c: float, k1: float, k2: float) -> pd.DataFrame:
+    """Both bounds of Proposition 1 (DiffEdit, Equation 5) at each level: on what SDEdit, and what DDIM encoding and
+    decoding, may move a sample."""
+    tau = np.sqrt(1 / alphas - 1)
+    return pd.DataFrame(
+        {
+            "t": np.arange(len(alphas)),
+            "tau": tau,
+            "sdedit": (c + 1) * tau,
+            "encode_decode": k2 * tau / np.sqrt(tau**2 + 1) * (tau + np.sqrt(tau**2 + 1)) ** k1,
+        }
+    )
+
+
+def _rms(x: torch.Tensor) -> torch.Tensor:
+    return x.flatten(1).square().mean(1).sqrt()
+
+
+PARTS: dict[str, Callable] = {
+    "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"]),
+    "gap": lambda model, batch, cfg: gap(model, batch, [s for s in STEPS if s < len(model.alphas_cumprod)]),
+    "scale": lambda model, batch, cfg: scale(model, batch, cfg["steps"]),
+    "bounds": lambda model, batch, cfg: constants(model, batch, cfg["steps"]),
+}
+
+
+@dataclass
+class Measured:
+    """What was measured.
+
+    Attributes:
+        tables: part -> a row for each sample and w_s, number of steps or level.
+        alphas: the model's alpha-bar at every timestep.
+        facts: what tables and plots must say: `about`, `steps`, `notice`.
+    """
+
+    tables: dict[str, pd.DataFrame]
+    alphas: np.ndarray
+    facts: dict[str, str | None]
+
+    def constants(self) -> dict[str, float]:
+        """C, K1 and K2 as found."""
+        return estimates(self.tables["bounds"])
+
+    def curves(self) -> pd.DataFrame:
+        """Both bounds with them."""
+        found = self.constants()
+        return bounds(self.alphas, found["C"], found["K1"], found["K2"])
+
+
+def scales(cfg: DictConfig) -> list[float]:
+    """The guidance scales of `reconstruction`.
+
+    Raises:
+        UserError: one that is no number.
+    """
+    given = [*cfg["w_s"]] if isinstance(cfg["w_s"], list | ListConfig) else [cfg["w_s"]]
+    if named := [w for w in given if isinstance(w, str)]:
+        raise UserError(f"w_s={named[0]}, expected numbers; parts=[scale] shows what it would find")
+    return list(SCALES) if given == [None] else given
+
+
+def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list[str]] | None = None) -> Measured:
+    """Measures the parts asked for.
+
+    Args:
+        choose: names the samples; None: the first `limit`.
+
+    Raises:
+        UserError: no sample can be read, or the data has no words.
+    """
+    plan(cfg)  # checks every value and finds every file, in sentences
+    wanted = scales(cfg)
+    cfg = OmegaConf.to_container(cfg, resolve=True) | {"w_s": wanted}
+    folder = files.locate(cfg["model"]["path"])
+    device = devices.pick(cfg["device"])
+    model = stable_diffusion.load(folder, device, getattr(torch, cfg["model"]["dtype"]))
+    cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or files.native_size(folder)
+    data, rows = make_data(cfg["data"]), {part: [] for part in parts}
+    samples = _samples(data, choose(data)) if choose else _samples(data, data.ids, cfg["limit"] or LIMIT)
+    for start in range(0, len(samples), cfg["batch_size"]):
+        with torch.inference_mode():
+            batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
+            for part in parts:
+                rows[part] += PARTS[part](model, batch, cfg)
+    facts = {
+        "about": f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}",
+        "steps": f"{cfg['steps']} steps",
+        "notice": "; ".join(filter(None, [files.notice(folder, cfg["model"]["notice"]), cfg["data"].get("notice")]))
+        or None,
+    }
+    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
+    return Measured(tables, np.asarray(model.alphas_cumprod), facts)
+
+
+def _samples(data: EditData, ids: list[str], limit: int | None = None) -> list[EditSample]:
+    samples = []
+    for id_ in ids:
+        if len(samples) == limit:
+            break
+        try:
+            samples.append(data[data.ids.index(id_)])
+        except BadSample as error:
+            print(f"left out {id_}: {error}", file=sys.stderr)
+    if not samples:
+        raise UserError("no sample of this data set can be read")
+    return samples

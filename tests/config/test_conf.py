@@ -1,0 +1,80 @@
+"""Every configuration composes, and names exactly what the modules offer."""
+
+import ast
+import inspect
+
+import pytest
+from hydra.utils import get_class
+from omegaconf import OmegaConf
+
+from bench.config import cli, validate
+from bench.data.world import scenes
+from bench.files.paths import ROOT
+from bench.scores.score import columns
+
+
+def composed(*words):
+    (job,) = cli.jobs(list(words))
+    return OmegaConf.to_container(job, resolve=True)
+
+
+@pytest.mark.parametrize("name", [n for n in cli.names("method") if n != "custom"])
+def test_method_config_fits_its_class(name):
+    node = composed(f"method={name}")["method"]
+    assert node["name"] == name
+    assert set(node["uses"]) <= {"model", "noise", "pictures", "results"}
+    knobs = {key: value for key, value in validate.knobs(node).items() if key != "_target_"}
+    method = get_class(node["_target_"])(**knobs)
+    accepted = set(inspect.signature(type(method)).parameters)
+    assert set(knobs) == accepted
+
+
+def test_every_method_module_has_a_config_and_the_other_way_round():
+    helpers = {"__init__", "branches", "dual_branch", "latents", "tuning"}
+    modules = {file.stem for file in (ROOT / "methods").glob("*.py")} - helpers
+    assert modules == set(cli.names("method")) - {"custom"}
+
+
+@pytest.mark.parametrize("name", cli.names("metrics"))
+def test_metric_profile_names_real_classes_with_an_identity(name):
+    profile = composed(f"metrics={name}")["metrics"]
+    assert profile["name"].rsplit("-v", 1)[0] == name
+    for metric, node in columns(profile).items():
+        kind = get_class(node["_target_"])
+        assert isinstance(kind.version, int), metric
+        assert isinstance(kind.higher_is_better, bool), metric
+        if "weights" in node:
+            assert node["weights"] in profile["weights"]
+    for axis in (*profile["plot"].values(), *(profile["table"] or [])):
+        assert axis in columns(profile)
+
+
+@pytest.mark.parametrize("group", ["data", "model"])
+def test_data_and_model_configs_carry_their_own_name(group):
+    for name in cli.names(group):
+        expected = "templated_sd14" if name == "templated" else name  # a model's pictures are named after it
+        assert composed(f"{group}={name}")[group]["name"] == expected
+
+
+def test_every_control_can_be_chosen_and_the_other_way_round():
+    modules = {file.stem for file in (ROOT / "methods/controls").glob("*.py")} - {"__init__", "align"}
+    assert modules == set(composed()["valid"]["control"]) - {"module.Class"}
+
+
+def test_shapes_offers_every_edit_type_of_the_world():
+    assert composed()["data"]["valid"]["types"] == list(scenes.EDITS)
+
+
+def test_metrics_and_methods_open_no_files_and_know_no_runner():
+    """They are handed what they need; backbones are the exception, and load from a path they are given."""
+    for file in [*(ROOT / "methods").rglob("*.py"), *(ROOT / "metrics").glob("*.py")]:
+        imported = {
+            node.module if isinstance(node, ast.ImportFrom) else alias.name
+            for node in ast.walk(ast.parse(file.read_text()))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        allowed = {"bench.types", "bench.types.bill", "bench.errors", "bench.diffusion.device"}
+        allowed |= {"bench.diffusion", "bench.diffusion.grid", "bench.statistics.intervals"}  # pure mathematics
+        assert {name for name in imported if name and name.split(".")[0] == "bench"} <= allowed, file
+        assert "open(" not in file.read_text().replace("Image.open(", ""), file

@@ -1,0 +1,154 @@
+"""python -m bench.score, on finished runs and on pictures made elsewhere."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from bench import run, score
+from bench.edits.plan import make_data
+from bench.files.hashing import sha256
+from bench.scores import verify
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A copy of ten scenes, scored by the pixel profile."""
+    out = tmp_path_factory.mktemp("out")
+    assert run.main(["method=copy", "metrics=pixel", "limit=10", f"out={out}"]) == 0
+    (folder,) = out.glob("shapes/copy/*")
+    return folder
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    """The run, moved to a place of another name."""
+    return shutil.copytree(made, tmp_path / "moved")
+
+
+def summary(folder, profile="pixel-v1"):
+    return json.loads((folder / f"summary.{profile}.json").read_text())
+
+
+def test_a_moved_run_is_scored_by_another_profile(folder, capsys):
+    before = sorted(file.name for file in (folder / "edits").iterdir())
+    assert score.main([f"run={folder}", "metrics=shapes", "device=cpu"]) == 0
+    assert "10 of 10 scored. shapes-v1: edit_success" in capsys.readouterr().out
+    assert (folder / "per_image.shapes-v1.csv").exists()
+    assert (folder / "per_image.pixel-v1.csv").exists()
+    assert sorted(file.name for file in (folder / "edits").iterdir()) == before
+    scores = pd.read_csv(folder / "per_image.shapes-v1.csv", dtype={"id": str})
+    assert scores.columns[:3].tolist() == ["id", "type", "group"]
+    assert scores.type[0] == "random"
+    assert summary(folder, "shapes-v1")["n_expected"] == 10
+
+
+def test_without_a_profile_it_is_the_runs_own_and_costs_nothing(folder):
+    stamp = (folder / "summary.pixel-v1.json").stat().st_mtime_ns
+    assert score.main([f"run={folder}"]) == 0
+    assert (folder / "summary.pixel-v1.json").stat().st_mtime_ns == stamp
+
+
+def test_only_the_column_that_changed_is_computed_again(folder):
+    columns = folder / "scores/pixel-v1"
+    for name in ("psnr", "ssim"):  # numbers that no metric gives
+        file = columns / f"{name}@1.csv"
+        file.write_text("id,value\n" + "".join(f"{i:05d},-7.0\n" for i in range(10)))
+        made_with = json.loads((columns / verify.RECORD).read_text())
+        made_with["files"][file.name] = sha256(file)  # else they would be told and computed again
+        (columns / verify.RECORD).write_text(json.dumps(made_with))
+    assert score.main([f"run={folder}", "+metrics.ssim.region=background"]) == 0
+    scores = pd.read_csv(folder / "per_image.pixel-v1.csv")
+    assert (scores.psnr == -7).all()
+    assert not (scores.ssim == -7).any()
+
+
+def test_random_weights_are_in_the_name_of_every_column_and_in_the_table(folder):
+    pytest.importorskip("lpips")
+    words = ["+metrics.weights.net={path: random, random: true}", "+metrics.lpips._target_=metrics.perceptual.Lpips"]
+    words += ["+metrics.lpips.net=squeeze", "+metrics.lpips.weights=net", "metrics.plot.x=lpips"]
+    assert score.main([f"run={folder}", "metrics=pixel", *words]) == 0
+    facts = summary(folder)
+    assert "lpips_random" in facts["metrics"]
+    assert "lpips" not in facts["metrics"]
+    assert facts["plot"]["x"] == "lpips_random"
+    assert facts["doubts"] == {"net": "random"}
+    assert facts["metrics"]["lpips_random"]["value"] == 0  # a copy
+
+
+def test_a_limit_and_the_counts_beside_a_mean(folder):
+    assert score.main([f"run={folder}", "limit=4"]) == 0
+    fact = summary(folder)["metrics"]["psnr"]
+    assert (fact["n"], fact["n_nan"], fact["n_identical"]) == (0, 0, 4)  # every PSNR of a copy is infinite
+    assert fact["value"] is None
+    assert summary(folder)["metrics"]["mask_iou"]["n_nan"] == 4
+    assert summary(folder)["metrics"]["mse"]["types"]["random"] == {"value": 0.0, "n": 1}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "expected run=<folder> once"),
+        (["run=/nowhere"], "run=/nowhere is no folder"),
+        (["run={folder}", "r=0.5"], "r=0.5: a finished run is fixed"),
+        (["run={folder}", "metrics=pixle"], "unknown metrics 'pixle'; did you mean pixel"),
+        (["run={folder}/edits"], "is no run (it has no identity.json)"),
+        (["run={folder}", "metrics=flexit"], "inception_stats_256.pt was sought in"),
+        (["run={folder}", "metrics=pie", "metrics.weights.dino.path={folder}"], "is a folder; expected a file such as"),
+        (["run={folder}", "metrics=pie", "metrics.weights.clip.path=random"], "clip cannot be random"),
+        (["run={folder}", "+metrics.mine={{_target_: x.Y, weights: net}}"], "metrics.mine names weights=net"),
+    ],
+)
+def test_wrong_words(folder, words, sentence, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert score.main([word.format(folder=folder) for word in words]) == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+
+
+def test_run_without_an_edit(folder, capsys):
+    shutil.rmtree(folder / "edits")
+    assert score.main([f"run={folder}"]) == 2
+    assert "holds no edit; finish the run first" in capsys.readouterr().err
+
+
+def test_edit_of_another_size_is_refused(folder, capsys):
+    picture, journal = folder / "edits/00003.png", folder / "edits-0of1.jsonl"
+    before = sha256(picture)
+    Image.new("RGB", (32, 32)).save(picture)
+    journal.write_text(journal.read_text().replace(before, sha256(picture)))
+    assert score.main([f"run={folder}"]) == 2
+    assert "the edit of sample '00003' is 32x32 and its source 64x64" in capsys.readouterr().err
+
+
+def pictures(root, data, change):
+    """Pictures named by id, as another program would leave them."""
+    for i, id_ in enumerate(data.ids):
+        image = Image.fromarray(change(data[i].image.transpose(1, 2, 0)))
+        image.save(root / f"{id_}.png")
+
+
+def test_pictures_made_elsewhere(tmp_path, capsys):
+    data = make_data({"_target_": "bench.data.shapes.Shapes", "size": 64, "seed": 0, "count": 4, "types": None})
+    (tmp_path / "theirs").mkdir()
+    pictures(tmp_path / "theirs", data, lambda x: (x // 2).astype(np.uint8))
+    words = [f"run={tmp_path / 'theirs'}", "data=shapes", "data.count=4", "metrics=pixel", f"out={tmp_path / 'out'}"]
+    assert score.main(words) == 0
+    assert "4 of 4 scored" in capsys.readouterr().out
+    (file,) = (tmp_path / "out").glob("shapes/precomputed/*/per_image.pixel-v1.csv")
+    assert (pd.read_csv(file).psnr < 20).all()
+    (tmp_path / "theirs/00002.png").unlink()
+    shutil.rmtree(tmp_path / "out")
+    assert score.main(words) == 2
+    assert "1 of 4 samples failed" in capsys.readouterr().err
+
+
+def test_run_of_another_version_says_so(folder, capsys):
+    config = folder / "config.yaml"
+    config.write_text(config.read_text().replace("  count: 256\n", "  quantity: 256\n"))
+    assert score.main([f"run={folder}", "metrics=shapes"]) == 2
+    assert "such options are of another version of this program" in capsys.readouterr().err

@@ -1,0 +1,197 @@
+import numpy as np
+import pytest
+import scipy.stats
+import torch
+
+from bench.statistics.intervals import (
+    effect_size,
+    half_sample_interval,
+    half_samples,
+    holm,
+    mean_interval,
+    mean_intervals,
+    sign_flip_p,
+)
+
+
+def names(count: int) -> list[str]:
+    return [f"g{i}" for i in range(count)]
+
+
+def test_interval_is_scipys_for_independent_values():
+    """Both are Monte Carlo: ends agree to 5 % of the width with 10,000 resamples (their own spread is about 1 %)."""
+    values = np.random.default_rng(0).exponential(size=80)
+    mean, low, high, n = mean_interval(values, names(80))
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, n_resamples=10_000, method="percentile", rng=1
+    ).confidence_interval
+    assert (mean, n) == (pytest.approx(values.mean(), rel=1e-12), 80)
+    assert [low, high] == pytest.approx([expected.low, expected.high], abs=0.05 * (high - low))
+
+
+def test_interval_covers_the_mean_about_as_often_as_it_says():
+    """95 % intervals of 20 normal values: 92 % in theory (a percentile bootstrap is a little short); 150 trials spread
+    by 2.2 %."""
+    rng, hits = np.random.default_rng(1), 0
+    for trial in range(150):
+        _, low, high, _ = mean_interval(rng.standard_normal(20), names(20), trial)
+        hits += low <= 0 <= high
+    assert 0.85 <= hits / 150 <= 0.98
+
+
+def test_copies_within_a_group_tell_nothing_new():
+    values = np.random.default_rng(2).standard_normal(20)
+    alone = mean_interval(values, names(20))
+    copied = mean_interval(np.repeat(values, 9), [g for g in names(20) for _ in range(9)])
+    assert copied[:3] == pytest.approx(alone[:3], abs=1e-9)
+    assert copied[3] == 180
+    independent = mean_interval(np.repeat(values, 9), names(180))
+    ratio = (copied[2] - copied[1]) / (independent[2] - independent[1])
+    assert ratio == pytest.approx(3, rel=0.1)  # sqrt(9)
+
+
+def test_groups_of_unequal_size_weigh_by_their_values():
+    values, groups = np.array([0.0, 0, 0, 4]), ["a", "a", "a", "b"]
+    mean, low, high, _ = mean_interval(values, groups)
+    assert mean == 1
+    assert (low, high) == (0, 4)  # either group drawn twice, each with probability 1/4
+
+
+def test_values_that_are_not_finite_are_left_out():
+    values = np.random.default_rng(3).standard_normal(12)
+    dirty = np.concatenate([[np.nan, np.inf], values, [-np.inf, np.nan]])
+    groups = ["x", "g0", *names(12), "g3", "y"]
+    assert mean_interval(dirty, groups) == mean_interval(values, names(12))
+
+
+@pytest.mark.parametrize("values", [[], [np.nan, np.inf]])
+def test_nothing_finite(values):
+    mean, low, high, n = mean_interval(np.array(values), names(len(values)))
+    assert np.isnan([mean, low, high]).all()
+    assert n == 0
+
+
+def test_one_group_has_a_mean_and_no_interval():
+    mean, low, high, n = mean_interval(np.array([1.0, 2, np.nan]), ["a", "a", "b"])
+    assert (mean, n) == (1.5, 2)
+    assert np.isnan([low, high]).all()
+
+
+def test_same_input_same_interval():
+    values = np.random.default_rng(4).standard_normal(500)  # several chunks of resamples
+    assert mean_interval(values, names(500)) == mean_interval(values, names(500))
+    assert mean_interval(values, names(500), seed=1) != mean_interval(values, names(500))
+
+
+def test_order_does_not_matter():
+    values, order = np.random.default_rng(5).standard_normal(30), np.random.default_rng(6).permutation(30)
+    groups = [f"g{i // 3:02d}" for i in range(30)]
+    shuffled = mean_interval(values[order], [groups[i] for i in order])
+    assert shuffled == pytest.approx(mean_interval(values, groups), rel=1e-9)
+
+
+def test_interval_covers_the_mean_of_clustered_values_as_often_as_it_says():
+    """95 % +- 2 over 1,000 trials: 60 groups of one to four values that share the group's own deviation."""
+    rng, hits = np.random.default_rng(7), 0
+    sizes = np.arange(60) % 4 + 1
+    groups = np.repeat(names(60), sizes).tolist()
+    for trial in range(1000):
+        values = np.repeat(rng.standard_normal(60), sizes) + 0.5 * rng.standard_normal(sizes.sum())
+        _, low, high, _ = mean_interval(values, groups, trial)
+        hits += low <= 0 <= high
+    assert 0.93 <= hits / 1000 <= 0.97
+
+
+def test_columns_together_are_as_they_are_alone():
+    rng = np.random.default_rng(8)
+    columns = list(rng.standard_normal((4, 30)))
+    columns[1][:9] = np.nan
+    columns[3][:] = np.nan
+    groups = [f"g{i // 2:02d}" for i in range(30)]
+    together = mean_intervals(columns, groups)
+    np.testing.assert_allclose(together, [mean_interval(column, groups) for column in columns], rtol=1e-12)
+
+
+def test_half_samples_are_halves_of_whole_groups():
+    groups = [f"g{i // 3}" for i in range(30)]
+    halves = half_samples(groups)
+    assert halves.shape == (100, 30)
+    assert (halves.sum(1) == 15).all()
+    assert (halves.reshape(100, 10, 3).std(2) == 0).all()
+    assert len(np.unique(halves, axis=0)) > 50
+    assert len(half_samples(["a", "b", "c"])) == 0
+
+
+@pytest.mark.parametrize("count", [24, 25])
+def test_half_samples_tell_the_spread_of_a_mean(count):
+    """For a mean the spread is known: standard deviation over the root of the number, even and odd."""
+    ratios = []
+    for seed in range(20):
+        values = np.random.default_rng(seed).standard_normal(count)
+        halves = np.array([values[half].mean() for half in half_samples(names(count), seed)])
+        low, high = half_sample_interval(values.mean(), halves, names(count))
+        assert (low + high) / 2 == pytest.approx(values.mean())
+        ratios.append((high - low) / (2 * 1.959964 * values.std(ddof=1) / count**0.5))
+    assert np.mean(ratios) == pytest.approx(1, rel=0.05)
+
+
+def test_half_sample_interval_covers_a_frechet_distance():
+    """Of 200 pairs of samples of two Gaussians, about 95 % of the intervals hold the mean distance at this size."""
+    from metrics.frechet import Moments, frechet_distance
+
+    def distance(a, b):
+        made = Moments(), Moments()
+        for moments, features in zip(made, (a, b), strict=True):
+            moments.update(torch.from_numpy(features))
+        return frechet_distance(*made)
+
+    rng, groups, found = np.random.default_rng(9), names(40), []
+    for seed in range(200):
+        a, b = rng.standard_normal((40, 4)), 1.3 * rng.standard_normal((40, 4)) + 0.5
+        halves = half_samples(groups, seed)[:40]
+        values = np.array([distance(a[half], b[half]) for half in halves])
+        found.append((distance(a, b), *half_sample_interval(distance(a, b), values, groups)))
+    value, low, high = np.array(found).T
+    assert 0.89 <= ((low <= value.mean()) & (value.mean() <= high)).mean() <= 0.99
+
+
+def test_sign_flips_are_scipys_permutation_test():
+    rng = np.random.default_rng(10)
+    for count, tolerance in ((10, 1e-12), (40, 0.02)):  # exact, and 10,000 random flips
+        differences = rng.standard_normal(count) + 0.4
+        expected = scipy.stats.permutation_test(
+            (differences,), np.mean, permutation_type="samples", n_resamples=20_000, rng=1
+        ).pvalue
+        assert sign_flip_p(differences, names(count)) == pytest.approx(expected, abs=tolerance)
+
+
+def test_flips_take_whole_groups():
+    """Copies of a sample are no further evidence."""
+    differences = np.random.default_rng(11).standard_normal(8) + 1
+    once = sign_flip_p(differences, names(8))
+    assert sign_flip_p(np.repeat(differences, 5), [g for g in names(8) for _ in range(5)]) == pytest.approx(once)
+
+
+def test_p_of_no_difference_is_uniform():
+    """Of 300 comparisons without a difference, about one in twenty is below 5 %."""
+    rng = np.random.default_rng(12)
+    ps = np.array([sign_flip_p(rng.standard_normal(12), names(12)) for _ in range(300)])
+    assert 0.02 <= (ps < 0.05).mean() <= 0.09
+    assert scipy.stats.kstest(ps, "uniform").pvalue > 0.01
+
+
+def test_equal_runs_have_p_one_and_no_effect():
+    assert sign_flip_p(np.zeros(20), names(20)) == 1
+    assert np.isnan(effect_size(np.zeros(20), names(20)))
+    assert np.isnan(sign_flip_p(np.array([]), []))
+
+
+def test_effect_size_by_hand():
+    assert effect_size(np.array([1.0, 3, 2, 4]), ["a", "a", "b", "c"]) == pytest.approx(
+        (2 + 2 + 4) / 3 / (4 / 3) ** 0.5
+    )
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, float("nan"), 0.03]) == pytest.approx([0.03, 0.06, float("nan"), 0.06], nan_ok=True)
+    assert holm([0.5, 0.9]) == [1.0, 1.0]
