@@ -11,12 +11,10 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from bench.diffusion import ddim
 from bench.diffusion.grid import Grid
-from bench.types import AttentionLayer, DiffusionModel
+from bench.diffusion.guidance import NULL, WORDS, Scale, combine, roles, told
+from bench.types import AttentionLayer, Condition, DiffusionModel
 from bench.types.bill import Part
 from methods.controls import Call, Steering
-
-Scale = float | torch.Tensor
-"""A guidance scale, or one a sample, `[B, 1, 1, 1]`."""
 
 
 @dataclass
@@ -25,10 +23,10 @@ class Source:
 
     Attributes:
         trajectory: latents at levels 0 (clean) to S, `[B, C, h, w]` each.
-        words: states of its prompt, `[B, L, D]`; the very tensor `null` where the empty prompt stands for it.
-        null: states of the empty prompt.
+        words: its prompt; the very object `null` where the empty prompt stands for it.
+        null: the unconditional model; None for a distilled one.
         w: guidance of its branch at each step.
-        nulls: states that take the place of `null` in its branch at each step.
+        nulls: what takes the place of `null` in its branch at each step.
         target_nulls: the same for the target branch.
         held: its latents are set to the inversion's after each step, so that it need not predict its own.
         values: `(step, "source" or "target", words) -> states` that cross-attention with words takes its values from
@@ -37,13 +35,13 @@ class Source:
     """
 
     trajectory: list[torch.Tensor]
-    words: torch.Tensor
-    null: torch.Tensor
+    words: Condition
+    null: Condition | None
     w: list[Scale]
-    nulls: list[torch.Tensor] | None = None
-    target_nulls: list[torch.Tensor] | None = None
+    nulls: list[Condition] | None = None
+    target_nulls: list[Condition] | None = None
     held: bool = False
-    values: Callable[[int, str, torch.Tensor], torch.Tensor | None] = lambda step, branch, words: None
+    values: Callable[[int, str, Condition], torch.Tensor | None] = lambda step, branch, words: None
     notes: list[dict[str, Any]] | None = None
 
 
@@ -54,7 +52,7 @@ class Target:
     Attributes:
         name: tells it from others.
         w: its guidance.
-        words, null: states of its prompt and of the empty one, `[B, L, D]`.
+        words, null: its prompt, and the unconditional model (None for a distilled one).
         steering: its control at work.
         donors: rows of the source branch that the control reads; none: it needs no source branch.
         donor: `active`: where the source's words are not evaluated for their own sake, what is stands in for them.
@@ -64,8 +62,8 @@ class Target:
 
     name: Hashable
     w: float
-    words: torch.Tensor
-    null: torch.Tensor
+    words: Condition
+    null: Condition | None
     steering: Steering
     donors: tuple[str, ...]
     donor: str = "cs"
@@ -76,21 +74,6 @@ class Target:
     def keeps(self, step: int) -> bool:
         """Whether it has the source branch go on at a step."""
         return bool(self.donors) and (self.keeps_source or step < self.steering.until)
-
-
-def _roles(w: Scale) -> list[str]:
-    """Predictions that guidance at w combines: one at 0 and 1, else both."""
-    if isinstance(w, torch.Tensor):
-        return ["null", "words"]
-    return [role for role, idle in (("null", 1), ("words", 0)) if w != idle]
-
-
-def _guided(eps: dict[str, torch.Tensor], w: Scale) -> torch.Tensor:
-    """w * eps(words) + (1 - w) * eps(null), of the predictions there are (SimInversion, Eq. 6)."""
-    roles = _roles(w)
-    if len(roles) == 1:
-        return eps[roles[0]]
-    return eps["null"] + w * (eps["words"] - eps["null"])
 
 
 def generate(
@@ -108,23 +91,26 @@ def generate(
     Returns:
         for each target, by its name, `(clean latents, steering)`.
     """
-    steps, count = len(levels.timesteps), len(source.words)
+    steps, count, distilled = len(levels.timesteps), len(source.words), model.distilled
     z_source, z = source.trajectory[steps], [source.trajectory[steps]] * len(targets)
     for i in range(steps):
         level = steps - i
         for target in targets:
-            beside = count * len(_unique(_source_states(source, i, [target])))
-            target.rows += count * len(_roles(target.w)) + beside
-            target.worked += count * len(_roles(target.w)) + (beside if target.keeps(i) else 0)
+            beside = count * len(_unique(_source_conditions(source, i, [target], distilled)))
+            target.rows += count * len(roles(target.w, distilled)) + beside
+            target.worked += count * len(roles(target.w, distilled)) + (beside if target.keeps(i) else 0)
         keen = [target for target in targets if target.keeps(i)]
-        states = _source_states(source, i, keen)
-        eps_source, eps = _predict(model, levels.timesteps[level - 1], source, i, states, z_source, targets, z)
-        a_from, a_to = levels.levels[level], levels.levels[level - 1]
-        z = [ddim.step(x, _guided(e, t.w), a_from, a_to) for x, e, t in zip(z, eps, targets, strict=True)]
+        conditions = _source_conditions(source, i, keen, distilled)
+        eps_source, eps = _predict(model, levels.timesteps[level - 1], source, i, conditions, z_source, targets, z)
+
+        def down(x: torch.Tensor, outputs: dict[str, torch.Tensor], w: Scale, level: int = level) -> torch.Tensor:
+            return ddim.step(x, combine(outputs, w, distilled), levels, level, level - 1)
+
+        z = [down(x, outputs, target.w) for x, outputs, target in zip(z, eps, targets, strict=True)]
         if source.held:
             z_source = source.trajectory[level - 1]
         elif keen:
-            z_source = ddim.step(z_source, _guided(eps_source, source.w[i]), a_from, a_to)
+            z_source = down(z_source, eps_source, source.w[i])
         z = [t.steering.after(i, z_source, x) if i < t.steering.until else x for x, t in zip(z, targets, strict=True)]
         if trace is not None:
             trace.append((z_source if keen or source.held else None, z))
@@ -134,54 +120,57 @@ def generate(
     }
 
 
-def _source_states(source: Source, step: int, keen: list[Target]) -> dict[str, torch.Tensor]:
-    """States that the source branch is evaluated with, by role: those its own prediction needs and those that the
-    controls of `keen` read. Roles with the same tensor are one row."""
+def _source_conditions(source: Source, step: int, keen: list[Target], distilled: bool) -> dict[str, Condition]:
+    """What the source branch is evaluated with, by role: what its own prediction needs and what the controls of `keen`
+    read. Roles with the same condition are one row."""
     w, donors = source.w[step], {role for target in keen for role in target.donors}
     if not donors:
         return {}
-    states = {"null": source.nulls[step] if source.nulls else source.null, "words": source.words}
+    conditions = {NULL: source.nulls[step] if source.nulls else source.null, WORDS: source.words}
     if keen[0].donor == "active" and not isinstance(w, torch.Tensor) and w == 0:
-        states["words"] = states["null"]
-    wanted = donors if source.held else donors.union(_roles(w))
-    return {role: tensor for role, tensor in states.items() if role in wanted}
+        conditions[WORDS] = conditions[NULL]
+    wanted = donors if source.held else donors.union(roles(w, distilled))
+    return {role: condition for role, condition in conditions.items() if role in wanted}
 
 
-def _unique(states: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    return list({id(tensor): tensor for tensor in states.values()}.values())
+def _unique(conditions: dict[str, Condition]) -> list[Condition]:
+    return list({id(condition): condition for condition in conditions.values()}.values())
 
 
 def _predict(
     model: DiffusionModel,
-    t: int,
+    t: float,
     source: Source,
     step: int,
-    states: dict[str, torch.Tensor],
+    conditions: dict[str, Condition],
     z_source: torch.Tensor,
     targets: list[Target],
     z: list[torch.Tensor],
 ) -> tuple[dict[str, torch.Tensor], list[dict[str, torch.Tensor]]]:
     """One call of the denoiser for all rows of a step: the source's, then the targets' without words, then those with,
     so that what the controls replace lies together. Returns predictions by role, of the source and of each target."""
-    blocks: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]] = []
-    count = len(z_source)
+    blocks: list[tuple[torch.Tensor, Condition, torch.Tensor | None]] = []
+    count, distilled = len(z_source), model.distilled
 
-    def place(latents_: torch.Tensor, condition: torch.Tensor, values: torch.Tensor | None = None) -> slice:
-        blocks.append((latents_, condition, values))
+    def place(latents_: torch.Tensor, condition: Condition, w: Scale, values: torch.Tensor | None = None) -> slice:
+        blocks.append((latents_, told(condition, w, distilled), values))
         return slice((len(blocks) - 1) * count, len(blocks) * count)
 
     at = {
-        id(s): place(z_source, s, source.values(step, "source", s) if s is source.words else None)
-        for s in _unique(states)
+        id(c): place(z_source, c, source.w[step], source.values(step, "source", c) if c is source.words else None)
+        for c in _unique(conditions)
     }
-    source_rows = {role: at[id(tensor)] for role, tensor in states.items()}
+    source_rows = {role: at[id(condition)] for role, condition in conditions.items()}
     target_rows: list[dict[str, slice]] = [{} for _ in targets]
-    for role in ("null", "words"):
+    for role in (NULL, WORDS):
         for rows, target, x in zip(target_rows, targets, z, strict=True):
-            if role in _roles(target.w):
-                null = source.target_nulls[step] if source.target_nulls else target.null
-                words = target.words
-                rows[role] = place(x, null) if role == "null" else place(x, words, source.values(step, "target", words))
+            if role in roles(target.w, distilled):
+                condition, values = target.words, None
+                if role == NULL:
+                    condition = source.target_nulls[step] if source.target_nulls else target.null
+                else:
+                    values = source.values(step, "target", condition)
+                rows[role] = place(x, condition, target.w, values)
     live = [(t.steering, rows) for t, rows in zip(targets, target_rows, strict=True) if step < t.steering.until]
 
     def hook(layer: AttentionLayer, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor) -> torch.Tensor:
@@ -191,12 +180,12 @@ def _predict(
             steered |= {rows[role].start: out for role, out in steering.attend(layer, call).items()}
         return attend(query, key, value, steered, count)
 
-    inputs, conditions = (torch.cat(column) for column in list(zip(*blocks, strict=True))[:2])
+    inputs, rows_told = torch.cat([x for x, *_ in blocks]), Condition.cat([condition for _, condition, _ in blocks])
     values = None
     if any(v is not None for *_, v in blocks):
-        values = torch.cat([condition if v is None else v for _, condition, v in blocks])
+        values = torch.cat([condition.states if v is None else v for _, condition, v in blocks])
     with model.attend(hook) if live or values is not None else nullcontext():
-        eps = model.eps(inputs, t, conditions, values=values)
+        eps = model.eps(inputs, t, rows_told, values=values)
     return {r: eps[at] for r, at in source_rows.items()}, [
         {r: eps[at] for r, at in rows.items()} for rows in target_rows
     ]

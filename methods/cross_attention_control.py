@@ -9,8 +9,9 @@ from itertools import pairwise
 import torch
 from diffusers import LMSDiscreteScheduler
 
-from bench.diffusion import ddim
-from bench.types import DiffusionModel, EditBatch, EditResult, Noise
+from bench.diffusion.guidance import guided_eps, mixed
+from bench.diffusion.path import Diffusion
+from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 from methods.branches import attend
 from methods.controls import Call, Steering
@@ -18,6 +19,7 @@ from methods.controls.align import Tokens
 from methods.controls.p2p import Maps
 
 _FACTOR = 0.25  # the inverter asks the model a quarter step early when it corrects itself
+_PATH = Diffusion()
 _GOOD_ENOUGH = 5.0  # summed absolute error at which it stops
 
 
@@ -61,8 +63,8 @@ class CrossAttentionControl:
         else:
             key = (self.steps, self.inversion_guidance, self.refine_iterations, self.refine_strength, self.refine_from)
             z = batch.shared(("cross_attention_control", key), lambda: self._inverted(model, x0, source, null))
-        betas = 1 - model.alphas_cumprod[1:] / model.alphas_cumprod[:-1]
-        scheduler = LMSDiscreteScheduler(trained_betas=[1 - model.alphas_cumprod[0], *betas])
+        alphas = latents.trained_levels(model)
+        scheduler = LMSDiscreteScheduler(trained_betas=[1 - alphas[0], *(1 - alphas[1:] / alphas[:-1])])
         scheduler.set_timesteps(self.steps, device=z.device)
         steering = self._steering(model, batch, null, scheduler.timesteps.tolist())
         z, count = z * scheduler.init_noise_sigma.to(z.device), len(z)
@@ -76,17 +78,15 @@ class CrossAttentionControl:
                 return attend(query, key, value, {2 * count: out["words"]} if out else {}, count)
 
             with model.attend(hook):
-                eps = model.eps(torch.cat([entry] * 3), float(t), torch.cat([null, source, target]))
-            eps = eps[rows["null"]] + self.guidance * (eps[rows["target"]] - eps[rows["null"]])
+                eps = model.eps(torch.cat([entry] * 3), float(t), Condition.cat([null, source, target]))
+            eps = mixed(eps[rows["null"]], eps[rows["target"]], self.guidance)
             z = scheduler.step(eps, t, z).prev_sample.to(x0.dtype)
         return EditResult(latents.images(model, z))
 
-    def _steering(
-        self, model: DiffusionModel, batch: EditBatch, null: torch.Tensor, timesteps: list[float]
-    ) -> Steering:
-        context, last = null.shape[1], len(model.alphas_cumprod)
+    def _steering(self, model: DiffusionModel, batch: EditBatch, null: Condition, timesteps: list[float]) -> Steering:
+        context, last = null.states.shape[1], len(model.alphas_cumprod)
         pairs = [token_map(model.tokens(s.source), model.tokens(s.target), context) for s in batch.samples]
-        take, keep = (torch.stack(parts).to(null.device) for parts in zip(*pairs, strict=True))
+        take, keep = (torch.stack(parts).to(null.states.device) for parts in zip(*pairs, strict=True))
 
         def window(low: float, high: float) -> range:
             inside = [i for i, t in enumerate(timesteps) if low <= t / last <= high]
@@ -102,9 +102,7 @@ class CrossAttentionControl:
             blended=torch.zeros(len(pairs), dtype=torch.bool),
         )
 
-    def _inverted(
-        self, model: DiffusionModel, x0: torch.Tensor, words: torch.Tensor, null: torch.Tensor
-    ) -> torch.Tensor:
+    def _inverted(self, model: DiffusionModel, x0: torch.Tensor, words: Condition, null: Condition) -> torch.Tensor:
         """The programme's inversion: timesteps at both ends of each step differ from DDIM inversion's, and late steps
         are corrected by fixed-point iterations, each image until its own error is small."""
         count, w = len(model.alphas_cumprod), self.inversion_guidance
@@ -112,7 +110,7 @@ class CrossAttentionControl:
         z = x0
         for i, (t, after) in enumerate(pairwise(timesteps)):
             a_from, a_to = float(model.alphas_cumprod[t]), float(model.alphas_cumprod[after])
-            reached = ddim.step(z, ddim.guided_eps(model, z, t, words, null, w), a_from, a_to)
+            reached = _PATH.step(z, guided_eps(model, z, t, words, null, w), a_from, a_to)
             if i > self.steps * self.refine_from:
                 reached = self._refined(model, z, reached, t, after, a_from, a_to, words, null)
             z = reached
@@ -125,7 +123,8 @@ class CrossAttentionControl:
         for _ in range(self.refine_iterations):
             free = model.eps(guess[active], t - _FACTOR * (after - t), null[active])
             given = model.eps(guess[active], t, words[active])
-            back = ddim.step(guess[active], free + self.inversion_guidance * (given - free), a_to, a_from)
+            guided = mixed(free, given, self.inversion_guidance)
+            back = _PATH.step(guess[active], guided, a_to, a_from)
             error = (z[active] - back).abs().sum((1, 2, 3))
             better = error < least[active]
             least[active] = torch.where(better, error, least[active])

@@ -1,12 +1,10 @@
 """DiffEdit (Couairon et al. 2022, section 3.2): find the region to edit, encode, decode inside it."""
 
-import math
-
 import torch
 
 from bench.diffusion import ddim
-from bench.diffusion.grid import Grid, encode_steps, grid, strength_timestep
-from bench.types import DiffusionModel, EditBatch, EditResult, Noise
+from bench.diffusion.grid import Grid, encode_steps, strength_level
+from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
 
@@ -58,7 +56,7 @@ class DiffEdit:
         self.encode, self.mask_operator, self.mask = encode, mask_operator, mask
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels = grid(self.steps, model.alphas_cumprod)
+        levels = model.grid(self.steps)
         k = encode_steps(self.r, self.steps)
         mask = self._mask(model, batch, noise, levels)
         source = self._source(model, batch, noise, levels, k)
@@ -68,10 +66,9 @@ class DiffEdit:
             return mask * y + (1 - mask) * source[level]
 
         def keep_clean_outside(y: torch.Tensor, eps: torch.Tensor, level: int) -> torch.Tensor:
-            a = levels.levels[level]
-            guess = (y - math.sqrt(1 - a) * eps) / math.sqrt(a)
-            guess = mask * guess + (1 - mask) * source[0]
-            return (y - math.sqrt(a) * guess) / math.sqrt(1 - a)
+            path, at = levels.path, levels.levels[level]
+            guess = mask * path.clean(y, eps, at) + (1 - mask) * source[0]
+            return path.prediction(y, guess, at)
 
         glide = self.mask_operator == "glide"
         y = ddim.sample(
@@ -93,14 +90,14 @@ class DiffEdit:
             return latents.encoded(model, batch, levels, k)
         # DiffEdit w/o Encode. The paper leaves open whether each level has a noise of its own; one serves all here.
         x0, one = latents.clean(model, batch), latents.start_noise(model, batch, noise)
-        return [x0] + [ddim.add_noise(x0, one, a) for a in levels.levels[1 : k + 1]]
+        return [x0] + [levels.path.noised(x0, one, level) for level in levels.levels[1 : k + 1]]
 
     def _mask(self, model, batch: EditBatch, noise: Noise, levels: Grid) -> torch.Tensor:
         """Binary mask `[B, 1, h, w]`, 1 = edit."""
         x0 = latents.clean(model, batch)
         if self.mask != "contrast":
             return torch.full_like(x0[:, :1], 1.0 if self.mask == "ones" else 0.0)
-        t = strength_timestep(self.mask_noise, levels)
+        level = strength_level(self.mask_noise, self.steps)
         references = batch.sources if self.reference == "caption" else [None] * len(batch.samples)
 
         def contrast_map() -> torch.Tensor:
@@ -109,12 +106,13 @@ class DiffEdit:
                 model,
                 x0,
                 draws,
-                t,
+                levels,
+                level,
                 latents.condition(model, batch, batch.targets),
                 latents.condition(model, batch, references),
             )
 
-        raw = batch.shared(("contrast", self.n, t, tuple(references)), contrast_map)
+        raw = batch.shared(("contrast", self.n, levels.timesteps[level - 1], tuple(references)), contrast_map)
         return binarise(raw, self.clip, self.clip_at, self.rescale, self.threshold)
 
 
@@ -122,25 +120,27 @@ def contrast(
     model: DiffusionModel,
     x0: torch.Tensor,
     draws: torch.Tensor,
-    t: int,
-    target: torch.Tensor,
-    reference: torch.Tensor,
+    grid: Grid,
+    level: int,
+    target: Condition,
+    reference: Condition,
 ) -> torch.Tensor:
-    """Where the query changes the prediction: mean over noises and channels of |eps(target) - eps(reference)|.
+    """Where the query changes the prediction: mean over noises and channels of |eps(target) - eps(reference)|, of noise
+    or velocity alike.
 
     Args:
         x0: clean latents `[B, C, h, w]`.
         draws: noises `[B, n, C, h, w]`; both predictions of a pair see the same one.
-        t: timestep at which they are mixed in.
+        level: number of the grid's level up to which they are mixed in.
 
     Returns:
         `[B, 1, h, w]`, non-negative.
     """
-    a = float(model.alphas_cumprod[t])
+    both = Condition.cat([target, reference])
     total = torch.zeros_like(x0[:, :1])
     for one in draws.unbind(1):
-        noisy = ddim.add_noise(x0, one, a)
-        queried, referred = model.eps(torch.cat([noisy, noisy]), t, torch.cat([target, reference])).chunk(2)
+        noisy = grid.path.noised(x0, one, grid.levels[level])
+        queried, referred = model.eps(torch.cat([noisy, noisy]), grid.timesteps[level - 1], both).chunk(2)
         total += (queried - referred).abs().mean(1, keepdim=True)
     return total / draws.shape[1]
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, fields
 
 import torch
 
-from bench.diffusion.grid import Grid, grid
+from bench.diffusion.grid import Grid
 from bench.errors import BadSample
-from bench.types import DiffusionModel, EditBatch, EditResult, Noise, Query
+from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise, Query
 from methods import controls, latents
 from methods.branches import Source, Target, generate
 from methods.controls import Control
@@ -63,7 +63,7 @@ class DualBranch(ABC):
         return ()
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels, mine = grid(self.steps, model.alphas_cumprod), self._lineage()
+        levels, mine = model.grid(self.steps), self._lineage()
         family = [p for p in batch.points if isinstance(p, DualBranch) and p._lineage() == mine]
         family = list({point.knobs(): point for point in [self, *family]}.values())
 
@@ -112,8 +112,8 @@ class DualBranch(ABC):
         """The control with its knobs."""
         return controls.make(self.control, {f.name: getattr(self, f.name) for f in fields(self)})
 
-    def conditions(self, model: DiffusionModel, batch: EditBatch) -> tuple[torch.Tensor, torch.Tensor]:
-        """States of the source's words and of the empty prompt; the same tensor where the words are empty."""
+    def conditions(self, model: DiffusionModel, batch: EditBatch) -> tuple[Condition, Condition | None]:
+        """What the source's branch is told, and the unconditional model; the same where the words are empty."""
         null = latents.null(model, batch)
         return (latents.condition(model, batch, batch.sources) if self._text() == "caption" else null), null
 

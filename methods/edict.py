@@ -3,7 +3,8 @@
 import torch
 
 from bench.diffusion import ddim
-from bench.diffusion.grid import Grid, encode_steps, grid
+from bench.diffusion.grid import Grid, encode_steps, leading
+from bench.diffusion.guidance import guided_eps
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
@@ -25,7 +26,7 @@ class Edict:
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
         # the authors use a bare scheduler, whose timesteps start at 0: the cleanest step changes nothing
-        levels = grid(self.steps, model.alphas_cumprod, offset=0)
+        levels = leading(self.steps, latents.trained_levels(model), offset=0)
         k = encode_steps(self.strength, self.steps)
         source, target = (latents.condition(model, batch, q) for q in (batch.sources, batch.targets))
         null = latents.null(model, batch)
@@ -59,8 +60,8 @@ class Edict:
 
     def _moved(self, model, pair, mine: int, levels: Grid, start: int, end: int, words, null) -> torch.Tensor:
         t = levels.timesteps[max(start, end) - 1]
-        eps = ddim.guided_eps(model, pair[1 - mine], t, words, null, self.w_t)
-        return ddim.step(pair[mine], eps, levels.levels[start], levels.levels[end])
+        eps = guided_eps(model, pair[1 - mine], t, words, null, self.w_t)
+        return ddim.step(pair[mine], eps, levels, start, end)
 
 
 def _order(i: int) -> tuple[int, int]:

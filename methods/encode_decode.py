@@ -1,7 +1,7 @@
 """Encode-Decode (DiffEdit, section 4): DDIM-encode the source without text, decode with the query."""
 
 from bench.diffusion import ddim
-from bench.diffusion.grid import encode_steps, grid
+from bench.diffusion.grid import encode_steps
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
@@ -19,7 +19,7 @@ class EncodeDecode:
         self.r, self.guidance, self.steps = r, guidance, steps
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels = grid(self.steps, model.alphas_cumprod)
+        levels = model.grid(self.steps)
         k = encode_steps(self.r, self.steps)
         y = latents.encoded(model, batch, levels, k)[k]
         target, null = latents.condition(model, batch, batch.targets), latents.null(model, batch)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from bench.errors import BadSample, UserError
-from bench.types import DiffusionModel, EditBatch, EditResult, Noise
+from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
 
@@ -34,9 +34,9 @@ class InstructPix2Pix:
             raise BadSample("no sample of this batch has an instruction", bad)
         orders = latents.condition(model, batch, [sample.instruction for sample in batch.samples])
         null, source = latents.null(model, batch), latents.clean(model, batch) / model.latent_scale  # unscaled
-        conditions = torch.cat([orders, null, null])
+        conditions = Condition.cat([orders, null, null])
         pictures = torch.cat([source, source, torch.zeros_like(source)])
-        sigmas, timesteps = noise_levels(model.alphas_cumprod, self.steps)
+        sigmas, timesteps = noise_levels(latents.trained_levels(model), self.steps)
         x = noise("start", tuple(source.shape[1:])) * sigmas[0]
         for i, t in enumerate(timesteps):
             entry = (x / math.sqrt(sigmas[i] ** 2 + 1)).repeat(3, 1, 1, 1)

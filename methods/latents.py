@@ -1,11 +1,13 @@
 """Steps that the DiffEdit family shares; the operating points of a batch compute each of them once."""
 
+import numpy as np
 import torch
 
 from bench.diffusion import ddim
 from bench.diffusion.device import to_float, to_uint8
 from bench.diffusion.grid import Grid
-from bench.types import DiffusionModel, EditBatch, Noise, Query
+from bench.errors import BadSample, UserError
+from bench.types import Condition, DiffusionModel, EditBatch, Noise, Query
 
 
 def clean(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
@@ -13,14 +15,41 @@ def clean(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
     return batch.shared("clean", lambda: model.encode(to_float(batch.images)))
 
 
-def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> torch.Tensor:
-    """Conditioning of one query a sample, `[B, L, D]`."""
-    return batch.shared(("condition", tuple(queries)), lambda: model.condition(queries))
+def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> Condition:
+    """What the model is told, one query a sample.
+
+    Raises:
+        BadSample: a query of a kind that the model does not take; all such samples are named.
+    """
+    try:
+        return batch.shared(("condition", tuple(queries)), lambda: model.condition(queries))
+    except BadSample:
+        bad = {}
+        for sample, query in zip(batch.samples, queries, strict=True):
+            try:
+                model.condition([query])
+            except BadSample as error:
+                bad[sample.id] = str(error)
+        raise BadSample(next(iter(bad.values()), ""), bad) from None
 
 
-def null(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
-    """Conditioning of the unconditional model, `[B, L, D]`."""
-    return condition(model, batch, [None] * len(batch.samples))
+def null(model: DiffusionModel, batch: EditBatch) -> Condition | None:
+    """The unconditional model's condition; None for a distilled model, whose guidance needs none."""
+    return None if model.distilled else condition(model, batch, [None] * len(batch.samples))
+
+
+def trained_levels(model: DiffusionModel) -> np.ndarray:
+    """The table of alpha-bar that a model was trained on, float64 `[T]`.
+
+    Raises:
+        UserError: it was trained on no such table.
+    """
+    if model.alphas_cumprod is None:
+        raise UserError(
+            "this method needs the table of noise levels that a diffusion model was trained on, and this model has "
+            "none; choose another method or model"
+        )
+    return model.alphas_cumprod
 
 
 def encoded(model: DiffusionModel, batch: EditBatch, grid: Grid, k: int) -> list[torch.Tensor]:

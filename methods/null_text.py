@@ -8,7 +8,8 @@ from torch.nn.functional import mse_loss
 
 from bench.diffusion import ddim
 from bench.diffusion.grid import Grid
-from bench.types import DiffusionModel, EditBatch
+from bench.diffusion.guidance import mixed
+from bench.types import Condition, DiffusionModel, EditBatch
 from methods.branches import Source
 from methods.dual_branch import DualBranch
 from methods.tuning import tuned
@@ -37,27 +38,29 @@ class NullText(DualBranch):
     def lineage(self):
         return self.w_t, self.inner_steps, self.epsilon
 
-    def _optimise(self, model, trajectory, levels: Grid, words, null) -> tuple[list[torch.Tensor], list[int]]:
-        """The optimised states of each step, `[B, L, D]`, and how many backward passes each sample took."""
+    def _optimise(self, model, trajectory, levels: Grid, words, null) -> tuple[list[Condition], list[int]]:
+        """The optimised condition of each step, and how many backward passes each sample took."""
         found, backward = [], [0] * len(words)
         with torch.inference_mode(False):  # gradients cannot pass through what inference mode has made
-            z, words, states = trajectory[-1].clone(), words.clone(), null.float().clone()
+            z, words = trajectory[-1].clone(), words.with_states(words.states.clone())
+            states = null.states.float().clone()
             for i in range(self.steps):
                 level = self.steps - i
-                t, a_from, a_to = levels.timesteps[level - 1], levels.levels[level], levels.levels[level - 1]
+                t = levels.timesteps[level - 1]
                 wanted = trajectory[level - 1].clone()
                 with torch.no_grad():
                     given = model.eps(z, t, words)
 
-                def losses(active, own, z=z, t=t, given=given, wanted=wanted, ends=(a_from, a_to)):
-                    free = model.eps(z[active], t, own[0])
-                    reached = ddim.step(z[active], free + self.w_t * (given[active] - free), *ends)
+                def losses(active, own, z=z, t=t, given=given, wanted=wanted, level=level):
+                    free = model.eps(z[active], t, null[active].with_states(own[0]))
+                    guided = mixed(free, given[active], self.w_t)
+                    reached = ddim.step(z[active], guided, levels, level, level - 1)
                     return mse_loss(reached, wanted[active], reduction="none").mean((1, 2, 3))
 
                 (states,), updates = tuned([states], losses, i, self.inner_steps, self.epsilon)
                 backward = [a + b for a, b in zip(backward, updates, strict=True)]
-                found.append(states.to(null.dtype))
+                found.append(null.with_states(states.to(null.states.dtype)))
                 with torch.no_grad():
-                    free = model.eps(z, t, states)
-                    z = ddim.step(z, free + self.w_t * (given - free), a_from, a_to)
+                    free = model.eps(z, t, null.with_states(states))
+                    z = ddim.step(z, mixed(free, given, self.w_t), levels, level, level - 1)
         return found, backward

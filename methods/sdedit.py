@@ -1,7 +1,7 @@
 """SDEdit (Meng et al. 2021) as DiffEdit adapts it: noise the source up to ratio r, denoise with the query."""
 
 from bench.diffusion import ddim
-from bench.diffusion.grid import encode_steps, grid
+from bench.diffusion.grid import encode_steps
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
@@ -11,7 +11,7 @@ class SDEdit:
 
     Args:
         r: encoding ratio in [0, 1]; 0 is the autoencoder round trip.
-        guidance: w of `bench.diffusion.ddim.guided_eps`.
+        guidance: w of `bench.diffusion.guidance.guided_eps`.
         steps: steps of the full schedule, of which r uses k. NFE 2k.
     """
 
@@ -19,11 +19,11 @@ class SDEdit:
         self.r, self.guidance, self.steps = r, guidance, steps
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels = grid(self.steps, model.alphas_cumprod)
+        levels = model.grid(self.steps)
         k = encode_steps(self.r, self.steps)
         y = latents.clean(model, batch)
         if k > 0:
-            y = ddim.add_noise(y, latents.start_noise(model, batch, noise), levels.levels[k])
+            y = levels.path.noised(y, latents.start_noise(model, batch, noise), levels.levels[k])
         target, null = latents.condition(model, batch, batch.targets), latents.null(model, batch)
         y = ddim.sample(model, y, levels, k, target, null, self.guidance)
         return EditResult(latents.images(model, y))

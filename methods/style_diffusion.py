@@ -10,8 +10,9 @@ from torch.nn.functional import instance_norm, leaky_relu, mse_loss, scaled_dot_
 
 from bench.diffusion import ddim
 from bench.diffusion.grid import Grid
+from bench.diffusion.guidance import mixed
 from bench.errors import UserError
-from bench.types import AttentionLayer, DiffusionModel, EditBatch
+from bench.types import AttentionLayer, Condition, DiffusionModel, EditBatch
 from methods import latents
 from methods.branches import Source
 from methods.dual_branch import DualBranch
@@ -43,17 +44,17 @@ class StyleDiffusion(DualBranch):
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
         words, null = self.conditions(model, batch)
         tokens = batch.shared(("tokens", id(self.tower)), lambda: self.tower(batch.images))
-        if tokens.shape[-1] != words.shape[-1]:
+        if tokens.shape[-1] != words.states.shape[-1]:
             raise UserError(
-                f"the image tower's tokens have {tokens.shape[-1]} numbers and this model's words {words.shape[-1]}; "
-                "choose another with model.tower"
+                f"the image tower's tokens have {tokens.shape[-1]} numbers and this model's words "
+                f"{words.states.shape[-1]}; choose another with model.tower"
             )
         trajectory, maps = self._inversion(model, batch, levels, words)
         weights, backward = self._train(model, trajectory, maps, levels, words, null, tokens)
         until = self.value_steps * self.steps
 
-        def values(step: int, branch: str, states: torch.Tensor) -> torch.Tensor | None:
-            return None if branch == "target" and step >= until else _states(weights[step], tokens, states)
+        def values(step: int, branch: str, told: Condition) -> torch.Tensor | None:
+            return None if branch == "target" and step >= until else _states(weights[step], tokens, told.states)
 
         notes = [{"backward": count} for count in backward]
         return Source(trajectory, words, null, [self.w_t] * self.steps, values=values, notes=notes)
@@ -75,23 +76,24 @@ class StyleDiffusion(DualBranch):
         """The network's weights at each step, with a first axis of one set an image, and each image's updates."""
         kept, backward = [], [0] * len(words)
         with torch.inference_mode(False):
-            z, words, null, tokens = (x.clone() for x in (trajectory[-1], words, null, tokens))
-            weights = _fresh(len(words), tokens.shape[1], words.shape[1], tokens)
+            z, tokens = trajectory[-1].clone(), tokens.clone()
+            words, null = (x.with_states(x.states.clone()) for x in (words, null))
+            weights = _fresh(len(words), tokens.shape[1], words.states.shape[1], tokens)
             for i in range(self.steps):
                 level = self.steps - i
-                t, a_from, a_to = levels.timesteps[level - 1], levels.levels[level], levels.levels[level - 1]
+                t = levels.timesteps[level - 1]
                 goal = [m.clone() for m in maps[min(level, self.steps - 1)]]  # those one step further, as published
                 with torch.no_grad():
                     free = model.eps(z, t, null)
                 wanted = trajectory[level - 1].clone()
-                ends = a_from, a_to
 
-                def losses(active, own, z=z, t=t, free=free, wanted=wanted, goal=goal, ends=ends):
+                def losses(active, own, z=z, t=t, free=free, wanted=wanted, goal=goal, level=level):
                     collect = _Maps(self.blend_size)
                     with model.attend(collect):
-                        values = _states(own, tokens[active], words[active])
+                        values = _states(own, tokens[active], words.states[active])
                         given = model.eps(z[active], t, words[active], values=values)
-                    reached = ddim.step(z[active], free[active] + self.w_t * (given - free[active]), *ends)
+                    guided = mixed(free[active], given, self.w_t)
+                    reached = ddim.step(z[active], guided, levels, level, level - 1)
                     loss = mse_loss(reached, wanted[active], reduction="none").mean((1, 2, 3))
                     for found, expected in zip(collect.found, goal, strict=True):
                         loss = loss + mse_loss(found, expected[active], reduction="none").mean((1, 2, 3))
@@ -102,8 +104,8 @@ class StyleDiffusion(DualBranch):
                 backward = [a + b for a, b in zip(backward, updates, strict=True)]
                 kept.append(weights)
                 with torch.no_grad(), model.attend(_Maps(0)):
-                    given = model.eps(z, t, words, values=_states(weights, tokens, words))
-                    z = ddim.step(z, free + self.w_t * (given - free), a_from, a_to)
+                    given = model.eps(z, t, words, values=_states(weights, tokens, words.states))
+                    z = ddim.step(z, mixed(free, given, self.w_t), levels, level, level - 1)
         return kept, backward
 
 

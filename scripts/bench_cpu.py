@@ -26,8 +26,7 @@ from bench.edits.folder import Store
 from bench.edits.plan import plan
 from bench.errors import nearest
 from bench.files.paths import ROOT
-from bench.models import folder as files
-from bench.models import stable_diffusion
+from bench.models.stable_diffusion import StableDiffusion
 
 MODEL = "bench/models/shapes"
 RATIOS = (0.3, 0.5, 0.7, 0.9)
@@ -60,7 +59,7 @@ def sharing() -> None:
 
 def overhead() -> None:
     """Wall time outside the networks."""
-    model = stable_diffusion.load(files.locate(MODEL), torch.device("cpu"), torch.float32)
+    model = StableDiffusion(MODEL).load(torch.device("cpu"), torch.float32)
     for method in METHODS:
         with tempfile.TemporaryDirectory() as out, _clocked(model) as clock:
             wall, _ = timed(out, f"method={method}", "r=0.8", "limit=64", "batch_size=16")
@@ -101,7 +100,7 @@ def diffusers_loop(count: int = 16) -> None:
     from PIL import Image
 
     logging.set_verbosity_error()
-    folder = files.locate(MODEL)
+    folder = StableDiffusion(MODEL).folder
     quiet = {"safety_checker": None, "requires_safety_checker": False, "dtype": torch.float32}
     strength, guidance, steps = 0.8, 4.0, 50
     samples = [plan(cli.jobs([])[0])[0].data[i] for i in range(count)]

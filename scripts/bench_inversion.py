@@ -23,10 +23,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from bench.diffusion import device as devices
-from bench.diffusion.grid import grid
 from bench.errors import nearest
-from bench.models import architecture, stable_diffusion
-from bench.models import folder as files
+from bench.models.stable_diffusion import StableDiffusion
 from bench.types import AttentionLayer, EditBatch, EditSample
 from bench.types.bill import Shared
 from methods import branches
@@ -35,6 +33,7 @@ from methods.ddim import DDIM
 from methods.direct import Direct
 from methods.negative_prompt import NegativePrompt
 from methods.siminversion import SimInversion
+from scripts.architecture import stable_diffusion
 
 BATCH = 8
 PAPER = {"SimInv-0": 21, "SimInv-1": 21, "SimInv-0.5": 29, "Direct": 43, "NP": 25, "DDIM": 25}
@@ -87,7 +86,7 @@ class ExplicitMaps(p2p.Maps):
 def edited(model, samples: list[EditSample], method, explicit_maps: bool = False) -> torch.Tensor:
     """Clean latents of the edits, from pictures to before decoding."""
     images = torch.stack([torch.from_numpy(s.image) for s in samples]).to(model.device)
-    batch, levels = EditBatch(samples, images, Shared()), grid(method.steps, model.alphas_cumprod)
+    batch, levels = EditBatch(samples, images, Shared()), model.grid(method.steps)
     with torch.inference_mode():
         source = method.invert(model, batch, levels)
         target = method.target(model, batch)
@@ -165,7 +164,7 @@ def memory_part(device: torch.device, dtype: torch.dtype) -> None:
             f"memory: largest self-attention layer, both branches: fused {fused:.0f} MB, explicit maps {whole:.0f} MB"
         )
         return
-    model, peaks = architecture.stable_diffusion(device, dtype), {}
+    model, peaks = stable_diffusion(device, dtype), {}
     steering = {"fused": False, "explicit": True}
     sample = picture(512)
     for name, whole in steering.items():
@@ -219,9 +218,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"{architecture}, {devices.name(device)}, {args.dtype}, {args.steps} steps")
     if set(parts) - {"memory"}:
         model = (
-            architecture.stable_diffusion(device, dtype)
-            if args.full
-            else stable_diffusion.load(files.locate("bench/models/shapes"), device, dtype)
+            stable_diffusion(device, dtype) if args.full else StableDiffusion("bench/models/shapes").load(device, dtype)
         )
         samples = [picture(512 if args.full else 64, n) for n in range(BATCH)]
         if "maps" in parts:

@@ -18,11 +18,9 @@ from bench.data.shapes import Shapes
 from bench.data.world import scenes
 from bench.diffusion import ddim
 from bench.diffusion.device import pick, to_float, to_uint8
-from bench.diffusion.grid import grid
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
-from bench.models import folder as files
-from bench.models import stable_diffusion
+from bench.models import checkpoint as checkpoints
 from bench.statistics.intervals import mean_interval
 from metrics.judge import Judge
 from metrics.pixel import mean_squared_error, peak_signal_noise_ratio
@@ -73,7 +71,7 @@ def judge_bars(card: Card, judge: Judge, count: int) -> None:
 
 def model_bars(card: Card, model, judge: Judge, data: Shapes, guidance: float) -> None:
     """Autoencoder, inversion and text-to-image, on the benchmark's sources."""
-    levels = grid(STEPS, model.alphas_cumprod)
+    levels = model.grid(STEPS)
     trips, inversions, right = [], [], {name: [] for name in scenes.ATTRIBUTES}
     for i in range(0, len(data.ids), BATCH):
         samples = [data[j] for j in range(i, min(i + BATCH, len(data.ids)))]
@@ -134,7 +132,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser.parse_args(argv)
     card, cfg = Card(), OmegaConf.to_container(cli.jobs([])[0].model)
     judge = Judge.load(Path(__file__).resolve().parents[1] / JUDGE)
-    model = stable_diffusion.load(files.locate(cfg["path"]), pick("auto"), torch.float32)
+    model = checkpoints.make(cfg).load(pick("auto"), torch.float32)
     with torch.inference_mode():
         judge_bars(card, judge, args.count)
         model_bars(card, model, judge, Shapes(64, count=args.count), cfg["guidance"])

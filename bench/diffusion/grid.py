@@ -1,9 +1,13 @@
-"""Timestep grids and the encoding ratio. No torch."""
+"""The levels that a sampler visits, and the encoding ratio. No torch."""
 
 import math
 from dataclasses import dataclass
 
 import numpy as np
+
+from bench.diffusion.path import Diffusion, Path
+
+DIFFUSION = Diffusion()
 
 
 @dataclass(frozen=True)
@@ -11,16 +15,19 @@ class Grid:
     """The noise levels that a sampler visits.
 
     Attributes:
-        timesteps: int `[S]`, rising; `timesteps[j]` is where the model is asked between level j and j + 1.
-        levels: alpha-bar, float64 `[S + 1]`; level 0 is alpha-bar[0] (never 1), level j + 1 that of `timesteps[j]`.
+        timesteps: `[S]`, rising; `timesteps[j]` is where the model is asked between level j and j + 1.
+        levels: `[S + 1]`, cleanest first, in the path's terms; level j + 1 is that of `timesteps[j]`.
+        path: how a level mixes picture and noise.
     """
 
-    timesteps: tuple[int, ...]
+    timesteps: tuple[float, ...]
     levels: tuple[float, ...]
+    path: Path = DIFFUSION
 
 
-def grid(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
-    """Stable Diffusion 1.x's "leading" grid: t_j = offset + j * floor(T / S), so 1, 21, ..., 981 at 50 steps.
+def leading(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
+    """Stable Diffusion 1.x's "leading" grid: t_j = offset + j * floor(T / S), so 1, 21, ..., 981 at 50 steps. Level 0
+    is alpha-bar[0], never 1.
 
     The offset is 1 even where a scheduler file says 0: StableDiffusionPipeline rewrites it to 1, so that all
     published editing code ran with 1.
@@ -44,6 +51,7 @@ def encode_steps(r: float, steps: int) -> int:
     return math.floor(r * steps + 0.5)
 
 
-def strength_timestep(strength: float, grid: Grid) -> int:
-    """Timestep at which `strength` in (0, 1] of the grid is used up: that of step k - 1, so 481 for 0.5 at 50."""
-    return grid.timesteps[max(encode_steps(strength, len(grid.timesteps)), 1) - 1]
+def strength_level(strength: float, steps: int) -> int:
+    """Level, from 1, at which `strength` in (0, 1] of the grid is used up; the model is asked there at
+    `timesteps[level - 1]`, which is 481 for 0.5 at 50 steps."""
+    return max(encode_steps(strength, steps), 1)

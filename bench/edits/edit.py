@@ -24,7 +24,7 @@ from bench.edits.kept import Cache
 from bench.edits.plan import Run
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256, sha256_of
-from bench.models import stable_diffusion
+from bench.models import checkpoint as checkpoints
 from bench.types import EditBatch, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
@@ -56,8 +56,8 @@ def edit(runs: list[Run]) -> None:
 
 def _edit(runs: list[Run], todo: dict[str, list[Run]], device: torch.device) -> None:
     first, model = runs[0], None
-    if first.model_folder is not None:
-        model = stable_diffusion.load(first.model_folder, device, getattr(torch, first.cfg["model"]["dtype"]))
+    if first.checkpoint is not None:
+        model = checkpoints.load(first.checkpoint, device, getattr(torch, first.cfg["model"]["dtype"]))
     methods = {run.key: _method(run) for run in runs}
     index = {id_: i for i, id_ in enumerate(first.data.ids)}
     # Usually every run lacks the same samples; where not, those that lack the same ones go together.

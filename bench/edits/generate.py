@@ -11,12 +11,10 @@ from tqdm import tqdm
 from bench.data.imagen import CHOICES, GENERATED, prompt
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
-from bench.diffusion.grid import grid
 from bench.diffusion.noise import SampleNoise
-from bench.errors import UserError
+from bench.errors import BadSample, UserError
 from bench.files.write import atomic, write
-from bench.models import folder as files
-from bench.models import stable_diffusion
+from bench.models import checkpoint as checkpoints
 
 STREAM = "generated source"
 """Of noise that no edit draws from: editing with the noise a picture was made of gives near-copies
@@ -37,10 +35,11 @@ def generate(cfg: dict[str, Any]) -> Path:
     """
     if "templated" not in cfg["data"]["name"]:
         raise UserError(f"generate=true makes pictures for data=imagen; data={cfg['data']['name']} has its own")
-    source, folder, node = files.locate(cfg["model"]["path"]), Path(cfg["data"]["root"]), cfg["data"]
+    source, folder, node = checkpoints.make(cfg["model"]), Path(cfg["data"]["root"]), cfg["data"]
+    identity = source.identity()
     made_by = {
         "model": cfg["model"]["name"],
-        "weights": files.fingerprint(source),
+        "weights": identity.get("files", identity),
         "dtype": cfg["model"]["dtype"],
         **{knob: cfg[knob] for knob in ("guidance", "steps", "seed")},
         "wording": node["wording"],
@@ -54,15 +53,19 @@ def generate(cfg: dict[str, Any]) -> Path:
     if not lacking:
         return folder
     device = devices.pick(cfg["device"])
-    model = stable_diffusion.load(source, device, getattr(torch, cfg["model"]["dtype"]))
-    steps = grid(cfg["steps"], model.alphas_cumprod)
+    model = checkpoints.load(source, device, getattr(torch, cfg["model"]["dtype"]))
+    steps = model.grid(cfg["steps"])
     shape = tuple(model.encode(torch.zeros(1, 3, model.size, model.size, device=device)).shape[1:])
     for start in tqdm(range(0, len(lacking), cfg["batch_size"]), unit="batch", desc="pictures", disable=None):
         numbers = lacking[start : start + cfg["batch_size"]]
         noise = SampleNoise(cfg["seed"], [f"{i:03d}" for i in numbers], device)
         prompts = [prompt(CHOICES[i], node["wording"]) for i in numbers]
         with torch.inference_mode():
-            null, condition = model.condition([None] * len(numbers)), model.condition(prompts)
+            try:
+                condition = model.condition(prompts)
+            except BadSample as error:
+                raise UserError(str(error)) from None
+            null = None if model.distilled else model.condition([None] * len(numbers))
             z = noise(STREAM, shape)
             z = ddim.sample(model, z, steps, cfg["steps"], condition, null, cfg["guidance"])
             pictures = devices.to_uint8(model.decode(z)).permute(0, 2, 3, 1).cpu().numpy()

@@ -19,7 +19,8 @@ from bench.edits.folder import Store
 from bench.errors import UserError, one_line
 from bench.files import weights
 from bench.files.hashing import rounded, sha256_of
-from bench.models import folder as files
+from bench.models import checkpoint as checkpoints
+from bench.models.checkpoint import Checkpoint
 from bench.types import EditData
 
 IDENTITY_VERSION = 1
@@ -33,14 +34,14 @@ class Run:
     Attributes:
         cfg: resolved, every list of the method expanded.
         data: the data set.
-        model_folder: None for a method that uses no model.
+        checkpoint: of the model; None for a method that uses none.
         identity: everything that decides pixels; `key` is its hash.
         results: pictures made elsewhere, for a method that uses them.
     """
 
     cfg: dict[str, Any]
     data: EditData
-    model_folder: Path | None
+    checkpoint: Checkpoint | None
     identity: dict[str, Any]
     results: Results | None = None
 
@@ -86,7 +87,7 @@ class Run:
     @property
     def notice(self) -> str | None:
         """What every table and plot of this run must say."""
-        notices = [self.cfg["model"]["notice"] if self.model_folder else None, self.cfg["data"].get("notice")]
+        notices = [self.cfg["model"]["notice"] if self.identity["model"] else None, self.cfg["data"].get("notice")]
         return "; ".join(filter(None, notices)) or None
 
     @property
@@ -110,16 +111,14 @@ def plan(cfg: DictConfig) -> list[Run]:
     resolved = _resolved(cfg)
     check_writable(Path(resolved["out"]))
     method, problems = resolved["method"], []
-    model_folder = data = None
-    if "model" in method["uses"] or (resolved["data"]["size"] is None and resolved["model"]["size"] is None):
-        try:
-            model_folder = files.locate(resolved["model"]["path"])
-        except UserError as error:
-            problems.append(str(error))
-    if resolved["data"]["size"] is None:
-        resolved["data"]["size"] = resolved["model"]["size"] or (
-            files.native_size(model_folder) if model_folder else 64
-        )
+    checkpoint = data = None
+    try:
+        if "model" in method["uses"] or not (resolved["data"]["size"] or resolved["model"]["size"]):
+            checkpoint = checkpoints.make(resolved["model"])
+        resolved["data"]["size"] = picture_size(resolved, checkpoint)
+    except UserError as error:
+        problems.append(str(error))
+        resolved["data"]["size"] = resolved["data"]["size"] or SOME_SIZE  # what else is wrong is said too
     try:
         data = make_data(resolved["data"])
     except UserError as error:
@@ -133,10 +132,25 @@ def plan(cfg: DictConfig) -> list[Run]:
         raise UserError(
             f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or .filter"
         )
-    model_folder = model_folder if "model" in method["uses"] else None
-    if model_folder:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
-        resolved["model"]["notice"] = files.notice(model_folder, resolved["model"]["notice"])
-    return [_run(_at(resolved, point), data, model_folder) for point in expand(method)]
+    checkpoint = checkpoint if "model" in method["uses"] else None
+    if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
+        resolved["model"]["notice"] = notice(resolved, checkpoint)
+    return [_run(_at(resolved, point), data, checkpoint) for point in expand(method)]
+
+
+SOME_SIZE = 64
+"""Pixels a side of a data set that is only listed, where nothing names a size."""
+
+
+def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None) -> int:
+    """Pixels a side of the data set: its own option, else what the model's configuration or its files say."""
+    return resolved["data"]["size"] or resolved["model"]["size"] or (checkpoint.size if checkpoint else SOME_SIZE)
+
+
+def notice(resolved: dict[str, Any], checkpoint: Checkpoint) -> str | None:
+    """What every table and plot made with a model must say: what its configuration says, and what its files show."""
+    said = resolved["model"]["notice"], getattr(checkpoint, "notice", None)
+    return "; ".join(dict.fromkeys(filter(None, said))) or None
 
 
 def points(cfg: DictConfig) -> list[dict[str, Any]]:
@@ -205,7 +219,7 @@ def check_writable(out: Path) -> None:
         raise UserError(f"the output folder out={out} is not writable; choose another with out=")
 
 
-def _run(cfg: dict[str, Any], data: EditData, model_folder: Path | None) -> Run:
+def _run(cfg: dict[str, Any], data: EditData, checkpoint: Checkpoint | None) -> Run:
     method = cfg["method"]
     results = Results(method["root"], data) if "results" in method["uses"] else None
     towers = _towers(method)
@@ -216,12 +230,12 @@ def _run(cfg: dict[str, Any], data: EditData, model_folder: Path | None) -> Run:
     identity = {
         "identity_version": IDENTITY_VERSION,
         "data": {"name": cfg["data"]["name"], **data.identity()},
-        "model": {"files": files.fingerprint(model_folder), "dtype": cfg["model"]["dtype"]} if model_folder else None,
+        "model": {**checkpoint.identity(), "dtype": cfg["model"]["dtype"]} if checkpoint else None,
         "pictures": data.pool() if "pictures" in method["uses"] else None,
         "method": validate.knobs(method) | known | ({"root": results.identity()} if results else {}),
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
     }
-    return Run(cfg, data, model_folder, rounded(identity), results)
+    return Run(cfg, data, checkpoint, rounded(identity), results)
 
 
 def _towers(method: dict[str, Any]) -> dict[str, Any]:

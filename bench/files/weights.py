@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.files import hub
 from bench.files.hashing import sha256, sha256_of
 from bench.files.paths import find
 
@@ -116,14 +117,9 @@ def doubts(profile: dict[str, Any]) -> dict[str, str]:
 
 
 def _in_hub_cache(entry: dict[str, Any], key: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(entry["hub"], local_files_only=True))
-    except LocalEntryNotFoundError:
+    if (folder := hub.snapshot(entry["hub"], "config.json")) is None:
         raise UserError(
-            f"metric backbone {entry['hub']} is missing: sought in the hub cache {HF_HUB_CACHE}; get it with "
+            f"metric backbone {entry['hub']} is missing: sought in the hub cache {hub.place()}; get it with "
             f"`hf download {entry['hub']}` or set {key}=<local folder>"
-        ) from None
+        )
+    return folder

@@ -1,98 +1,167 @@
-"""Where a diffusers model folder is, whether it is whole, and what it hashes to. No torch."""
+"""Models in diffusers' folder format: where the folder is, whether it is whole, and what it hashes to. No torch."""
 
-import json
 from pathlib import Path
+from typing import Any, ClassVar
 
 from bench.errors import UserError
+from bench.files import hub
 from bench.files.hashing import sha256
 from bench.files.paths import find
+from bench.files.tensors import configuration, header
+from bench.models.checkpoint import Checkpoint
 
 UNTRAINED = "random (untrained) weights, comparable with no paper"
 _ONE = {"F64": b"\0\0\0\0\0\0\xf0\x3f", "F32": b"\0\0\x80\x3f", "F16": b"\0\x3c", "BF16": b"\x80\x3f"}
 """The number 1 in each type of float, as safetensors stores it."""
-PARTS = ("unet", "vae", "text_encoder", "tokenizer", "scheduler")
+_INDEX = "model_index.json"
+_FAMILIES = {
+    "StableDiffusionXL": "a Stable Diffusion XL model",
+    "StableDiffusion3": "a Stable Diffusion 3 model",
+    "StableDiffusionInpaint": "a Stable Diffusion inpainting model",
+    "StableDiffusionUpscale": "a Stable Diffusion upscaler",
+    "StableDiffusionInstructPix2Pix": "an InstructPix2Pix model",
+    "StableDiffusion": "a Stable Diffusion 1 or 2 model",
+    "Flux2": "a FLUX.2 model",
+    "Flux": "a FLUX model",
+    "DiT": "a DiT model",
+    "Kandinsky": "a Kandinsky model",
+    "PixArt": "a PixArt model",
+    "QwenImage": "a Qwen-Image model",
+}
+"""Start of a pipeline's class name -> what such a folder is; the first that fits."""
 
 
-def locate(path: str) -> Path:
-    """Folder of a model given as a local folder or as a hub id that has been downloaded before.
+class DiffusersFolder(Checkpoint):
+    """A folder with `model_index.json` and a subfolder for each part; a kind of model says which parts it reads.
 
-    Nothing is ever downloaded here: a run that starts should not turn into hours of transfer, and its model should
-    be the same tomorrow.
+    Args:
+        path: a local folder, or a hub id that has been downloaded before. Nothing is ever downloaded here: a run that
+            starts should not turn into hours of transfer, and its model should be the same tomorrow.
 
     Raises:
-        UserError: it is not there, or not a Stable-Diffusion-format folder of safetensors.
+        UserError: it is not there, is of another family, or something that is read of it is missing or not whole.
     """
-    folder = find(path)
+
+    takes: ClassVar[str]
+    """What the kind is called in messages."""
+    pipelines: ClassVar[tuple[str, ...]]
+    """Classes of `model_index.json` that it can load."""
+    networks: ClassVar[dict[str, tuple[str, ...]]]
+    """Parts with weights -> keys that their `config.json` must have; the first is the denoiser."""
+    scheduler: ClassVar[tuple[str, ...]] = ()
+    """Keys that the scheduler's configuration must have."""
+    tokenizers: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, path: str):
+        self.folder = _located(path)
+        kind = configuration(self.folder / _INDEX).get("_class_name")
+        if kind not in self.pipelines:
+            what = next((said for start, said in _FAMILIES.items() if str(kind).startswith(start)), f"made for {kind}")
+            raise UserError(f"model folder {self.folder} is {what}; expected {self.takes}")
+        for part in (*self.networks, *self.tokenizers, "scheduler"):
+            if not (self.folder / part).is_dir():
+                parts = ", ".join((*self.networks, *self.tokenizers, "scheduler"))
+                raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {parts}")
+        self.config = {part: configuration(self.folder / part / "config.json", k) for part, k in self.networks.items()}
+        self.schedule = configuration(self.folder / "scheduler/scheduler_config.json", self.scheduler)
+        self.weights = {part: _weights(self.folder / part) for part in self.networks}
+        for part in self.tokenizers:
+            _check_vocabulary(self.folder / part)
+        for file in (file for files in self.weights.values() for file in files):
+            header(file)
+        denoiser = next(iter(self.networks))
+        self.notice = UNTRAINED if untrained(self.weights[denoiser]) else None
+
+    def identity(self) -> dict[str, Any]:
+        """SHA-256 of every file that decides what the model computes."""
+        files = [file for shards in self.weights.values() for file in shards]
+        files += [self.folder / part / "config.json" for part in self.networks]
+        files += [self.folder / "scheduler/scheduler_config.json"]
+        for part in self.tokenizers:
+            files += sorted(f for f in (self.folder / part).iterdir() if f.suffix in (".json", ".txt", ".model"))
+        return {"files": {str(file.relative_to(self.folder)): sha256(file) for file in files}}
+
+    def variant(self, part: str) -> str | None:
+        """Variant of a part's weights, as diffusers' and transformers' loaders are told it."""
+        return "fp16" if ".fp16." in self.weights[part][0].name else None
+
+
+def _located(path: str) -> Path:
+    folder = find(path) or hub.snapshot(path, _INDEX)
     if folder is None:
-        folder = _cached(path)
-    elif not folder.is_dir():
-        raise UserError(f"model.path={path} is a file; expected a diffusers folder with model_index.json")
-    if not (folder / "model_index.json").is_file():
-        raise UserError(f"model folder {folder} has no model_index.json; expected a diffusers Stable Diffusion folder")
-    for part in PARTS:
-        if not (folder / part).is_dir():
-            raise UserError(f"model folder {folder} has no {part}/; expected the folders {', '.join(PARTS)}")
-    for part in ("unet", "vae", "text_encoder"):
-        weights(folder, part)
+        fetch = f"hf download {path}" if path.count("/") == 1 and not path.startswith((".", "/")) else None
+        raise UserError(
+            f"model {path} is not here: sought as a folder and in the hub cache {hub.place()}; "
+            + (f"get it with `{fetch}`, or give a local folder with model.path=" if fetch else "give model.path=")
+        )
+    if not folder.is_dir():
+        raise UserError(f"model.path={path} is a file; expected a diffusers folder with {_INDEX}")
+    if not (folder / _INDEX).is_file():
+        raise UserError(f"model folder {folder} has no {_INDEX}; expected a diffusers folder")
     return folder
 
 
-def weights(folder: Path, part: str) -> Path:
-    """The safetensors file of one part; of several variants the unabridged one.
+def _weights(folder: Path) -> list[Path]:
+    """The safetensors files of one part; of several variants the unabridged one.
 
     Raises:
-        UserError: only a pickle (.bin, .ckpt) is there, or nothing.
+        UserError: only a pickle (.bin, .ckpt) is there, a shard is missing, or there is nothing.
     """
-    stem = "model" if part == "text_encoder" else "diffusion_pytorch_model"
-    for name in (f"{stem}.safetensors", f"{stem}.fp16.safetensors"):
-        if (folder / part / name).is_file():
-            return folder / part / name
-    pickles = [f.name for f in (folder / part).iterdir() if f.suffix in (".bin", ".ckpt", ".pt", ".pth")]
+    stems = ("diffusion_pytorch_model", "model")
+    for variant, shards in (("", ""), (".fp16", ".fp16")):
+        for stem in stems:
+            if (file := folder / f"{stem}{variant}.safetensors").exists():
+                return [file]
+            if (index := folder / f"{stem}.safetensors.index{shards}.json").is_file():
+                names = sorted(set(configuration(index, ("weight_map",))["weight_map"].values()))
+                if lacking := [name for name in names if not (folder / name).exists()]:
+                    raise UserError(
+                        f"{folder} has no {lacking[0]}, one of {len(names)} files; download the model again"
+                    )
+                return [folder / name for name in names]
+    pickles = [f.name for f in folder.iterdir() if f.suffix in (".bin", ".ckpt", ".pt", ".pth")]
+    stem = "model" if (folder.name.startswith("text_encoder")) else stems[0]
     if pickles:
         raise UserError(
-            f"{folder / part} holds {pickles[0]}, a pickle, which can run code when loaded; expected "
+            f"{folder} holds {pickles[0]}, a pickle, which can run code when loaded; expected "
             f"{stem}.safetensors: download the safetensors variant or convert it once with safetensors' convert.py"
         )
-    raise UserError(f"{folder / part} has no {stem}.safetensors; download the model again")
+    raise UserError(f"{folder} has no {stem}.safetensors; download the model again")
 
 
-def native_size(folder: Path) -> int:
-    """Pixels a side that the model was made for, from its configuration files."""
-    unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
-    return unet["sample_size"] * 2 ** (len(vae["block_out_channels"]) - 1)
+def _check_vocabulary(folder: Path) -> None:
+    """Without one transformers makes a tokenizer that knows no word, and edits ignore the prompt."""
+    configuration(folder / "tokenizer_config.json")
+    if (folder / "tokenizer.json").is_file():
+        configuration(folder / "tokenizer.json", ("model",))
+    elif not any(all((folder / name).is_file() for name in names) for names in _VOCABULARIES):
+        raise UserError(
+            f"{folder} has no vocabulary; expected tokenizer.json, vocab.json with merges.txt, or spiece.model"
+        )
 
 
-def fingerprint(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file that decides what the model computes."""
-    files = [weights(folder, part) for part in ("unet", "vae", "text_encoder")]
-    files += [folder / part / "config.json" for part in ("unet", "vae", "text_encoder")]
-    files += [folder / "scheduler/scheduler_config.json"]
-    files += sorted(f for f in (folder / "tokenizer").iterdir() if f.suffix in (".json", ".txt"))
-    return {str(file.relative_to(folder)): sha256(file) for file in files}
+_VOCABULARIES = (("vocab.json", "merges.txt"), ("spiece.model",))
 
 
-def untrained(folder: Path) -> bool:
-    """Whether the denoiser was never trained: in a freshly made network every normalisation has weight 1 and bias 0,
-    which no training leaves standing. Only those tensors are read, and no further than the first that was trained.
+def untrained(files: list[Path]) -> bool:
+    """Whether a network was never trained: in a freshly made one every normalisation has weight 1 and bias 0, which no
+    training leaves standing. Only those tensors are read, and no further than the first that was trained.
 
     A network without normalisations, or one whose random weights were set in another way, is not recognised.
     """
-    with open(weights(folder, "unet"), "rb") as stream:
-        # the header by hand: safetensors reads bfloat16 through torch only
-        length = int.from_bytes(stream.read(8), "little")
-        try:
-            tensors = json.loads(stream.read(length))
-        except ValueError:
-            return False  # a torn file; loading it says so
-        found = [(name, entry) for name, entry in tensors.items() if _is_normalisation(name, entry)]
-        for name, entry in found:
-            start, end = entry["data_offsets"]
-            stream.seek(8 + length + start)
-            one = _ONE[entry["dtype"]]
-            fresh = one if name.endswith(".weight") else bytes(len(one))
-            if stream.read(end - start) != fresh * entry["shape"][0]:
-                return False
-    return bool(found)
+    seen = False
+    for file in files:
+        tensors, start = header(file)  # by hand: safetensors reads bfloat16 through torch only
+        with open(file, "rb") as stream:
+            for name, entry in tensors.items():
+                if not _is_normalisation(name, entry):
+                    continue
+                seen, one = True, _ONE[entry["dtype"]]
+                stream.seek(start + entry["data_offsets"][0])
+                fresh = one if name.endswith(".weight") else bytes(len(one))
+                if stream.read(len(one) * entry["shape"][0]) != fresh * entry["shape"][0]:
+                    return False
+    return seen
 
 
 def _is_normalisation(name: str, entry: dict) -> bool:
@@ -100,23 +169,3 @@ def _is_normalisation(name: str, entry: dict) -> bool:
     *_, module, kind = ("", *name.split("."))
     scale_or_shift = kind in ("weight", "bias") and len(entry.get("shape", ())) == 1 and entry.get("dtype") in _ONE
     return scale_or_shift and "norm" in module
-
-
-def notice(folder: Path, said: str | None) -> str | None:
-    """What every table and plot made with a model must say: what its configuration says, and that it is untrained."""
-    return "; ".join(filter(None, [said, UNTRAINED if untrained(folder) else None])) or None
-
-
-def _cached(path: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.constants import HF_HUB_CACHE
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(path, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError):
-        fetch = f"hf download {path}" if path.count("/") == 1 and not path.startswith((".", "/")) else None
-        raise UserError(
-            f"model {path} is not here: sought as a folder and in the hub cache {HF_HUB_CACHE}; "
-            + (f"get it with `{fetch}`, or give a local folder with model.path=" if fetch else "give model.path=")
-        ) from None

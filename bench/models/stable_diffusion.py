@@ -1,184 +1,106 @@
-"""Any latent diffusion model in Stable Diffusion's diffusers folder format."""
+"""Stable Diffusion 1 and 2, and what is trained on in their format (InstructPix2Pix, the embedded model): which files
+they are made of. The networks are `bench.models.latent_diffusion`. No torch until it is loaded."""
 
-import logging
-from contextlib import AbstractContextManager
 from functools import lru_cache
-from pathlib import Path
-
-import diffusers
-import torch
-import transformers
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
-from safetensors import SafetensorError
-from transformers import CLIPTextModel, CLIPTokenizer
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
-from bench.models import attention
-from bench.models import folder as files
-from bench.types import AttentionHook, AttentionLayer, Query
+from bench.models.folder import DiffusersFolder
+from bench.types import AttentionLayer, Geometry
 
-_log = logging.getLogger(__name__)
-diffusers.utils.logging.disable_progress_bar()
-transformers.utils.logging.disable_progress_bar()
-_KEPT_TEXTS = 256  # prompts whose states are kept for the next batch
-_DECODE_PIXELS = 2**20  # decoded together; bounds the autoencoder's memory
+if TYPE_CHECKING:
+    import torch
+
+    from bench.models.latent_diffusion import LatentDiffusion
+
+_PREDICTIONS = ("epsilon", "v_prediction")
+_FACTOR, _CHANNELS = 8, 4  # of Stable Diffusion, where a model's own files are not here
 
 
-class LatentDiffusion:
-    """Implements `bench.types.DiffusionModel` over a UNet, an autoencoder and a CLIP text encoder.
+class StableDiffusion(DiffusersFolder):
+    """A folder with a UNet, an autoencoder, a CLIP text encoder, its tokenizer and a schedule."""
 
-    Latents stay float32 between calls whatever the dtype of the networks.
-    """
+    takes = "Stable Diffusion 1 or 2"
+    pipelines = (
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionDiffEditPipeline",
+        "StableDiffusionInstructPix2PixPipeline",
+    )
+    networks: ClassVar = {
+        "unet": ("in_channels", "sample_size", "block_out_channels", "cross_attention_dim"),
+        "vae": ("block_out_channels", "latent_channels"),
+        "text_encoder": ("hidden_size", "max_position_embeddings"),
+    }
+    tokenizers = ("tokenizer",)
+    scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 
-    def __init__(self, unet, vae, text_encoder, tokenizer, scheduler):
-        self.unet, self.vae, self.text_encoder, self.tokenizer = unet, vae, text_encoder, tokenizer
-        self.alphas_cumprod = scheduler.alphas_cumprod.double().numpy()
-        self.prediction = scheduler.config.prediction_type
-        if self.prediction not in ("epsilon", "v_prediction"):
-            raise UserError(f"scheduler predicts {self.prediction!r}; expected epsilon or v_prediction")
-        self.latent_scale = vae.config.scaling_factor
-        self.picture_channels = unet.config.in_channels - vae.config.latent_channels
-        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        self.size = unet.config.sample_size * self.factor
-        self.rows = 0
-        self._texts: dict[str, torch.Tensor] = {}
-        self._layers: dict[AttentionLayer, torch.nn.Module] | None = None
-
-    @classmethod
-    def load(cls, folder: Path, device: torch.device, dtype: torch.dtype) -> "LatentDiffusion":
-        """Reads a folder that `bench.models.folder.locate` has approved; strict.
-
-        Raises:
-            UserError: a part lacks parameters that its architecture has.
-        """
-
-        def read(kind, part: str):
-            variant = "fp16" if files.weights(folder, part).name.endswith(".fp16.safetensors") else None
-            try:
-                module, info = kind.from_pretrained(
-                    folder / part, use_safetensors=True, variant=variant, output_loading_info=True
-                )
-            except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-                reason = str(error).splitlines()[0]
-                raise UserError(f"{folder / part} cannot be loaded ({reason}); download the model again") from error
-            if info["missing_keys"] or info.get("mismatched_keys"):
-                lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
-                raise UserError(
-                    f"{folder / part} does not fit its config.json: {lacking[0]} and {len(lacking) - 1} more"
-                )
-            if module.dtype != dtype:
-                module = module.to(dtype)
-            return module.to(device).eval().requires_grad_(False)
-
-        unet = read(UNet2DConditionModel, "unet").to(memory_format=torch.channels_last)
-        vae = read(AutoencoderKL, "vae").to(memory_format=torch.channels_last)
-        text_encoder = read(CLIPTextModel, "text_encoder")
-        tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
-        scheduler = DDIMScheduler.from_pretrained(folder / "scheduler")
-        return cls(unet, vae, text_encoder, tokenizer, scheduler)
+    def __init__(self, path: str):
+        super().__init__(path)
+        unet, prediction = self.config["unet"], self.schedule.get("prediction_type", "epsilon")
+        if unet.get("addition_embed_type"):
+            raise UserError(f"model folder {self.folder} is a Stable Diffusion XL model; expected {self.takes}")
+        if self._beside(self.config) not in (0, self.config["vae"]["latent_channels"]):
+            raise UserError(
+                f"model folder {self.folder} is a model of {unet['in_channels']} channels (those of inpainting are a "
+                f"mask and the masked picture), which no method here fits; expected {self.takes}"
+            )
+        if prediction not in _PREDICTIONS:
+            raise UserError(f"{self.folder}/scheduler predicts {prediction!r}; expected {' or '.join(_PREDICTIONS)}")
 
     @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return self.unet.device
-
-    def condition(self, queries: list[Query]) -> torch.Tensor:
-        """Last hidden states `[B, L, D]`; None is the empty prompt. Prompts longer than the context are cut, with a
-        warning.
-
-        Raises:
-            UserError: a class index.
-        """
-        if any(isinstance(query, int) for query in queries):
-            raise UserError("this model is conditioned on text and got a class index; use data.queries=names")
-        texts = [query or "" for query in queries]
-        states = {text: self._texts[text] for text in texts if text in self._texts}
-        new = [text for text in dict.fromkeys(texts) if text not in states]
-        if new:
-            limit = self.tokenizer.model_max_length
-            for text in new:
-                if excess := self.excess(text):
-                    _log.warning("prompt of %d tokens cut to %d: %r", limit + excess, limit, text)
-            tokens = self.tokenizer(
-                new, padding="max_length", truncation=True, max_length=limit, return_tensors="pt"
-            ).input_ids
-            states.update(zip(new, self.text_encoder(tokens.to(self.device)).last_hidden_state, strict=True))
-            self._texts = states if len(self._texts) + len(new) > _KEPT_TEXTS else self._texts | states
-        return torch.stack([states[text] for text in texts])
-
-    def encode(self, images: torch.Tensor) -> torch.Tensor:
-        """float `[B, 3, H, W]` in [-1, 1] to scaled latents, the posterior's mean.
-
-        Raises:
-            UserError: a side is no multiple of the autoencoder's factor.
-        """
-        if images.shape[-1] % self.factor or images.shape[-2] % self.factor:
-            height, width = images.shape[-2:]
+    def size(self) -> int:
+        side = self.config["unet"]["sample_size"]
+        if isinstance(side, bool) or not isinstance(side, int):
             raise UserError(
-                f"images of {width}x{height} px; this model needs multiples of {self.factor}: set data.size"
+                f"{self.folder}/unet/config.json has sample_size {side}, not the side of a square; set data.size="
             )
-        parts = [self.vae.encode(part.to(self.vae.dtype)).latent_dist.mode() for part in self._chunks(images, 1)]
-        return torch.cat(parts).float() * self.latent_scale
+        return side * self._factor(self.config)
 
-    def decode(self, latents: torch.Tensor) -> torch.Tensor:
-        """Scaled latents to float `[B, 3, H, W]`, about [-1, 1] (not clipped)."""
-        z = (latents / self.latent_scale).to(self.vae.dtype)
-        return torch.cat([self.vae.decode(part).sample for part in self._chunks(z, self.factor)]).float()
+    def load(self, device: "torch.device", dtype: "torch.dtype") -> "LatentDiffusion":
+        from bench.models.latent_diffusion import LatentDiffusion
 
-    def eps(
-        self,
-        z: torch.Tensor,
-        t: float,
-        condition: torch.Tensor,
-        values: torch.Tensor | None = None,
-        picture: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Predicted noise in the dtype of `z`; a v-prediction is converted.
+        return LatentDiffusion.load(self, device, dtype)
 
-        Raises:
-            UserError: the model needs a picture beside the latents and got none.
-        """
-        self.rows += len(z)
-        dtype, entry = self.unet.dtype, z
-        if self.picture_channels:
-            if picture is None:
-                raise UserError(
-                    f"this model's UNet takes {self.picture_channels} channels of a picture beside the latents; it "
-                    "edits by instruction: use method=instruct_pix2pix, or another model"
-                )
-            entry = torch.cat([z, picture], 1)
-        extra = None if values is None else {"values": values.to(dtype)}
-        out = self.unet(entry.to(dtype), t, condition.to(dtype), cross_attention_kwargs=extra).sample.to(z.dtype)
-        if self.prediction == "v_prediction":
-            a = float(self.alphas_cumprod[t])
-            out = a**0.5 * out + (1 - a) ** 0.5 * z
-        return out
+    @classmethod
+    def geometry(cls, size: int, path: str) -> Geometry:
+        try:
+            config = cls(path).config
+        except UserError:  # of models that are not here, those that edit by instruction are told by their name
+            return Geometry(size // _FACTOR, _CHANNELS, _layers(None), _CHANNELS if "pix2pix" in path else 0)
+        unet = tuple(sorted((name, _hashable(value)) for name, value in config["unet"].items()))
+        channels = config["vae"]["latent_channels"]
+        return Geometry(-(-size // cls._factor(config)), channels, _layers(unet), cls._beside(config))
 
-    def tokens(self, query: Query) -> list[tuple[int, str]]:
-        """Ids and characters, start and end included, as `condition` sees them."""
-        ids = self.tokenizer(query or "", truncation=True, max_length=self.tokenizer.model_max_length).input_ids
-        return [(int(id_), self.tokenizer.decode([id_]).strip()) for id_ in ids]
+    @staticmethod
+    def _factor(config: dict[str, Any]) -> int:
+        return 2 ** (len(config["vae"]["block_out_channels"]) - 1)
 
-    def excess(self, query: Query) -> int:
-        """Number of tokens beyond the context."""
-        return max(0, len(self.tokenizer(query or "", verbose=False).input_ids) - self.tokenizer.model_max_length)
-
-    def attention(self) -> list[AttentionLayer]:
-        """Attention layers in call order. Raises: UserError: there is none that can be steered."""
-        if self._layers is None:
-            self._layers = attention.find(self.unet)
-        return list(self._layers)
-
-    def attend(self, hook: AttentionHook) -> AbstractContextManager[None]:
-        """See `bench.models.attention.hooked`."""
-        self.attention()
-        return attention.hooked(self._layers, hook)
-
-    def _chunks(self, x: torch.Tensor, factor: int) -> tuple[torch.Tensor, ...]:
-        return x.split(max(1, _DECODE_PIXELS // (x.shape[-1] * x.shape[-2] * factor**2)))
+    @staticmethod
+    def _beside(config: dict[str, Any]) -> int:
+        """Channels that go in beside the latents."""
+        return config["unet"]["in_channels"] - config["vae"]["latent_channels"]
 
 
-@lru_cache(maxsize=1)
-def load(folder: Path, device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
-    """`LatentDiffusion.load`, kept for the next run of a sweep in this process."""
-    return LatentDiffusion.load(folder, device, dtype)
+def _hashable(value: Any) -> Any:
+    return tuple(map(_hashable, value)) if isinstance(value, list) else value
+
+
+@lru_cache
+def _layers(unet: tuple | None) -> tuple[AttentionLayer, ...]:
+    """Attention layers of a UNet from its configuration, None: Stable Diffusion 1.4's; none where they cannot be
+    steered. Made without weights, which needs torch."""
+    import torch
+    from diffusers import UNet2DConditionModel
+
+    from bench.models import attention
+
+    with torch.device("meta"):
+        if unet is None:
+            made = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
+        else:
+            made = UNet2DConditionModel.from_config(dict(unet))
+    try:
+        return tuple(attention.find(made))
+    except UserError:
+        return ()

@@ -20,7 +20,7 @@ from bench.config import cli
 from bench.edits.plan import make_data, points
 from bench.errors import BadSample, UserError
 from bench.files.write import atomic
-from bench.models import folder as files
+from bench.models import checkpoint as checkpoints
 from bench.report import figures
 from bench.reproduce import cells
 from bench.reproduce.items import Item, merged
@@ -63,7 +63,7 @@ def _open(cfg) -> EditData:
     """The data set, without a model: at the size of the model's folder only where nothing else says one."""
     resolved = points(cfg)[0]
     node, model = resolved["data"], resolved["model"]
-    size = node["size"] or model["size"] or files.native_size(files.locate(model["path"]))
+    size = node["size"] or model["size"] or checkpoints.make(model).size
     return make_data(node, size=size)
 
 

@@ -67,8 +67,7 @@ def finished(folder: Path, words: list[str]) -> Run:
         raise UserError(f"data={cfg['data']['name']} is not what {folder} edited (its identity.json differs)")
     if cfg["limit"] is None:
         cfg["limit"] = 1 + max(i for i, id_ in enumerate(data.ids) if id_ in journal)
-    model = Path(cfg["model"]["path"]) if identity["model"] else None
-    run = Run(cfg, data, model, identity)
+    run = Run(cfg, data, None, identity)
     run.folder = folder  # a run may have been moved
     return run
 

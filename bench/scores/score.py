@@ -150,8 +150,8 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
     return {
         "data": cfg["data"]["name"],
         "method": method["name"],
-        "model": cfg["model"]["name"] if run.model_folder else None,
-        "model_files": run.identity["model"] and dict(sorted(run.identity["model"]["files"].items())),
+        "model": cfg["model"]["name"] if run.identity["model"] else None,
+        "model_files": run.identity["model"] and run.identity["model"].get("files"),
         "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],

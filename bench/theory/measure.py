@@ -4,6 +4,7 @@ bounds of DiffEdit's Proposition 1 with the constants they need.
 No edit is made.
 """
 
+import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,16 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig
 
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
-from bench.diffusion.grid import grid
-from bench.edits.plan import make_data, plan
+from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
-from bench.models import folder as files
-from bench.models import stable_diffusion
-from bench.types import DiffusionModel, EditData, EditSample
+from bench.models import checkpoint as checkpoints
+from bench.types import Condition, DiffusionModel, EditData, EditSample
 
 SCALES = (0, 0.2, 0.5, 0.8, 1, 2)
 """Guidance scales of SimInversion's Figure 6 and Table 2."""
@@ -34,21 +33,28 @@ _NUDGE = 1e-2  # root mean square of the random direction for K1
 
 
 class Latents:
-    """A batch of samples as the measurements need it: clean latents, words, empty words."""
+    """A batch of samples as the measurements need it: clean latents, words, empty words.
+
+    Raises:
+        UserError: what the samples say is nothing that the model takes.
+    """
 
     def __init__(self, model: DiffusionModel, samples: list[EditSample], device: torch.device):
         self.ids = [sample.id for sample in samples]
         images = torch.from_numpy(np.stack([sample.image for sample in samples])).to(device)
         self.x0 = model.encode(devices.to_float(images))
-        self.source = model.condition([sample.source for sample in samples])
-        self.target = model.condition([sample.target for sample in samples])
-        self.null = model.condition([None] * len(samples))
+        try:
+            self.source = model.condition([sample.source for sample in samples])
+            self.target = model.condition([sample.target for sample in samples])
+            self.null = model.condition([None] * len(samples))
+        except BadSample as error:
+            raise UserError(str(error)) from None
 
 
 def reconstruction(model: DiffusionModel, batch: Latents, steps: int, scales: list[float]) -> list[dict[str, Any]]:
     """delta'' (Figure 6): Euclidean distance, over all scaled latents, of the source from what the source branch makes
     of its inversion, both at guidance w_s."""
-    levels, rows = grid(steps, model.alphas_cumprod), []
+    levels, rows = model.grid(steps), []
     for w in scales:
         z = ddim.invert(model, batch.x0, levels, steps, batch.source, batch.null, w)[-1]
         again = ddim.sample(model, z, levels, steps, batch.source, batch.null, w)
@@ -61,7 +67,7 @@ def gap(model: DiffusionModel, batch: Latents, counts: list[int], w: float = 0.5
     """l (Figure 7): mean over the steps of an inversion of |z_t - z_(t-1)| / |z_(t-1)|."""
     rows = []
     for steps in counts:
-        levels, z, total = grid(steps, model.alphas_cumprod), batch.x0, 0.0
+        levels, z, total = model.grid(steps), batch.x0, 0.0
         for j in range(steps):
             after = ddim.invert_step(model, z, levels, j, batch.source, batch.null, w)
             total = total + (after - z).flatten(1).norm(dim=1) / z.flatten(1).norm(dim=1)
@@ -73,7 +79,7 @@ def gap(model: DiffusionModel, batch: Latents, counts: list[int], w: float = 0.5
 
 def scale(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[str, Any]]:
     """w* of Proposition 3 at each step along w_s = 0.5, not held to [0, 1]."""
-    levels = grid(steps, model.alphas_cumprod)
+    levels = model.grid(steps)
     arguments = (model, batch.x0, levels, batch.source, batch.null, ddim.BETWEEN)
     _, best = ddim.invert_with_best_scale(*arguments, bounded=False)
     return [
@@ -91,13 +97,13 @@ def constants(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[st
     and K1 the largest of two difference quotients of eps(none), along the trajectory and along a random direction: from
     below, as every estimate of a Lipschitz constant by samples.
     """
-    levels, z, rows = grid(steps, model.alphas_cumprod), batch.x0, []
+    levels, z, rows = model.grid(steps), batch.x0, []
     noise = torch.Generator().manual_seed(0)
     for j, t in enumerate(levels.timesteps):
-        given, free = model.eps(torch.cat([z, z]), t, torch.cat([batch.target, batch.null])).chunk(2)
-        after = ddim.step(z, free, levels.levels[j], levels.levels[j + 1])
+        given, free = model.eps(torch.cat([z, z]), t, Condition.cat([batch.target, batch.null])).chunk(2)
+        after = ddim.step(z, free, levels, j, j + 1)
         aside = z + _NUDGE * torch.randn(z.shape, generator=noise).to(z)
-        there, beside = model.eps(torch.cat([after, aside]), t, torch.cat([batch.null] * 2)).chunk(2)
+        there, beside = model.eps(torch.cat([after, aside]), t, Condition.cat([batch.null] * 2)).chunk(2)
         columns = {
             "c": _rms(given),
             "k2": _rms(given - free),
@@ -139,9 +145,13 @@ def _rms(x: torch.Tensor) -> torch.Tensor:
     return x.flatten(1).square().mean(1).sqrt()
 
 
+def _most_steps(model: DiffusionModel) -> float:
+    return math.inf if model.alphas_cumprod is None else len(model.alphas_cumprod)
+
+
 PARTS: dict[str, Callable] = {
     "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"]),
-    "gap": lambda model, batch, cfg: gap(model, batch, [s for s in STEPS if s < len(model.alphas_cumprod)]),
+    "gap": lambda model, batch, cfg: gap(model, batch, [s for s in STEPS if s < _most_steps(model)]),
     "scale": lambda model, batch, cfg: scale(model, batch, cfg["steps"]),
     "bounds": lambda model, batch, cfg: constants(model, batch, cfg["steps"]),
 }
@@ -153,12 +163,12 @@ class Measured:
 
     Attributes:
         tables: part -> a row for each sample and w_s, number of steps or level.
-        alphas: the model's alpha-bar at every timestep.
+        alphas: the model's alpha-bar at every timestep; None where it has no such table.
         facts: what tables and plots must say: `about`, `steps`, `notice`.
     """
 
     tables: dict[str, pd.DataFrame]
-    alphas: np.ndarray
+    alphas: np.ndarray | None
     facts: dict[str, str | None]
 
     def constants(self) -> dict[str, float]:
@@ -192,14 +202,11 @@ def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list
     Raises:
         UserError: no sample can be read, or the data has no words.
     """
-    plan(cfg)  # checks every value and finds every file, in sentences
-    wanted = scales(cfg)
-    cfg = OmegaConf.to_container(cfg, resolve=True) | {"w_s": wanted}
-    folder = files.locate(cfg["model"]["path"])
+    run = plan(cfg)[0]  # checks every value and finds every file, in sentences
+    cfg, data, rows = run.cfg | {"w_s": scales(cfg)}, run.data, {part: [] for part in parts}
     device = devices.pick(cfg["device"])
-    model = stable_diffusion.load(folder, device, getattr(torch, cfg["model"]["dtype"]))
-    cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or files.native_size(folder)
-    data, rows = make_data(cfg["data"]), {part: [] for part in parts}
+    model = checkpoints.load(run.checkpoint, device, getattr(torch, cfg["model"]["dtype"]))
+    _check(parts, model)
     samples = _samples(data, choose(data)) if choose else _samples(data, data.ids, cfg["limit"] or LIMIT)
     for start in range(0, len(samples), cfg["batch_size"]):
         with torch.inference_mode():
@@ -209,11 +216,18 @@ def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list
     facts = {
         "about": f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}",
         "steps": f"{cfg['steps']} steps",
-        "notice": "; ".join(filter(None, [files.notice(folder, cfg["model"]["notice"]), cfg["data"].get("notice")]))
-        or None,
+        "notice": run.notice,
     }
     tables = {part: pd.DataFrame(found) for part, found in rows.items()}
-    return Measured(tables, np.asarray(model.alphas_cumprod), facts)
+    return Measured(tables, model.alphas_cumprod, facts)
+
+
+def _check(parts: list[str], model: DiffusionModel) -> None:
+    """Raises UserError where a model lacks what a part is about."""
+    if model.distilled:
+        raise UserError("these measurements need a model with an unconditional half, and this one is distilled")
+    if "bounds" in parts and model.alphas_cumprod is None:
+        raise UserError("parts=[bounds] is about alpha-bar, and this model (a flow) has none; leave it out of parts=")
 
 
 def _samples(data: EditData, ids: list[str], limit: int | None = None) -> list[EditSample]:

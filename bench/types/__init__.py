@@ -1,32 +1,20 @@
 """Records and protocols that the boxes share, and the bill of shared work. No torch at run time."""
 
-from bench.types.records import (
-    SAMPLE,
-    AttentionHook,
-    AttentionLayer,
-    DiffusionModel,
-    EditBatch,
-    EditData,
-    EditResult,
-    EditSample,
-    Method,
-    Noise,
-    PairMetric,
-    Query,
-    ScoreBatch,
-    SetMetric,
-    Undefined,
-)
+from bench.types.model import AttentionHook, AttentionLayer, Condition, DiffusionModel, Geometry
+from bench.types.protocols import EditData, Method, Noise, PairMetric, SetMetric
+from bench.types.records import SAMPLE, EditBatch, EditResult, EditSample, Query, ScoreBatch, Undefined
 
 __all__ = [
     "SAMPLE",
     "AttentionHook",
     "AttentionLayer",
+    "Condition",
     "DiffusionModel",
     "EditBatch",
     "EditData",
     "EditResult",
     "EditSample",
+    "Geometry",
     "Method",
     "Noise",
     "PairMetric",

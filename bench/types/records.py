@@ -1,10 +1,8 @@
-"""Records and protocols that the boxes share. No torch models here, and no torch at run time: listing and checking
-must work before torch is imported."""
+"""Samples, batches and results. No torch at run time: listing and checking must work before torch is imported."""
 
 from collections.abc import Callable, Hashable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,30 +51,6 @@ class EditSample:
     attributes: tuple[dict[str, str], dict[str, str]] | None = None
 
 
-class EditData(Protocol):
-    """A data set: ids in a fixed order; a sample is read when asked for, in a worker process. The defaults of
-    `bench.data.base.Benchmark` are enough for most of it."""
-
-    ids: list[str]
-    size: int
-    annotations: list["Path"]
-
-    def __getitem__(self, index: int) -> EditSample:
-        """Raises: BadSample: this one cannot be read."""
-
-    def identity(self) -> dict[str, Any]:
-        """What its pixels and words depend on: options and hashes of its files, never a path."""
-
-    def pool(self) -> Any:
-        """What `real_image` depends on beyond `identity`."""
-
-    def result_names(self, index: int) -> dict[str, str]:
-        """Names that somebody else's edit of a sample may have: convention -> path without its ending."""
-
-    def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
-        """A random real picture of a class, uint8 `[3, H, W]`. Raises: BadSample: it has none."""
-
-
 @dataclass
 class EditBatch:
     """Samples to edit together.
@@ -99,7 +73,7 @@ class EditBatch:
     shared: Shared = field(default_factory=Shared)
     real_image: Callable[[int, np.random.Generator], np.ndarray] | None = None
     results: Callable[[list[EditSample]], tuple[np.ndarray, list[dict[str, Any]]]] | None = None
-    points: "list[Method]" = field(default_factory=list)
+    points: list[Callable[..., "EditResult"]] = field(default_factory=list)
     kept: "Callable[[Hashable, Callable[[], torch.Tensor]], torch.Tensor]" = lambda key, make: make()
 
     @property
@@ -154,133 +128,5 @@ class ScoreBatch:
     recall: Callable[[str, "Path", "torch.Tensor", Callable], "torch.Tensor"] | None = None
 
 
-class PairMetric(Protocol):
-    """A number for each edit. Class attributes are part of the metric's identity: `version` is raised whenever the
-    same picture would get another number.
-
-    A metric may have `notes`, sample id -> what is to be said about its value, which tables count.
-    """
-
-    version: int
-    higher_is_better: bool
-    unit: str
-
-    def score(self, batch: ScoreBatch) -> np.ndarray:
-        """float64 `[B]`; NaN where one is undefined. Raises: Undefined: all are, for the same reason."""
-
-
-class SetMetric(Protocol):
-    """One number for all edits of a run together.
-
-    A metric may have `interval()`: lower and upper end of the number's 95 % interval, NaN where there is none; and
-    `halves()`: its values on `half_samples` of what `halves_of` names ("group" or "class"), the same for every run of
-    the same samples, so that runs can be compared.
-    """
-
-    version: int
-    higher_is_better: bool
-    unit: str
-
-    def update(self, batch: ScoreBatch) -> None:
-        """Takes in a batch."""
-
-    def compute(self) -> float:
-        """The number. Raises: Undefined."""
-
-
 class Undefined(Exception):
     """A metric has no value here; the message says why: too few pictures, or no truth to compare with."""
-
-
-class Noise(Protocol):
-    """Per-sample noise: independent of batch size, order and sharding."""
-
-    def __call__(self, stream: str, shape: tuple[int, ...]) -> "torch.Tensor":
-        """Standard normal float32 `[B, *shape]` of a named stream, on the device."""
-
-    def rng(self, stream: str) -> list[np.random.Generator]:
-        """One numpy generator a sample, for choices that are not noise."""
-
-
-@dataclass(frozen=True)
-class AttentionLayer:
-    """Where one attention layer of a denoiser stands.
-
-    Attributes:
-        index: of its transformer block, in call order (Stable Diffusion 1: down 0 to 5, mid 6, up 7 to 15).
-        place: down, mid or up.
-        factor: cells of the latents along one side of a cell here.
-        cross: attends to the condition; else to the picture itself.
-    """
-
-    index: int
-    place: str
-    factor: int
-    cross: bool
-
-
-AttentionHook = Callable[[AttentionLayer, "torch.Tensor", "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
-"""`(layer, query, key, value) -> output`, each `[B, heads, tokens, d]`: what a layer does between its projections."""
-
-
-class DiffusionModel(Protocol):
-    """A denoiser with its autoencoder; every checkpoint flavour is wrapped once, samplers see only this.
-
-    Attributes:
-        alphas_cumprod: float64 `[T]`, decreasing.
-        size: pixels a side it was made for.
-        rows: evaluations of the denoiser so far, counted per batch row.
-        latent_scale: scaled latents are the autoencoder's times this.
-        picture_channels: channels of the picture that `eps` must be given beside the latents (InstructPix2Pix: 4);
-            0 for most.
-    """
-
-    alphas_cumprod: np.ndarray
-    size: int
-    rows: int
-    latent_scale: float
-    picture_channels: int
-
-    def condition(self, queries: list[Query]) -> "torch.Tensor":
-        """Conditioning `[B, L, D]`; None is the unconditional model."""
-
-    def encode(self, images: "torch.Tensor") -> "torch.Tensor":
-        """float `[B, 3, H, W]` in [-1, 1] to scaled latents `[B, C, h, w]` (posterior mean)."""
-
-    def decode(self, latents: "torch.Tensor") -> "torch.Tensor":
-        """Scaled latents `[B, C, h, w]` to float `[B, 3, H, W]` in [-1, 1]."""
-
-    def eps(
-        self,
-        z: "torch.Tensor",
-        t: float,
-        condition: "torch.Tensor",
-        values: "torch.Tensor | None" = None,
-        picture: "torch.Tensor | None" = None,
-    ) -> "torch.Tensor":
-        """Predicted noise `[B, C, h, w]` at timestep `t`, in the dtype of `z`; differentiable outside inference mode.
-
-        `values` `[B, L, D]` are states that cross-attention takes its values from instead of the condition (inside
-        `attend` only); `picture` `[B, picture_channels, h, w]` goes in beside the latents where a model needs it.
-        """
-
-    def tokens(self, query: Query) -> list[tuple[int, str]]:
-        """Tokens of a prompt as `condition` sees them: id and the characters it stands for. The start and end tokens
-        are there, the padding is not; what exceeds the context is cut."""
-
-    def excess(self, query: Query) -> int:
-        """Number of a prompt's tokens that the context has no room for."""
-
-    def attention(self) -> list[AttentionLayer]:
-        """Its attention layers in call order. Raises: UserError: it has none that can be steered."""
-
-    def attend(self, hook: AttentionHook) -> AbstractContextManager[None]:
-        """While the context lasts, `hook` attends in every layer; afterwards the denoiser is as it was, also after an
-        exception. Raises: RuntimeError: at the end, if a layer was passed by."""
-
-
-class Method(Protocol):
-    """An editing method at one operating point; its knobs are constructor arguments, named in its YAML."""
-
-    def __call__(self, model: DiffusionModel | None, batch: EditBatch, noise: Noise) -> EditResult:
-        """Edits a batch. `model` is None for methods whose YAML says they do not use one."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from bench.errors import UserError
-from bench.types import AttentionLayer, DiffusionModel, EditSample
+from bench.types import AttentionLayer, Condition, DiffusionModel, EditSample
 
 
 @dataclass
@@ -64,10 +64,10 @@ class Control(Protocol):
     empty_source: bool
 
     def prepare(
-        self, model: DiffusionModel, samples: list[EditSample], null: torch.Tensor, steps: int, side: int
+        self, model: DiffusionModel, samples: list[EditSample], null: Condition | None, steps: int, side: int
     ) -> Steering:
-        """Everything that depends on the prompts. `null` `[B, L, D]` are the empty prompt's states, `side` the latents'
-        cells a side.
+        """Everything that depends on the prompts. `null` is the unconditional model's condition, None for a
+        distilled one, `side` the latents' cells a side.
 
         Raises:
             UserError: the model cannot be steered this way.

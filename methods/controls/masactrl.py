@@ -4,7 +4,7 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from bench.errors import UserError
-from bench.types import AttentionLayer, DiffusionModel, EditSample
+from bench.types import AttentionLayer, Condition, DiffusionModel, EditSample
 from methods.controls import Call, Steering
 
 _BLOCKS = 16  # transformer blocks of Stable Diffusion 1 and 2, for which the paper's start was found
@@ -26,7 +26,7 @@ class Control:
         self.start_layer, self.start_step = start_layer, start_step
 
     def prepare(
-        self, model: DiffusionModel, samples: list[EditSample], null: torch.Tensor, steps: int, side: int
+        self, model: DiffusionModel, samples: list[EditSample], null: Condition | None, steps: int, side: int
     ) -> Steering:
         blocks, start = len({layer.index for layer in model.attention()}), self.start_layer
         if start is None and blocks != _BLOCKS:

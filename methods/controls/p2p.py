@@ -12,7 +12,7 @@ import torch
 from torch.nn.functional import interpolate, max_pool2d, scaled_dot_product_attention
 
 from bench.errors import BadSample, UserError
-from bench.types import AttentionLayer, DiffusionModel, EditSample
+from bench.types import AttentionLayer, Condition, DiffusionModel, EditSample
 from methods.controls import Call, Steering, align
 
 _SELF_CELLS = 32**2  # larger self-attention maps are left alone
@@ -51,9 +51,14 @@ class Control:
         self.blend_threshold, self.blend_start = blend_threshold, blend_start
 
     def prepare(
-        self, model: DiffusionModel, samples: list[EditSample], null: torch.Tensor, steps: int, side: int
+        self, model: DiffusionModel, samples: list[EditSample], null: Condition | None, steps: int, side: int
     ) -> Steering:
-        context, pairs, bad = null.shape[1], [], {}
+        places = [layer for layer in model.attention() if layer.cross and layer.place != "mid"]
+        if not places or null is None:
+            raise UserError(
+                "control=p2p steers maps of cross-attention to words, and this model has none; use control=none"
+            )
+        context, device, pairs, bad = null.states.shape[1], null.states.device, [], {}
         for sample in samples:
             try:
                 pairs.append(self._pair(model, sample, context))
@@ -62,10 +67,9 @@ class Control:
         if bad:
             raise BadSample(next(iter(bad.values())), bad)
         names = ("take", "keep", "columns", "blended")
-        take, keep, columns, blended = (torch.stack([getattr(p, n) for p in pairs]).to(null.device) for n in names)
-        places = [layer for layer in model.attention() if layer.cross and layer.place != "mid"]
-        if blended.any() and not any(side // layer.factor == self.blend_size for layer in places):
-            sides = sorted({side // layer.factor for layer in places})
+        take, keep, columns, blended = (torch.stack([getattr(p, n) for p in pairs]).to(device) for n in names)
+        sides = sorted({layer.cells(side) for layer in places})
+        if blended.any() and self.blend_size not in sides:
             raise UserError(
                 f"LocalBlend reads cross-attention maps of {self.blend_size} x {self.blend_size} cells, and those of "
                 f"this model have {sides} a side: set method.blend_size, or method.local_blend=false"

@@ -10,9 +10,8 @@ from PIL import Image
 from bench.data.preprocess import read_rgb
 from bench.diffusion import ddim
 from bench.diffusion.device import to_float, to_uint8
-from bench.diffusion.grid import encode_steps, grid, strength_timestep
-from bench.models import folder as files
-from bench.models import stable_diffusion
+from bench.diffusion.grid import encode_steps, leading, strength_level
+from bench.models.stable_diffusion import StableDiffusion
 from methods.diffedit import binarise, contrast
 from tests.helpers.shared import SHARED, needs_shared
 
@@ -26,9 +25,8 @@ pytestmark = needs_shared
 
 @pytest.fixture(scope="module")
 def model():
-    folder = files.locate(str(GOLDEN / "model"))
     with torch.inference_mode():
-        yield stable_diffusion.LatentDiffusion.load(folder, torch.device("cpu"), torch.float32)
+        yield StableDiffusion(str(GOLDEN / "model")).load(torch.device("cpu"), torch.float32)
 
 
 def case(name):
@@ -45,7 +43,7 @@ def close(found, expected, relative):
 def test_ddim_round_trip(model, name):
     arrays, settings = case(f"diffusers/{name}_off1")
     steps = settings["num_inference_steps"]
-    levels = grid(steps, model.alphas_cumprod)
+    levels = model.grid(steps)
     words = model.condition([settings["source_prompt"]])
     z_t = ddim.invert(model, arrays["z0"], levels, steps, words)[-1]
     close(z_t, arrays["z_T"], Z_T)
@@ -54,7 +52,7 @@ def test_ddim_round_trip(model, name):
 
 def test_offset_zero_of_a_bare_scheduler_is_an_argument(model):
     arrays, settings = case("diffusers/pub0/ddim_roundtrip_T10_off0")
-    levels = grid(10, model.alphas_cumprod, offset=0)
+    levels = leading(10, model.alphas_cumprod, offset=0)
     words = model.condition([settings["source_prompt"]])
     close(ddim.invert(model, arrays["z0"], levels, 10, words)[-1], arrays["z_T"], Z_T)
 
@@ -71,9 +69,9 @@ def test_encoder_gives_the_posterior_mean_scaled(model):
 def test_sdedit(model, name):
     arrays, settings = case(f"diffusers/{name}")
     steps = settings["num_inference_steps"]
-    levels, k = grid(steps, model.alphas_cumprod), encode_steps(settings["strength"], steps)
+    levels, k = model.grid(steps), encode_steps(settings["strength"], steps)
     assert levels.timesteps[k - 1] == arrays["noise_timestep"].item()
-    noised = ddim.add_noise(arrays["image_latents_sampled"], arrays["noise"], levels.levels[k])
+    noised = levels.path.noised(arrays["image_latents_sampled"], arrays["noise"], levels.levels[k])
     close(noised, arrays["noised_latents"], Z_T)
     target, null = model.condition([settings["target_prompt"]]), model.condition([None])
     final = ddim.sample(model, noised, levels, k, target, null, settings["guidance_scale"])
@@ -83,7 +81,7 @@ def test_sdedit(model, name):
 @pytest.mark.parametrize("sample", ["pub0", "pub1", "pub2"])
 def test_encode_decode(model, sample):
     arrays, settings = case(f"diffusers/{sample}/diffedit_T10_s0.8_maskones_nullinv")
-    levels, k = grid(10, model.alphas_cumprod), encode_steps(settings["inpaint_strength"], 10)
+    levels, k = model.grid(10), encode_steps(settings["inpaint_strength"], 10)
     null, target = model.condition([None]), model.condition([settings["target_prompt"]])
     start = ddim.invert(model, arrays["z0_sampled"], levels, k, null)[-1]
     close(start, arrays["z_start"], Z_T)
@@ -95,12 +93,12 @@ def test_diffedit_mask(model):
     """diffusers is an oracle for the mask (one image, equal negative prompts), not for the blend: it fills with the
     level just left."""
     arrays, settings = case("diffusers/pub0/diffedit_T10_s0.8_r3.0")
-    t = strength_timestep(settings["mask_encode_strength"], grid(10, model.alphas_cumprod))
-    assert t == arrays["mask_encode_timestep"].item()
+    levels, level = model.grid(10), strength_level(settings["mask_encode_strength"], 10)
+    assert levels.timesteps[level - 1] == arrays["mask_encode_timestep"].item()
     n = settings["num_maps_per_mask"]
     target, source = (model.condition([settings[key]] * n) for key in ("target_prompt", "source_prompt"))
     noises = arrays["mask_noise"][:, None]
-    maps = contrast(model, arrays["mask_image_latents_sampled"], noises, t, target, source)
+    maps = contrast(model, arrays["mask_image_latents_sampled"], noises, levels, level, target, source)
     found = binarise(maps.mean(0, keepdim=True), "mean_ratio", settings["mask_thresholding_ratio"], "clip", 0.5)
     assert torch.equal(found[0, 0].bool(), arrays["mask"][0].bool())
     # what the stored network outputs say of the map itself: chunks are source, null, target, null
@@ -112,7 +110,7 @@ def test_diffedit_mask(model):
 def test_diffedit_blend_differs_from_diffusers_by_one_level(model):
     """With the fill that diffusers uses, shifted by a level, its own latents come out."""
     arrays, settings = case("diffusers/pub0/diffedit_T10_s0.8_r3.0")
-    levels, k = grid(10, model.alphas_cumprod), 8
+    levels, k = model.grid(10), 8
     source, target, null = (model.condition([settings.get(key)]) for key in ("source_prompt", "target_prompt", "no"))
     trajectory = ddim.invert(model, arrays["z0_sampled"], levels, k, source)
     close(trajectory.flip(0)[:k, 0], arrays["inverted_latents"], Z_T)

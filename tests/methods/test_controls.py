@@ -8,11 +8,10 @@ import torch
 from diffusers import UNet2DConditionModel, UNet2DModel
 
 from bench.data.shapes import Shapes
-from bench.diffusion.grid import grid
 from bench.errors import BadSample, UserError
-from bench.models import attention, stable_diffusion
-from bench.models import folder as files
+from bench.models import attention
 from bench.models.attention import plain
+from bench.models.stable_diffusion import StableDiffusion
 from bench.types import EditSample
 from methods import branches
 from methods.controls import align, make, p2p
@@ -27,12 +26,12 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def model():
-    return stable_diffusion.LatentDiffusion.load(SHIPPED, CPU, torch.float32)
+    return StableDiffusion(str(SHIPPED)).load(CPU, torch.float32)
 
 
 @pytest.fixture(scope="module")
 def double():
-    return stable_diffusion.LatentDiffusion.load(SHIPPED, CPU, torch.float64)
+    return StableDiffusion(str(SHIPPED)).load(CPU, torch.float64)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +42,7 @@ def samples():
 
 @needs_shared
 def test_alignment_is_the_original_codes():
-    golden = stable_diffusion.LatentDiffusion.load(files.locate(str(GOLDEN / "model")), CPU, torch.float32)
+    golden = StableDiffusion(str(GOLDEN / "model")).load(CPU, torch.float32)
     arrays = np.load(GOLDEN / "p2p/align.npz")
     pairs = json.loads((GOLDEN / "p2p/align.json").read_text())["pairs"]
     for name, pair in pairs.items():
@@ -71,7 +70,7 @@ def test_local_blend_mask_is_the_original_codes(case):
     """Three calls with the same maps; their sum has the same mask."""
     settings = json.loads((GOLDEN / "p2p/local_blend_unit.json").read_text())["cases"][case]
     arrays, name = np.load(GOLDEN / "p2p/local_blend_unit.npz"), case.split(".")[0]
-    golden = stable_diffusion.LatentDiffusion.load(files.locate(str(GOLDEN / "model")), CPU, torch.float32)
+    golden = StableDiffusion(str(GOLDEN / "model")).load(CPU, torch.float32)
     maps = [torch.from_numpy(arrays[f"{name}.{place}"]) for place in (*_DOWN, *_UP)]
     words = [
         align.positions(prompt, golden.tokens(prompt), word)
@@ -95,7 +94,7 @@ def edited(model, sample, method, steering=None):
         made.shared("clean", lambda: x0)
         target = method.target(model, made)
         target.steering, trace = steering or target.steering, []
-        levels = grid(method.steps, model.alphas_cumprod)
+        levels = model.grid(method.steps)
         part = branches.generate(model, levels, method.invert(model, made, levels), [target], trace)[method.knobs()]
     return *part.value, trace
 

@@ -7,8 +7,8 @@ import torch
 
 from bench import run
 from bench.data.shapes import Shapes
-from bench.diffusion.grid import grid
-from bench.models import stable_diffusion
+from bench.models.latent_diffusion import LatentDiffusion
+from bench.models.stable_diffusion import StableDiffusion
 from bench.types import EditSample
 from bench.types.bill import Part, Shared
 from methods import branches
@@ -27,7 +27,7 @@ MASACTRL = {"control": "masactrl", "start_layer": 3, "start_step": 1}
 
 @pytest.fixture(scope="module")
 def model():
-    return stable_diffusion.LatentDiffusion.load(SHIPPED, torch.device("cpu"), torch.float32)
+    return StableDiffusion(str(SHIPPED)).load(torch.device("cpu"), torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def traced(model, samples, method):
     """Inverted source, and the latents of both branches after each step."""
     made, trace = batch(samples, model), []
     with torch.inference_mode():
-        levels = grid(method.steps, model.alphas_cumprod)
+        levels = model.grid(method.steps)
         source = method.invert(model, made, levels)
         branches.generate(model, levels, source, [method.target(model, made)], trace)
     return source, [z for z, _ in trace], [z[0] for _, z in trace]
@@ -176,7 +176,7 @@ def test_points_computed_together_are_billed_as_if_alone():
 def test_what_the_source_branch_would_have_cost_is_not_billed_as_time(model, samples):
     made, method = batch(samples[2:4], model), SimInversion(W, S)
     with torch.inference_mode():
-        levels = grid(S, model.alphas_cumprod)
+        levels = model.grid(S)
         source, target = method.invert(model, made, levels), method.target(model, made)
         (part,) = branches.generate(model, levels, source, [target]).values()
     assert (part.rows, part.worked) == (2 * 4 * S, 2 * (4 * S - 2 * 4))
@@ -300,7 +300,7 @@ def test_guidance_without_the_targets_words_steers_nothing(model, samples):
 
 
 def test_memory_that_runs_out_halves_the_batch(tmp_path, capsys, monkeypatch):
-    sizes, whole = [], stable_diffusion.LatentDiffusion.eps
+    sizes, whole = [], LatentDiffusion.eps
 
     def tight(self, z, *args, **kwargs):
         sizes.append(len(z))
@@ -308,7 +308,7 @@ def test_memory_that_runs_out_halves_the_batch(tmp_path, capsys, monkeypatch):
             raise torch.OutOfMemoryError("too much")
         return whole(self, z, *args, **kwargs)
 
-    monkeypatch.setattr(stable_diffusion.LatentDiffusion, "eps", tight)
+    monkeypatch.setattr(LatentDiffusion, "eps", tight)
     words = ["method=siminversion", "w_s=1", "w_t=[4,7]", "steps=2", "limit=5", "metrics=pixel", f"out={tmp_path}"]
     assert run.main(words) == 0
     assert "out of memory on cpu with 5 images at once; going on with 2" in capsys.readouterr().err

@@ -11,9 +11,7 @@ import pytest
 import torch
 
 from bench.data.preprocess import read_rgb
-from bench.diffusion.grid import grid
-from bench.models import folder as files
-from bench.models import stable_diffusion
+from bench.models.stable_diffusion import StableDiffusion
 from bench.types import EditBatch, EditSample
 from methods import branches
 from methods.ddim import DDIM
@@ -59,9 +57,7 @@ def cases():
 
 @pytest.fixture(scope="module")
 def model():
-    return stable_diffusion.LatentDiffusion.load(
-        files.locate(str(GOLDEN / "model")), torch.device("cpu"), torch.float32
-    )
+    return StableDiffusion(str(GOLDEN / "model")).load(torch.device("cpu"), torch.float32)
 
 
 def method(settings):
@@ -93,7 +89,7 @@ def test_branches(model, name):
     sample = EditSample("x", image, prompts["source_prompt"], prompts["target_prompt"], blend=blend)
     batch, point, trace = EditBatch([sample], torch.from_numpy(image)[None]), method(settings), []
     with torch.inference_mode():
-        levels = grid(point.steps, model.alphas_cumprod)
+        levels = model.grid(point.steps)
         source = point.invert(model, batch, levels)
         target = point.target(model, batch)
         z, steering = branches.generate(model, levels, source, [target], trace)[point.knobs()].value

@@ -6,7 +6,8 @@ import torch
 from bench.data.shapes import Shapes
 from bench.diffusion import ddim
 from bench.diffusion.device import to_float, to_uint8
-from bench.diffusion.grid import encode_steps, grid
+from bench.diffusion.grid import encode_steps
+from bench.diffusion.guidance import guided_eps
 from bench.diffusion.noise import SampleNoise
 from methods.copy import Copy
 from methods.diffedit import DiffEdit, binarise
@@ -142,14 +143,14 @@ def test_glide_rederives_the_noise(model, samples):
     """One step by hand: blend the predicted clean latents, then step with the noise that fits them."""
     one = DiffEdit(1 / STEPS, W, STEPS, n=4, mask_operator="glide")
     result, _ = edit(one, model, samples)
-    levels = grid(STEPS, model.alphas_cumprod)
+    levels = model.grid(STEPS)
     a, a0 = levels.levels[1], levels.levels[0]
     images = torch.stack([torch.from_numpy(s.image) for s in samples])
     with torch.inference_mode():
         x0 = model.encode(to_float(images))
         null, target = model.condition([None] * 3), model.condition([s.target for s in samples])
         y = ddim.invert(model, x0, levels, 1, null)[-1]
-        eps = ddim.guided_eps(model, y, 1, target, null, W)
+        eps = guided_eps(model, y, 1, target, null, W)
         clean = result.mask * (y - (1 - a) ** 0.5 * eps) / a**0.5 + (1 - result.mask) * x0
         eps = (y - a**0.5 * clean) / (1 - a) ** 0.5
         expected = to_uint8(model.decode(a0**0.5 * clean + (1 - a0) ** 0.5 * eps))

@@ -14,13 +14,14 @@ from bench.config import cli
 from bench.data.shapes import Shapes
 from bench.diffusion import ddim
 from bench.diffusion.device import to_float
-from bench.diffusion.grid import grid
+from bench.diffusion.grid import leading
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
 from bench.files.paths import ROOT
-from bench.models import stable_diffusion
 from bench.models.attention import plain
+from bench.models.stable_diffusion import StableDiffusion
+from bench.types import Condition
 from methods.branches import generate
 from methods.cross_attention_control import CrossAttentionControl, token_map
 from methods.edict import Edict
@@ -35,13 +36,13 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def model():
-    return stable_diffusion.LatentDiffusion.load(SHIPPED, CPU, torch.float32)
+    return StableDiffusion(str(SHIPPED)).load(CPU, torch.float32)
 
 
 @pytest.fixture(scope="module")
 def follower(tmp_path_factory):
     folder = with_picture_input(SHIPPED, tmp_path_factory.mktemp("pix2pix") / "model")
-    return folder, stable_diffusion.LatentDiffusion.load(folder, CPU, torch.float32)
+    return folder, StableDiffusion(str(folder)).load(CPU, torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +62,7 @@ def test_edict_undoes_itself_exactly(model, samples):
     with torch.inference_mode():
         x0 = model.encode(to_float(batch(samples).images))
         words, null = model.condition([s.source for s in samples]), model.condition([None] * 3)
-        levels = grid(10, model.alphas_cumprod, offset=0)
+        levels = leading(10, model.alphas_cumprod, offset=0)
         pair = method.invert(model, x0, levels, 8, words, null)
         back = method.generate(model, pair, levels, 8, words, null)
     assert pair[0].dtype == torch.float64
@@ -81,7 +82,7 @@ def test_edict_at_strength_0_is_the_autoencoder_and_counts_its_evaluations(model
 def test_best_scale_is_the_minimum_of_the_step_error(model, samples):
     """Proposition 3, by brute force over w."""
     with torch.inference_mode():
-        x0, levels = model.encode(to_float(batch(samples).images)), grid(6, model.alphas_cumprod)
+        x0, levels = model.encode(to_float(batch(samples).images)), model.grid(6)
         words, null = model.condition([s.source for s in samples]), model.condition([None] * 3)
         trajectory, best = ddim.invert_with_best_scale(model, x0, levels, words, null, 0.5, bounded=False)
         for j in (1, 4):
@@ -99,8 +100,8 @@ def test_best_scale_is_the_minimum_of_the_step_error(model, samples):
 def test_best_scale_without_any_effect_of_the_words_is_one_half():
     gaussian = Gaussian()
     x0 = torch.randn(2, 4, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    empty = torch.zeros(2, 1, 1)
-    _, best = ddim.invert_with_best_scale(gaussian, x0, grid(5, gaussian.alphas_cumprod), empty, empty, None)
+    empty = Condition(torch.zeros(2, 1, 1))
+    _, best = ddim.invert_with_best_scale(gaussian, x0, gaussian.grid(5), empty, empty, None)
     assert (best == 0.5).all()
 
 
@@ -205,7 +206,7 @@ def test_style_diffusion_costs_batches_and_retraces_the_inversion(model, samples
     for n, method in made.items():
         both, trace = batch(samples[:2], model), []
         with torch.inference_mode():
-            levels = grid(3, model.alphas_cumprod)
+            levels = model.grid(3)
             source = method.invert(model, both, levels)
             generate(model, levels, source, [method.target(model, both)], trace)
         errors[n] = (trace[-1][0] - source.trajectory[0]).norm().item()
@@ -221,8 +222,8 @@ def test_style_diffusion_costs_batches_and_retraces_the_inversion(model, samples
 def test_values_of_cross_attention_can_be_taken_from_other_states(model):
     z, words = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0)), model.condition(["a star", None])
     with model.attend(plain):
-        torch.testing.assert_close(model.eps(z, 1, words, values=words), model.eps(z, 1, words))
-        assert (model.eps(z, 1, words, values=2 * words) - model.eps(z, 1, words)).abs().max() > 1e-3
+        torch.testing.assert_close(model.eps(z, 1, words, values=words.states), model.eps(z, 1, words))
+        assert (model.eps(z, 1, words, values=2 * words.states) - model.eps(z, 1, words)).abs().max() > 1e-3
 
 
 def test_a_tower_of_another_width_is_refused(model, samples):

@@ -11,10 +11,9 @@ from bench.data.shapes import Shapes
 from bench.data.world import scenes
 from bench.diffusion import ddim
 from bench.diffusion.device import to_float, to_uint8
-from bench.diffusion.grid import grid
 from bench.diffusion.noise import SampleNoise
 from bench.files.paths import ROOT
-from bench.models import folder as files
+from bench.models.stable_diffusion import StableDiffusion
 from methods.diffedit import DiffEdit
 from metrics.judge import Judge
 from metrics.masks import iou
@@ -55,8 +54,12 @@ def test_plain_diffusers_loads_it_and_draws():
 
 
 def test_native_size_and_fingerprint():
-    assert files.native_size(SHIPPED) == 64
-    assert set(files.fingerprint(SHIPPED)) >= {"unet/diffusion_pytorch_model.safetensors", "tokenizer/tokenizer.json"}
+    assert StableDiffusion(str(SHIPPED)).size == 64
+    hashed = StableDiffusion(str(SHIPPED)).identity()["files"]
+    assert set(hashed) >= {
+        "unet/diffusion_pytorch_model.safetensors",
+        "tokenizer/tokenizer.json",
+    }
 
 
 def test_judge_knows_the_world_and_is_right_on_true_renders(judge):
@@ -84,7 +87,7 @@ def test_quality_on_a_few_samples(judge):
     model = shipped()
     samples = [Shapes(64)[i] for i in range(12)]
     images = torch.from_numpy(np.stack([sample.image for sample in samples]))
-    levels, null = grid(20, model.alphas_cumprod), model.condition([None] * 12)
+    levels, null = model.grid(20), model.condition([None] * 12)
     z0 = model.encode(to_float(images))
     trip = to_uint8(model.decode(z0))
     assert peak_signal_noise_ratio(mean_squared_error(trip, images)).mean() > 29

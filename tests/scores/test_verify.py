@@ -13,7 +13,8 @@ from safetensors.numpy import load_file, save_file
 
 from bench import run, score
 from bench.files.hashing import sha256
-from bench.models import folder as files
+from bench.models.folder import UNTRAINED
+from bench.models.stable_diffusion import StableDiffusion
 from bench.scores import verify
 from metrics import pixel
 from tests.helpers.models import SHIPPED
@@ -194,15 +195,15 @@ def fresh(to, dtype=torch.float32):
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 def test_an_untrained_network_is_told_from_a_trained_one(tmp_path, dtype):
-    assert not files.untrained(SHIPPED)
+    assert not StableDiffusion(str(SHIPPED)).notice
     model = fresh(tmp_path / "model", dtype)
-    assert files.untrained(model)
+    assert StableDiffusion(str(model)).notice == UNTRAINED
     if dtype == torch.float32:
         weights = model / "unet/diffusion_pytorch_model.safetensors"
         state = load_file(weights)
         state["mid_block.resnets.1.norm2.bias"][-1] += 1e-6  # trained for a moment
         save_file(state, weights)
-        assert not files.untrained(model)
+        assert StableDiffusion(str(model)).notice is None
 
 
 def test_a_run_on_an_untrained_network_says_so_wherever_its_model_goes(tmp_path, monkeypatch):
@@ -210,12 +211,11 @@ def test_a_run_on_an_untrained_network_says_so_wherever_its_model_goes(tmp_path,
     words = ["method=sdedit", "steps=1", "r=1", "limit=1", "metrics=pixel", f"out={tmp_path / 'out'}"]
     assert run.main([*words, "model=sd14", f"model.path={model}", "model.size=64"]) == 0
     (folder,) = (tmp_path / "out").glob("shapes/sdedit/*")
-    assert summary(folder)["notice"] == files.UNTRAINED  # conf/model/sd14.yaml has no notice
+    assert summary(folder)["notice"] == UNTRAINED  # conf/model/sd14.yaml has no notice
     shutil.rmtree(model)
     (folder / "summary.pixel-v1.json").unlink()
     assert score.main([f"run={folder}"]) == 0
-    assert summary(folder)["notice"] == files.UNTRAINED
-    assert files.notice(SHIPPED, "embedded") == "embedded"
+    assert summary(folder)["notice"] == UNTRAINED
 
 
 def test_checking_needs_no_torch(folder, monkeypatch):

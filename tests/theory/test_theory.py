@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.diffusion.grid import grid
 from bench.theory import measure
 from bench.theory.__main__ import main
 from tests.helpers.models import Gaussian
@@ -46,7 +45,7 @@ def test_constants_of_the_analytic_model():
     model, batch = Gaussian(), Batch()
     table = pd.DataFrame(measure.constants(model, batch, 20))
     assert (table.k2 == 0).all()
-    for j, t in enumerate(grid(20, model.alphas_cumprod).timesteps):
+    for j, t in enumerate(model.grid(20).timesteps):
         a = model.alphas_cumprod[t]
         slope = (1 - a) ** 0.5 / (a * 0.25 + 1 - a)
         rows = table[table.t == t]

@@ -1,13 +1,12 @@
 """How often a method asks the denoiser: the method itself is run on a sample of the embedded world, with answers made
 up, so that nothing of the real model or data need be here and a count takes milliseconds."""
 
+import zlib
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
@@ -16,28 +15,14 @@ from bench.config import cli, validate
 from bench.data.shapes import Shapes
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, UserError
-from bench.models import architecture, stable_diffusion
-from bench.models import folder as files
-from bench.types import AttentionHook, AttentionLayer, EditBatch, EditSample, Method
+from bench.models import checkpoint as checkpoints
+from bench.models.base import Model
+from bench.types import AttentionLayer, Condition, EditBatch, EditSample, Geometry, Method, Query
 from bench.types.bill import Shared
 
 _SIZE = 512  # of a model that is not here and states none
 _SAMPLES = 40  # looked through for one that a method takes
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """What of a model decides how often it is asked.
-
-    Attributes:
-        side: cells of its latents along a side.
-        layers: its attention layers.
-        picture_channels: see `bench.types.DiffusionModel`.
-    """
-
-    side: int
-    layers: tuple[AttentionLayer, ...]
-    picture_channels: int
+_CONTEXT, _WIDTH = 77, 128  # of made-up words
 
 
 @dataclass(frozen=True)
@@ -58,22 +43,25 @@ class Cost:
     most: bool
 
 
-class _Denoiser:
-    """Implements `bench.types.DiffusionModel` with the embedded model's words and made-up answers.
+class _Denoiser(Model):
+    """A model with somebody else's geometry, made-up words and made-up answers.
 
     Answers are fresh noise, with which nothing ever converges, or (`agreeing`) 0, with which everything does at once.
     """
 
-    def __init__(self, words: stable_diffusion.LatentDiffusion, geometry: Geometry, agreeing: bool):
-        self.words, self.geometry, self.agreeing = words, geometry, agreeing
-        self.alphas_cumprod, self.size, self.latent_scale = words.alphas_cumprod, 8 * geometry.side, 1.0
-        self.picture_channels, self.rows, self.backward = geometry.picture_channels, 0, 0
-        self.condition, self.tokens, self.excess = words.condition, words.tokens, words.excess
+    def __init__(self, geometry: Geometry, agreeing: bool):
+        super().__init__(8 * geometry.side, np.linspace(0.9999, 0.0001, 1000))
+        self.geometry, self.agreeing, self.backward = geometry, agreeing, 0
+        self.picture_channels, self.distilled = geometry.picture_channels, geometry.distilled
         self._random = torch.Generator().manual_seed(0)
+
+    def condition(self, queries: list[Query]) -> Condition:
+        """States as wide as the tokens of the embedded world's image tower."""
+        return Condition(torch.zeros(len(queries), _CONTEXT, _WIDTH))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """Latents of nothing."""
-        return torch.zeros(len(images), 4, self.geometry.side, self.geometry.side)
+        return torch.zeros(len(images), self.geometry.channels, self.geometry.side, self.geometry.side)
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Pictures of nothing."""
@@ -83,19 +71,22 @@ class _Denoiser:
         """Counts the rows; gradients pass to states that want them."""
         if self.picture_channels and picture is None:
             raise UserError("edits by instruction: use method=instruct_pix2pix, or another model")
-        states = [x for x in (condition, values) if x is not None and x.requires_grad and torch.is_grad_enabled()]
+        states = [
+            x for x in (condition.states, values) if x is not None and x.requires_grad and torch.is_grad_enabled()
+        ]
         self.rows += len(z)
         self.backward += len(z) if states else 0
         noise = torch.randn(z.shape, generator=self._random) * (not self.agreeing)
         return noise.to(z.dtype) + sum(0 * states_.sum() for states_ in states)
 
+    def tokens(self, query: Query) -> list[tuple[int, str]]:
+        """A token a word."""
+        words = str(query or "").split()
+        return [(0, "<start>"), *((2 + zlib.crc32(word.encode()), word) for word in words), (1, "<end>")]
+
     def attention(self) -> list[AttentionLayer]:
         """The layers of the model that is stood in for."""
         return list(self.geometry.layers)
-
-    def attend(self, hook: AttentionHook) -> AbstractContextManager[None]:
-        """There is nothing to attend."""
-        return nullcontext()
 
 
 def count(methods: list[dict[str, Any]], geometry: Geometry) -> list[Cost]:
@@ -127,7 +118,7 @@ def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[
     """For each method in turn: rows and backward rows by itself, and those really evaluated."""
 
     def edit(sample: EditSample) -> list[tuple[int, int, int, int]]:
-        model, found = _Denoiser(embedded(), geometry, agreeing), []
+        model, found = _Denoiser(geometry, agreeing), []
         pixels = torch.from_numpy(sample.image)[None]
         batch = EditBatch([sample], pixels, Shared(lambda: model.rows), points=made)
         for method in made:
@@ -159,43 +150,16 @@ def on_a_sample(work: Callable[[EditSample], Any]) -> Any:
     raise UserError(f"no sample of the embedded world can be edited in this way: {refusal}")
 
 
-def embedded() -> stable_diffusion.LatentDiffusion:
-    """The embedded model on the CPU."""
-    return stable_diffusion.load(files.locate("bench/models/shapes"), torch.device("cpu"), torch.float32)
-
-
 def size_of(cfg: dict[str, Any]) -> int:
     """Pixels a side, as `bench.edits.plan` finds it, where the model is here."""
     if size := cfg["data"]["size"] or cfg["model"]["size"]:
         return size
-    folder = folder_of(cfg["model"]["path"])
-    return files.native_size(folder) if folder else _SIZE
-
-
-@lru_cache
-def folder_of(path: str) -> Path | None:
-    """Folder of a model, or None where it is not here."""
     try:
-        return files.locate(path)
+        return checkpoints.make(cfg["model"]).size
     except UserError:
-        return None
+        return _SIZE
 
 
 def geometry_of(cfg: dict[str, Any]) -> Geometry:
-    """That of a configuration's model; where it is not here, Stable Diffusion 1.4's."""
-    folder = folder_of(cfg["model"]["path"])
-    if folder is None:  # of models that are not here, those that edit by instruction are told by their name
-        layers = _stable_diffusion()
-        return Geometry(size_of(cfg) // 8, layers, 4 if "pix2pix" in cfg["model"]["path"] else 0)
-    return _described(folder, size_of(cfg))
-
-
-@lru_cache
-def _stable_diffusion() -> tuple:
-    return tuple(architecture.attention_layers())
-
-
-@lru_cache
-def _described(folder: Path, size: int) -> Geometry:
-    factor, channels, layers = architecture.described(folder)
-    return Geometry(size // factor, tuple(layers), channels)
+    """That of a configuration's model, whether its files are here or not."""
+    return checkpoints.geometry(cfg["model"], size_of(cfg))

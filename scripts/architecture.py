@@ -1,26 +1,21 @@
-"""Architectures without their weights: what a model costs can be told where it is not."""
-
-from pathlib import Path
+"""Stable Diffusion 1.4's architecture with random weights, for benchmarks: its speed needs none of its weights."""
 
 import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
-from bench.errors import UserError
-from bench.models import attention
-from bench.models import folder as files
-from bench.models.stable_diffusion import LatentDiffusion
-from bench.types import AttentionLayer
+from bench.models.latent_diffusion import LatentDiffusion
+from bench.models.stable_diffusion import StableDiffusion
 
 
 def stable_diffusion(device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
     """Stable Diffusion 1.4's, with random weights, on the embedded model's words."""
-    folder = files.locate("bench/models/shapes")
+    folder = StableDiffusion("bench/models/shapes").folder
     tokenizer, torch_default = CLIPTokenizer.from_pretrained(folder / "tokenizer"), torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:
         with torch.device("meta"):
-            unet = _unet()
+            unet = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
             vae = AutoencoderKL(
                 down_block_types=("DownEncoderBlock2D",) * 4,
                 up_block_types=("UpDecoderBlock2D",) * 4,
@@ -56,26 +51,3 @@ def _filled(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
         for part in flat.split(len(draws)):
             part.copy_(draws[: len(part)])
     return network
-
-
-def attention_layers() -> list[AttentionLayer]:
-    """Attention layers of Stable Diffusion 1.4, in call order."""
-    with torch.device("meta"):
-        return list(attention.find(_unet()))
-
-
-def _unet() -> UNet2DConditionModel:
-    return UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
-
-
-def described(folder: Path) -> tuple[int, int, list[AttentionLayer]]:
-    """Of a model folder, from its configuration files: pixels a latent cell, channels of a picture beside the latents,
-    attention layers (none where they cannot be steered)."""
-    with torch.device("meta"):
-        unet = UNet2DConditionModel.from_config(UNet2DConditionModel.load_config(folder / "unet"))
-    vae = AutoencoderKL.load_config(folder / "vae")
-    try:
-        layers = list(attention.find(unet))
-    except UserError:
-        layers = []
-    return 2 ** (len(vae["block_out_channels"]) - 1), unet.config.in_channels - vae["latent_channels"], layers

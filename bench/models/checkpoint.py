@@ -1,0 +1,100 @@
+"""What a file `conf/model/<name>.yaml` makes: where a model's files are, whether they are whole, how they are loaded.
+No torch: all of it is asked before a run starts, also for a model that is then not needed."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from hydra.errors import HydraException
+from hydra.utils import get_class, instantiate
+
+from bench.config import validate
+from bench.errors import UserError, one_line
+from bench.files.hashing import sha256_of
+from bench.types import DiffusionModel, Geometry
+
+if TYPE_CHECKING:
+    import torch
+
+HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower")
+"""Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
+
+
+class Checkpoint(ABC):
+    """One model on this machine. Making one must be cheap and download nothing.
+
+    A kind of model is a subclass, named by `_target_`; its arguments are its knobs in the YAML.
+
+    Attributes:
+        notice: what every table and plot made with it must say, such as that it was never trained; None for nothing.
+    """
+
+    notice: str | None = None
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Pixels a side it was made for. Raises: UserError: its files do not say."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """All that decides what the model computes, by content and never by place: hashes of files, options."""
+
+    @abstractmethod
+    def load(self, device: "torch.device", dtype: "torch.dtype") -> DiffusionModel:
+        """The model, ready to run. Raises: UserError: its files do not fit together."""
+
+    @classmethod
+    def geometry(cls, size: int, **knobs: Any) -> Geometry:
+        """What decides how often a method asks it, with pictures of `size` pixels a side; also where its files are not.
+
+        Args:
+            knobs: what the class would be made with.
+        """
+        return Geometry(max(1, size // 8))
+
+
+def make(node: dict[str, Any]) -> Checkpoint:
+    """The checkpoint of a resolved model configuration.
+
+    Raises:
+        UserError: the class does not exist or is none, or files are missing or not whole.
+    """
+    where = f"model={node['name']}"
+    try:
+        made = instantiate(arguments(node) | {"_target_": node["_target_"]})
+    except HydraException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise UserError(f"{where}: {one_line(error.__cause__ or error)}") from None
+    if not all(hasattr(made, name) for name in ("load", "identity")):
+        raise UserError(
+            f"{where}: {node['_target_']} is no checkpoint; expected a class such as bench.models.checkpoint.Checkpoint"
+        )
+    return made
+
+
+def arguments(node: dict[str, Any]) -> dict[str, Any]:
+    """What a resolved model configuration hands to its class."""
+    return {name: value for name, value in validate.knobs(node).items() if name not in (*HARNESS, "_target_")}
+
+
+def geometry(node: dict[str, Any], size: int) -> Geometry:
+    """`Checkpoint.geometry` of a resolved model configuration. Raises: UserError: its class does not exist."""
+    try:
+        kind = get_class(node["_target_"])
+    except (ImportError, ValueError) as error:
+        raise UserError(f"model={node['name']}: {one_line(error)}") from None
+    return getattr(kind, "geometry", Checkpoint.geometry)(size, **arguments(node))
+
+
+_loaded: dict[str, DiffusionModel] = {}
+
+
+def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -> DiffusionModel:
+    """`Checkpoint.load`, kept for the next run of a sweep in this process."""
+    kind = type(checkpoint)
+    key = sha256_of([kind.__module__, kind.__qualname__, checkpoint.identity(), str(device), str(dtype)])
+    if key not in _loaded:
+        _loaded.clear()  # one model at a time is in memory
+        _loaded[key] = checkpoint.load(device, dtype)
+    return _loaded[key]

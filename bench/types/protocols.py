@@ -1,0 +1,88 @@
+"""What a data set, a metric, noise and a method offer to the harness. No torch at run time."""
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from bench.types.model import DiffusionModel
+from bench.types.records import EditBatch, EditResult, EditSample, ScoreBatch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import torch
+
+
+class EditData(Protocol):
+    """A data set: ids in a fixed order; a sample is read when asked for, in a worker process. The defaults of
+    `bench.data.base.Benchmark` are enough for most of it."""
+
+    ids: list[str]
+    size: int
+    annotations: list["Path"]
+
+    def __getitem__(self, index: int) -> EditSample:
+        """Raises: BadSample: this one cannot be read."""
+
+    def identity(self) -> dict[str, Any]:
+        """What its pixels and words depend on: options and hashes of its files, never a path."""
+
+    def pool(self) -> Any:
+        """What `real_image` depends on beyond `identity`."""
+
+    def result_names(self, index: int) -> dict[str, str]:
+        """Names that somebody else's edit of a sample may have: convention -> path without its ending."""
+
+    def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
+        """A random real picture of a class, uint8 `[3, H, W]`. Raises: BadSample: it has none."""
+
+
+class PairMetric(Protocol):
+    """A number for each edit. Class attributes are part of the metric's identity: `version` is raised whenever the
+    same picture would get another number.
+
+    A metric may have `notes`, sample id -> what is to be said about its value, which tables count.
+    """
+
+    version: int
+    higher_is_better: bool
+    unit: str
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        """float64 `[B]`; NaN where one is undefined. Raises: Undefined: all are, for the same reason."""
+
+
+class SetMetric(Protocol):
+    """One number for all edits of a run together.
+
+    A metric may have `interval()`: lower and upper end of the number's 95 % interval, NaN where there is none; and
+    `halves()`: its values on `half_samples` of what `halves_of` names ("group" or "class"), the same for every run of
+    the same samples, so that runs can be compared.
+    """
+
+    version: int
+    higher_is_better: bool
+    unit: str
+
+    def update(self, batch: ScoreBatch) -> None:
+        """Takes in a batch."""
+
+    def compute(self) -> float:
+        """The number. Raises: Undefined."""
+
+
+class Noise(Protocol):
+    """Per-sample noise: independent of batch size, order and sharding."""
+
+    def __call__(self, stream: str, shape: tuple[int, ...]) -> "torch.Tensor":
+        """Standard normal float32 `[B, *shape]` of a named stream, on the device."""
+
+    def rng(self, stream: str) -> list[np.random.Generator]:
+        """One numpy generator a sample, for choices that are not noise."""
+
+
+class Method(Protocol):
+    """An editing method at one operating point; its knobs are constructor arguments, named in its YAML."""
+
+    def __call__(self, model: DiffusionModel | None, batch: EditBatch, noise: Noise) -> EditResult:
+        """Edits a batch. `model` is None for methods whose YAML says they do not use one."""
