@@ -11,7 +11,7 @@ from urllib.parse import quote
 from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from bench.config import validate
 from bench.data.results import Results
@@ -166,6 +166,8 @@ def points(cfg: DictConfig) -> list[dict[str, Any]]:
 def _resolved(cfg: DictConfig) -> dict[str, Any]:
     try:
         resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True)
+    except MissingMandatoryValue as error:
+        raise UserError(f"{error.full_key} is not set; expected a class of your own, such as my_module.Mine") from None
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from None
     validate.check(resolved)
@@ -183,13 +185,19 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
     options = validate.knobs(node) | changed
     for hint in ("mask_reference", "notice"):  # for methods, and for tables
         options.pop(hint, None)
+    where = f"data={node.get('name')}: "
     try:
-        return instantiate(options)
+        data = instantiate(options)
     except HydraException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
-        why = f"data={node.get('name')}: {one_line(error.__cause__ or error)}"
-        raise UserError(f"{why}; such options are of another version of this program") from None
+        ours = str(options.get("_target_")).startswith("bench.") and isinstance(error.__cause__, TypeError)
+        hint = "; such options are of another version of this program" if ours else ""
+        raise UserError(where + one_line(error.__cause__ or error) + hint) from None
+    offered = ("ids", "size", "annotations", "__getitem__", "identity", "pool", "result_names", "real_image", "counts")
+    if lacking := [name for name in offered if not hasattr(data, name)]:
+        raise UserError(f"{where}{type(data).__name__} has no {lacking[0]}; derive it from bench.data.base.Benchmark")
+    return data
 
 
 def expand(method: dict[str, Any]) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ _BLOB = re.compile("[0-9a-f]{64}")
 
 
 def sha256(file: Path) -> str:
-    """Hex digest of a file's bytes; a file that kept its size and time of change is not read again, and a large one of the
-    hub's cache, which is named by its digest, not at all."""
+    """Hex digest of a file's bytes; a file that kept its size and time of change is not read again, and a large one of
+    the hub's cache, which is named by its digest, not at all."""
     if _BLOB.fullmatch(name := file.resolve().name) and file.resolve().parent.name == "blobs":
         return name
     stat = file.stat()
