@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt --editable
 
 .PHONY: demo test results
 
@@ -9,13 +10,17 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m bench.run experiment=demo -m method=copy,sdedit,encode_decode,diffedit
 	$(BIN)/python -m bench.report
 
-test: $(VENV)/.installed
-	$(BIN)/python -m pytest
+test: $(VENV)/.testable
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 results: $(VENV)/.installed
 	$(BIN)/python -m scripts.publish
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt --editable '.[test]'
+	$(PIP) .
+	touch $@
+
+$(VENV)/.testable: $(VENV)/.installed
+	$(PIP) '.[test]'
 	touch $@

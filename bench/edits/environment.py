@@ -9,6 +9,7 @@ from typing import Any
 from bench.files.paths import ROOT
 
 PACKAGES = (
+    "edit-bench",
     "torch",
     "torchvision",
     "diffusers",
@@ -39,6 +40,9 @@ def environment() -> dict[str, Any]:
 
 
 def _git(*words: str) -> str | None:
+    """What git says of a checkout of this program; None where it is installed, whatever repository is around it."""
+    if not (ROOT / ".git").exists():
+        return None
     try:
         done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, timeout=20)
     except (OSError, subprocess.TimeoutExpired):

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+"""The project's root: the checkout or, where a wheel is installed, the folder of packages. Either holds `conf/` and the
+embedded weights."""
 
 
 def find(path: str | Path) -> Path | None:

@@ -1,4 +1,4 @@
-"""Values that papers print: `results/published/<paper>.csv`, as printed, each with the place it is printed at.
+"""Values that papers print: `conf/published/<paper>.csv`, as printed, each with the place it is printed at.
 
 Columns: paper, item (table, figure or section), method, settings (`knob=value`, joined by `;`), metric, value, source.
 A value keeps its digits, since they tell how it was rounded: 25.10 is known to 0.005, 50e3 to 500. No torch.
@@ -15,7 +15,7 @@ import pandas as pd
 from bench.errors import UserError
 from bench.files.paths import ROOT
 
-FOLDER = ROOT / "results" / "published"
+FOLDER = ROOT / "conf" / "published"
 COLUMNS = ["paper", "item", "method", "settings", "metric", "value", "source"]
 
 
@@ -78,7 +78,7 @@ def one(paper: str, where: dict[str, Any]) -> Published:
     """
     place = where.get("paper", paper), where["item"], where["method"], where.get("settings"), where["metric"]
     if (found := lookup(*place)) is None:
-        raise UserError(f"no published value fits {', '.join(map(str, place))}; see results/published/")
+        raise UserError(f"no published value fits {', '.join(map(str, place))}; see conf/published/")
     return found
 
 

@@ -1,7 +1,7 @@
 """Mean Inception features of the ImageNet training images, for all and by class: what CSFID and SFID compare with, for
 who does not have FlexIT's own inception_stats_256.pt.
 
-    python -m scripts.inception_stats images=<ILSVRC2012 train folder> to=inception_stats_256.pt [weights=<file>]
+    python -m bench.inception_stats images=<ILSVRC2012 train folder> to=inception_stats_256.pt [weights=<file>]
 
 The folder holds one folder a class, named by synset; classes are numbered in the order of their names. Every image is
 prepared as FlexIT does: shorter side to 256 px (PIL bilinear), central square. `limit=` takes so many images a class.
@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 from tqdm import tqdm
@@ -20,9 +21,7 @@ from bench.data.preprocess import read_rgb
 from bench.diffusion import device as devices
 from bench.errors import BadSample, UserError
 from bench.files import weights
-from bench.files.paths import ROOT
 from bench.files.write import atomic
-from metrics.features import InceptionPool
 
 OPTIONS = {"images": None, "to": None, "weights": None, "limit": None, "device": "auto"}
 SIZE, BATCH, WORKERS = 256, 64, 4
@@ -86,8 +85,10 @@ def main(argv: list[str] | None = None) -> int:
         folders = sorted(folder for folder in root.glob("n*") if folder.is_dir())
         if not folders:
             raise UserError(f"no class folder under images={root}; expected folders such as n01440764")
-        entry = OmegaConf.to_container(OmegaConf.load(ROOT / "conf/metrics/flexit.yaml"))["weights"]["inception"]
-        extract = InceptionPool(weights.locate("inception", entry | {"path": given["weights"]}))
+        profile = OmegaConf.to_container(OmegaConf.load(cli.CONF / "metrics/flexit.yaml"))
+        entry = profile["weights"]["inception"] | {"path": given["weights"]}
+        located = weights.locate("inception", entry, key="weights")
+        extract = instantiate(profile["csfid"]["features"] | {"weights": located})
         with torch.inference_mode():
             made = statistics(folders, extract, devices.pick(given["device"]), given["limit"])
         to = Path(given["to"])

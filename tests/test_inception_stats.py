@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from bench import inception_stats
 from bench.data.preprocess import read_rgb
 from metrics.sets import Csfid, Sfid
-from scripts import inception_stats
 from tests.helpers import trees
 from tests.helpers.scores import score_batch
 
@@ -59,7 +59,7 @@ def test_distances_read_the_file(train, tmp_path):
 
 
 def test_command_writes_the_file_with_a_limit(train, tmp_path, monkeypatch):
-    monkeypatch.setattr(inception_stats, "InceptionPool", lambda weights: Colour())
+    monkeypatch.setattr("metrics.features.InceptionPool", lambda weights: Colour())
     to = tmp_path / "out.pt"
     words = [f"images={train}", f"to={to}", "weights=random", "limit=1", "device=cpu"]
     assert inception_stats.main(words) == 0
@@ -72,7 +72,7 @@ def test_command_writes_the_file_with_a_limit(train, tmp_path, monkeypatch):
         ([], "expected images=<folder of class folders> and to=<file>"),
         (["images=/nowhere", "to=x"], "no class folder under images=/nowhere"),
         (["image=x"], "unknown option 'image'; did you mean images?"),
-        (["images={train}", "to=x"], "pt_inception-2015-12-05-6726825d.pth was sought in"),
+        (["images={train}", "to=x"], "or set weights=<local file>"),
     ],
 )
 def test_wrong_words(train, words, sentence, capsys, monkeypatch, tmp_path):

@@ -1,6 +1,6 @@
 """Copies the edits of an ImageNet run to where FlexIT's own evaluation reads them: one folder, `<row position>.png`.
 
-python -m scripts.export_flexit run=results/runs/imagenet/diffedit/<run> to=<folder>
+python -m bench.export_flexit run=results/runs/imagenet/diffedit/<run> to=<folder>
 """
 
 import json

@@ -1,7 +1,6 @@
 """Edits of ImageNet runs under the names that FlexIT's evaluation reads."""
 
-from bench import run
-from scripts import export_flexit
+from bench import export_flexit, run
 from tests.helpers import trees
 
 
