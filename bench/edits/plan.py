@@ -115,6 +115,8 @@ def plan(cfg: DictConfig) -> list[Run]:
     try:
         if "model" in method["uses"] or not (resolved["data"]["size"] or resolved["model"]["size"]):
             checkpoint = checkpoints.make(resolved["model"])
+        if "model" in method["uses"]:
+            checkpoints.check_fits(checkpoint, method, resolved["model"]["name"])
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
     except UserError as error:
         problems.append(str(error))

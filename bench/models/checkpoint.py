@@ -19,15 +19,24 @@ HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower")
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 
+KINDS = {
+    "denoiser": ("predicts noise or velocity", "model=sd14"),
+    "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
+}
+"""What a model `offers` and a method `needs` -> in words, and what to type to get such a model."""
+
+
 class Checkpoint(ABC):
     """One model on this machine. Making one must be cheap and download nothing.
 
     A kind of model is a subclass, named by `_target_`; its arguments are its knobs in the YAML.
 
     Attributes:
+        offers: the one of `KINDS` that it is.
         notice: what every table and plot made with it must say, such as that it was never trained; None for nothing.
     """
 
+    offers: str = "denoiser"
     notice: str | None = None
 
     @property
@@ -71,6 +80,22 @@ def make(node: dict[str, Any]) -> Checkpoint:
             f"{where}: {node['_target_']} is no checkpoint; expected a class such as bench.models.checkpoint.Checkpoint"
         )
     return made
+
+
+def check_fits(checkpoint: Checkpoint, method: dict[str, Any], model: str) -> None:
+    """Whether a method can work with a model at all.
+
+    Args:
+        method: its resolved configuration, whose `needs` is one of `KINDS`; None: denoiser.
+        model: what the model is called.
+
+    Raises:
+        UserError: it cannot.
+    """
+    needed, offered = method.get("needs") or "denoiser", getattr(checkpoint, "offers", "denoiser")
+    if needed != offered:
+        (wanted, word), (found, _) = (KINDS.get(kind, (f"is {kind}", "another model")) for kind in (needed, offered))
+        raise UserError(f"method={method['name']} needs a model that {wanted}; model={model} {found}: use {word}")
 
 
 def arguments(node: dict[str, Any]) -> dict[str, Any]:

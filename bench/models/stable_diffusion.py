@@ -49,6 +49,10 @@ class StableDiffusion(DiffusersFolder):
             raise UserError(f"{self.folder}/scheduler predicts {prediction!r}; expected {' or '.join(_PREDICTIONS)}")
 
     @property
+    def offers(self) -> str:
+        return "beside" if self._beside(self.config) else "denoiser"
+
+    @property
     def size(self) -> int:
         side = self.config["unet"]["sample_size"]
         if isinstance(side, bool) or not isinstance(side, int):

@@ -109,7 +109,10 @@ def test_what_the_model_cannot_be_asked_is_said_in_a_sentence(greys, tmp_path, c
     assert run.main([*words, "method=siminversion", "control=p2p"]) != 0
     assert "this model's attention cannot be steered; use control=none" in capsys.readouterr().err
     assert run.main([*words, "method=siminversion", "control=none", "w_s=0.5"]) == 0
-    assert run.main([*words, "method=instruct_pix2pix"]) != 0
+    capsys.readouterr()
+    assert run.main([*words, "method=instruct_pix2pix"]) == 2
+    sentence = "method=instruct_pix2pix needs a model that takes a picture beside the latents; model=custom predicts"
+    assert sentence in capsys.readouterr().err
 
 
 def test_a_data_set_that_lacks_something_is_told_what(tmp_path, capsys):
