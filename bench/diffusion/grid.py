@@ -1,28 +1,11 @@
 """The levels that a sampler visits, and the encoding ratio. No torch."""
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from bench.diffusion.path import Diffusion, Path
-
-DIFFUSION = Diffusion()
-
-
-@dataclass(frozen=True)
-class Grid:
-    """The noise levels that a sampler visits.
-
-    Attributes:
-        timesteps: `[S]`, rising; `timesteps[j]` is where the model is asked between level j and j + 1.
-        levels: `[S + 1]`, cleanest first, in the path's terms; level j + 1 is that of `timesteps[j]`.
-        path: how a level mixes picture and noise.
-    """
-
-    timesteps: tuple[float, ...]
-    levels: tuple[float, ...]
-    path: Path = DIFFUSION
+from bench.diffusion.path import Diffusion
+from bench.types.grid import Grid
 
 
 def leading(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
@@ -40,7 +23,7 @@ def leading(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
         raise ValueError(f"steps={steps}, expected 1 to {count - 1}")
     timesteps = tuple(offset + j * (count // steps) for j in range(steps))
     alphas = np.asarray(alphas_cumprod, np.float64)
-    return Grid(timesteps, (float(alphas[0]), *(float(alphas[t]) for t in timesteps)))
+    return Grid(timesteps, (float(alphas[0]), *(float(alphas[t]) for t in timesteps)), Diffusion())
 
 
 def encode_steps(r: float, steps: int) -> int:

@@ -1,5 +1,6 @@
 """Records and protocols that the boxes share, and the bill of shared work. No torch at run time."""
 
+from bench.types.grid import Grid, Path
 from bench.types.model import AttentionHook, AttentionLayer, Condition, DiffusionModel, Geometry
 from bench.types.protocols import EditData, Method, Noise, PairMetric, SetMetric
 from bench.types.records import SAMPLE, EditBatch, EditResult, EditSample, Query, ScoreBatch, Undefined
@@ -15,9 +16,11 @@ __all__ = [
     "EditResult",
     "EditSample",
     "Geometry",
+    "Grid",
     "Method",
     "Noise",
     "PairMetric",
+    "Path",
     "Query",
     "ScoreBatch",
     "SetMetric",

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import numpy as np
 
+from bench.types.grid import Grid
 from bench.types.records import Query
 
 if TYPE_CHECKING:
     import torch
-
-    from bench.diffusion.grid import Grid
 
 Self = TypeVar("Self", bound="Condition")
 
@@ -133,7 +132,7 @@ class DiffusionModel(Protocol):
     latent_scale: float
     picture_channels: int
 
-    def grid(self, steps: int) -> "Grid":
+    def grid(self, steps: int) -> Grid:
         """The levels that its sampler visits in so many steps, with their path."""
 
     def condition(self, queries: list[Query]) -> Condition:
