@@ -66,6 +66,18 @@ def neighbours(choice: tuple[int, ...], styles: bool) -> list[tuple[str, tuple[i
     return found
 
 
+def edits(pairs: str, styles: bool, seed: int) -> list[tuple[int, str, int]]:
+    """Number of the source's prompt, slot, number of the query's prompt, for every sample; options as for `Imagen`."""
+    number = {choice: i for i, choice in enumerate(CHOICES)}
+    found = []
+    for i, choice in enumerate(CHOICES):
+        options = neighbours(choice, styles)
+        if pairs == "one":
+            options = [options[np.random.default_rng([seed, i]).integers(len(options))]]
+        found += [(i, slot, number[other]) for slot, other in options]
+    return found
+
+
 class Imagen(Benchmark):
     """Edits of one slot over Imagen's pictures, in the user's folder.
 
@@ -102,13 +114,7 @@ class Imagen(Benchmark):
         if not self.folder.is_dir():
             raise UserError(f"data.root={self.folder} is no folder; expected the pictures from {self.origin}")
         self._check_origin()
-        number = {choice: i for i, choice in enumerate(CHOICES)}
-        self.edits = []
-        for i, choice in enumerate(CHOICES):
-            options = neighbours(choice, styles)
-            if pairs == "one":
-                options = [options[np.random.default_rng([seed, i]).integers(len(options))]]
-            self.edits += [(i, slot, number[other]) for slot, other in options]
+        self.edits = edits(pairs, styles, seed)
         self.ids = [f"{source:03d}-{target:03d}" for source, _, target in self.edits]
         missing = [i for i in range(len(CHOICES)) if self._files[i] is None]
         if missing:

@@ -1,6 +1,7 @@
 """Tables and figures of papers, with the published values beside ours: makes what is missing, writes, judges.
 
-    python -m bench.reproduce <paper>/<item> ... [knob=value ...] [--dry-run] [to=<folder>] [run=false] [rescore=true]
+    python -m bench.reproduce <paper>/<item> ... [knob=value ...] [to=<folder>] [run=false] [rescore=true]
+    python -m bench.reproduce <paper>/<item> ... [knob=value ...] --dry-run [seconds_per_nfe=<number>]
     python -m bench.reproduce list
 
 An item is a file of `conf/paper/`; `<paper>` means all of its items, `all` those of every paper. Words such as
@@ -17,9 +18,9 @@ from bench.files import hashing
 from bench.reproduce import items
 from bench.reproduce.make import out_of, reproduce
 
-OPTIONS = {"to": None, "run": True, "rescore": False, "page": True}
+OPTIONS = {"to": None, "run": True, "rescore": False, "page": True, "seconds_per_nfe": None}
 """Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
-version of a metric scored; whether to write the report's page."""
+version of a metric scored; whether to write the report's page; for the dry run, seconds that one evaluation takes."""
 FLAG = "--dry-run"
 SHOWN = 12  # problems printed at the end
 
@@ -38,6 +39,11 @@ def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
     settings = options.parse(own, OPTIONS)
     if bad := [f"{k}={v}" for k, v in settings.items() if isinstance(OPTIONS[k], bool) and not isinstance(v, bool)]:
         raise UserError(f"{bad[0]}, expected true or false")
+    if (seconds := settings["seconds_per_nfe"]) is not None:
+        if FLAG not in flags:
+            raise UserError(f"seconds_per_nfe= is for an estimate; add {FLAG}, or leave it out")
+        if type(seconds) not in (int, float) or not 0 < seconds < float("inf"):
+            raise UserError(f"seconds_per_nfe={seconds}, expected a number above 0, such as 0.04")
     if not named:
         raise UserError(f"expected an item, such as shapes/tradeoff; {_offer()}")
     chosen = items.names() if named == ["list"] else items.chosen(named)
@@ -62,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         if FLAG in argv:
             from bench.reproduce.cost import estimate
 
-            print(estimate.of_items(chosen, words))
+            print(estimate.of_items(chosen, words, settings["seconds_per_nfe"]))
             return 0
         for item in chosen:
             made = reproduce(item, words, settings)

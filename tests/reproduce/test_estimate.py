@@ -1,31 +1,33 @@
-"""The dry run: evaluations counted without making anything, seconds from a calibration, totals."""
+"""The dry run: evaluations counted without making anything, hours from what an evaluation took, totals."""
 
 import json
 from dataclasses import replace
+from statistics import median
 
 import pytest
 import torch
 
 from bench import run
-from bench.config import cli
 from bench.edits.folder import Store
-from bench.edits.plan import points
-from bench.reproduce import items
-from bench.reproduce.cost import calibration, counting, estimate
-from bench.reproduce.cost.estimate import Wanted
-from tests.helpers.models import shipped
+from bench.reproduce import grids, items
+from bench.reproduce.__main__ import main
+from bench.reproduce.cost import counting, estimate, pace
+from bench.reproduce.cost.amounts import _data
+from bench.reproduce.items import Item
+from bench.types import Condition, Geometry
 
 
-def wanted(*words, item="paper/table", label="ours", samples=10):
-    (cfg,) = cli.jobs(list(words))
-    return [Wanted(item, label, cfg_, samples) for cfg_ in points(cfg)]
+def item(*words, name="paper/table", label="ours", **more):
+    return Item(name, "title", "source", runs={label: list(words)}, **more)
 
 
-@pytest.fixture
-def paced(monkeypatch):
-    """A machine of known speed."""
-    monkeypatch.setattr(calibration, "pace", lambda *_: calibration.Pace(2.0, 0.25, 0.75, "by decree"))
-    monkeypatch.setattr(calibration, "overhead", lambda *_: (1.5, 3.0))
+def estimated(*words, seconds_per_nfe=2.0):
+    return estimate.estimate([item(*words)], [], seconds_per_nfe)
+
+
+@pytest.fixture(autouse=True)
+def fresh():
+    pace._runs.cache_clear()
 
 
 SPREAD = [
@@ -44,10 +46,10 @@ SPREAD = [
 
 
 @pytest.mark.parametrize("words", SPREAD, ids=" ".join)
-def test_counted_evaluations_are_those_of_the_run(words, tmp_path, paced):
+def test_counted_evaluations_are_those_of_the_run(words, tmp_path):
     words = [*words, "steps=5", f"out={tmp_path}", "limit=1", "cache=none"]
-    table = estimate.estimate(wanted(*words))
-    assert set(table.counted) <= ({"most"} if "null_text" in words[0] else {"exact"})
+    table = estimated(*words)
+    assert set(table.most) == {"null_text" in words[0]}
     assert run.main([*words, "metrics=pixel"]) == 0
     found = [next(iter(Store(f.parent).journal().values())) for f in tmp_path.glob("*/*/*/identity.json")]
     assert sorted(table.nfe) == sorted(entry["nfe"] for entry in found)
@@ -66,56 +68,44 @@ def test_counted_evaluations_are_those_of_the_run(words, tmp_path, paced):
         (["method=instruct_pix2pix", "model=instruct_pix2pix"], 150),
     ],
 )
-def test_neither_the_data_nor_the_model_need_be_here(words, nfe, paced):
-    table = estimate.estimate(wanted("data=pie", "data.root=/nowhere", "steps=50", *words))
+def test_neither_the_data_nor_the_model_need_be_here(words, nfe):
+    table = estimated("data=pie", "data.root=/nowhere", "steps=50", *words)
     assert table.nfe.tolist() == [nfe]
-    assert table.counted.tolist() == ["most" if "null" in words[0] or "attention" in words[0] else "exact"]
+    assert table.most.tolist() == ["null" in words[0] or "attention" in words[0]]
 
 
-def test_hours_are_rows_times_seconds_after_sharing(paced):
-    table = estimate.estimate(wanted("method=diffedit", "data=pie", "r=[0.5,0.7]", samples=700))
+def test_hours_are_evaluations_after_sharing_times_seconds(tmp_path):
+    table = estimated("method=diffedit", "data=pie", "r=[0.5,0.7]", f"out={tmp_path}")
     assert table.nfe.tolist() == [95, 125]
     assert table.nfe_spent.tolist() == [95, 80]  # the mask and the first half are there
-    assert table.seconds.tolist() == [95 * 2 * 1.5 + 1, 125 * 2 * 1.5 + 1]
-    assert table.hours.tolist() == [700 * (95 * 3 + 1) / 3600, 700 * (80 * 3 + 1) / 3600]
-    table = estimate.estimate(wanted("method=null_text", "data=pie", "steps=2", samples=1))
-    assert table.nfe.tolist() == [2 + 12 * 2 + 4 * 2]
-    assert table.seconds.tolist() == [((34 - 20) + 3 * 20) * 2 * 1.5 + 1]  # ten updates a step have gradients
+    assert table.hours.tolist() == [700 * 95 * 2 / 3600, 700 * 80 * 2 / 3600]
 
 
-def test_a_run_that_several_items_want_is_counted_once(paced):
-    first = wanted("method=sdedit", "data=pie", "r=[0.5,0.7]", samples=700)
-    few = wanted("method=sdedit", "data=pie", "r=0.7", "seed=0", item="paper/figure", samples=7)
-    other = wanted("method=sdedit", "data=pie", "r=0.7", "seed=1", item="paper/figure", label="theirs", samples=7)
-    table = estimate.estimate([*first, *few, *other])
-    assert table["items"].tolist() == ["paper/table", "paper/table, paper/figure", "paper/figure"]
-    assert table.n.tolist() == [700, 700, 7]
-    alone = table.attrs["alone"]
-    assert alone["paper/table"] == (2, pytest.approx(table.hours[:2].sum()))
-    assert alone["paper/figure"] == (2, pytest.approx(table.hours[1] / 100 + table.hours[2]))
-    text = estimate.readable(table)
-    assert f"in all 3 runs, 1,407 images, {700 * 120 + 7 * 70:,} evaluations" in text
-    assert f"{table.hours.sum():.3g} h ({table.hours.sum() / 24:.3g} days)" in text
-    assert "| paper/figure | 2 " in text
+def test_what_an_item_makes_a_later_one_finds_done(tmp_path):
+    words = ["method=sdedit", "data=pie", f"out={tmp_path}"]
+    few = [item(*words, "r=[0.7,0.9]", name=f"paper/figure{i}", grid={"prompts": [f"a {i}", "b"]}) for i in (1, 2)]
+    table = estimate.estimate([*few, item(*words, "r=[0.5,0.7]"), item(*words, "r=0.7", "seed=1")], [], 2)
+    assert table.n.tolist() == [2, 2, 2, 2, 700, 700, 700]
+    assert table.done.tolist() == [0, 0, 1, 1, 0, 3, 0]  # figures share one of their two
+    assert table.nfe_spent.tolist() == [70, 90, 70, 90, 50, 70, 70]
+    text = estimate.readable(table, [])
+    evaluations = 3 * (70 + 90) + 700 * 50 + 697 * 70 + 700 * 70
+    assert f"in all 4 runs, {6 + 697 + 1400:,} images to make, {evaluations:,} evaluations" in text
+    assert f"{evaluations * 2 / 3600:.3g} h ({evaluations * 2 / 3600 / 24:.3g} days)" in text
+    again = estimate.estimate([item(*words, "r=0.7"), few[0]], [], 2)
+    assert again.left.tolist() == [700, 0, 2]
+    (line,) = [line for line in estimate.readable(again[:2], []).splitlines() if "| paper/figure1 " in line]
+    assert [cell.strip() for cell in line.split("|")][6:-1] == ["2", "2", "", "", "", ""]
 
 
-def test_who_wants_most_samples_has_a_run_made(paced):
-    few = wanted("method=sdedit", "data=pie", item="paper/figure", samples=7)
-    most = wanted("method=sdedit", "data=pie", "r=[0.5,0.7]", samples=700)
-    table = estimate.estimate([*few, *most])
-    assert table.item.tolist() == ["paper/table"] * 2
-    assert table.n.tolist() == [700, 700]
-
-
-def test_what_cannot_be_told_is_said(paced):
-    own = wanted("method=custom", "method._target_=tests.reproduce.test_estimate.Broken", "data=pie", label="own")
-    unknown = wanted("method=sdedit", "data=pie", label="unknown", samples=None)
-    table = estimate.estimate([*own, *unknown, Wanted("paper/figure", "theory", None, None)])
+def test_what_cannot_be_told_is_said():
+    own = item("method=custom", "method._target_=tests.reproduce.test_estimate.Broken", "data=pie")
+    unknown = item("method=sdedit", "data=manifest", "data.root=/nowhere")
+    table = estimate.estimate([own, unknown], [], 2)
     assert table.hours.isna().all()
-    text = estimate.readable(table)
+    text = estimate.readable(table, [])
     assert "not in it: 1 runs: cannot be counted: RuntimeError: no" in text
-    assert "how many samples there are is not known" in text
-    assert "left out, no runs: paper/figure (theory)" in text
+    assert "not in it: 1 runs: how many samples they have is not known" in text
 
 
 class Broken:
@@ -125,47 +115,127 @@ class Broken:
         raise RuntimeError("no")
 
 
-def test_what_is_done_is_not_counted_again(tmp_path, paced):
-    words = ["method=sdedit", "steps=2", f"out={tmp_path}"]
-    assert run.main([*words, "limit=3", "metrics=pixel"]) == 0
-    table = estimate.estimate(wanted(*words, "metrics=pixel", samples=10))
-    assert table.done.tolist() == [3]
-    assert table.hours.tolist() == [7 * table.seconds[0] / 3600]
+def test_what_is_done_is_not_counted_again(tmp_path):
+    words = ["method=sdedit", "steps=2", f"out={tmp_path}", "metrics=pixel"]
+    assert run.main([*words, "limit=3"]) == 0
+    table = estimated(*words, "limit=10")
+    assert (table.done.tolist(), table.left.tolist()) == ([3], [7])
+    assert table.hours.tolist() == [7 * table.nfe[0] * 2 / 3600]
+    assert estimated(*words, "limit=2").left.tolist() == [0]
+    assert estimated(*words, "limit=2", "metrics=pie", "metrics.weights.clip.path=/nowhere").done.isna().all()
 
 
-def test_an_item_on_data_that_is_not_here(paced, tmp_path):
-    chosen = [items.load("siminversion/table1"), items.load("siminversion/fig2")]
+def test_of_pictures_that_are_named_those_done_are_looked_for(tmp_path):
+    words = ["method=sdedit", "steps=2", f"out={tmp_path}", "metrics=pixel"]
+    assert run.main([*words, "limit=3"]) == 0
+    data = _data(json.dumps({"_target_": "bench.data.shapes.Shapes", "size": 64}))
+    figure = item(*words, grid={"prompts": [data[1].target, data[40].target]})
+    assert {"00001", "00040"} == set(grids.select(figure, None)(data))
+    assert estimate.estimate([figure], []).left.tolist() == [1]
+
+
+def test_hours_from_runs_on_this_machine(tmp_path):
+    words = [f"out={tmp_path}", "metrics=pixel", "limit=2"]
+    assert run.main(["method=sdedit", "r=[0.5,0.8]", "steps=4", *words]) == 0
+    assert run.main(["method=ddim", "steps=2", *words]) == 0
+    assert run.main(["method=sdedit", "steps=4", "data.size=32", *words]) == 0
+    rates = {"sdedit": [], "ddim": []}
+    for file in tmp_path.glob("shapes/*/*/edits-*.jsonl"):
+        if "size: 64" in (file.parent / "config.yaml").read_text():
+            entries = Store(file.parent).journal().values()
+            rates[file.parts[-3]] += [entry["seconds"] / entry["nfe"] for entry in entries]
+    assert [len(rates["sdedit"]), len(rates["ddim"])] == [4, 2]
+
+    def hours(method, *more):
+        (row,) = estimated(f"method={method}", "steps=50", f"out={tmp_path}", *more, seconds_per_nfe=None).itertuples()
+        return (row.hours * 3600 / row.left / row.nfe_spent, row.how) if row.how else None
+
+    own, others = median(rates["sdedit"]), median(rates["sdedit"] + rates["ddim"])
+    assert hours("sdedit") == (pytest.approx(own), f"shapes, sdedit: from 2 runs here: {own:.2g} s an evaluation")
+    seconds, how = hours("edict")
+    assert seconds == pytest.approx(others)
+    assert how.startswith("shapes, edict: from 3 runs of other methods here: ")
+    assert hours("sdedit", "data.size=32")[0] != pytest.approx(own)
+    assert hours("sdedit", "data.size=128") is None
+    assert hours("sdedit", "model.dtype=bfloat16") is None
+    if not torch.cuda.is_available():
+        assert hours("sdedit", "device=cuda") is None
+
+
+@pytest.mark.parametrize("where", [{"machine": "another"}, {"device": "another"}])
+def test_no_hours_from_runs_that_were_not_made_here_alone(where, tmp_path):
+    words = ["method=sdedit", "steps=2", f"out={tmp_path}", "metrics=pixel"]
+    assert run.main([*words, "limit=1"]) == 0
+    (file,) = tmp_path.glob("shapes/*/*/env.json")
+    (here,) = json.loads(file.read_text())
+    assert estimated(*words, seconds_per_nfe=None).hours.notna().all()
+    for made_on in ([here | where], [here, here | where]):
+        pace._runs.cache_clear()
+        file.write_text(json.dumps(made_on))
+        assert estimated(*words, seconds_per_nfe=None).hours.isna().all()
+
+
+def test_no_hours_are_made_up(tmp_path, capsys):
+    words = ["siminversion/table5", "steps=5", "limit=9", f"out={tmp_path}"]
+    assert main([*words, "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    (head, *_), text = said.splitlines(), " ".join(said.split())
+    assert [cell.strip() for cell in head.split("|")][1:-1] == [
+        "item", "runs of", "runs", "data", "model", "images", "done", "NFE", "shared", "evaluations",
+    ]  # fmt: skip
+    assert "hours are not known of sd14" in text
+    assert f"first: python -m bench.reproduce siminversion/table5 steps=5 out={tmp_path} limit=4 " in text
+    assert main([*words, "--dry-run", "seconds_per_nfe=0.5"]) == 0
+    said = capsys.readouterr().out
+    assert "| hours " in said.splitlines()[0]
+    assert "as given: 0.5 s an evaluation" in said
+    assert "not known" not in said
+
+
+def test_hours_of_some_are_the_least_of_all(tmp_path):
+    words = ["method=sdedit", "steps=2", f"out={tmp_path}", "metrics=pixel"]
+    assert run.main([*words, "limit=1"]) == 0
+    table = estimate.estimate([item(*words, "limit=3"), item(*words, "limit=3", "data.size=32")], [])
+    assert table.hours.isna().tolist() == [False, True]
+    assert f": at least {estimate._time(table.hours.sum())}" in estimate.readable(table, [])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["seconds_per_nfe=0.04"], "add --dry-run"),
+        (["seconds_per_nfe=fast", "--dry-run"], "seconds_per_nfe=fast, expected a number above 0"),
+        (["seconds_per_nfe=0", "--dry-run"], "seconds_per_nfe=0, expected a number above 0"),
+    ],
+)
+def test_seconds_of_a_dry_run_alone_and_above_0(words, said, capsys):
+    assert main(["shapes/tradeoff", *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_items_of_a_paper_on_data_that_is_not_here(tmp_path):
+    chosen = [items.load(f"siminversion/{name}") for name in ("table1", "fig2", "fig3", "fig6")]
     few = [{name: words for name, words in item.runs.items() if name in ("DDIM", "Instruct-P2P")} for item in chosen]
     chosen = [replace(item, runs=runs) for item, runs in zip(chosen, few, strict=True)]
-    text = estimate.of_items(chosen, ["steps=5", "data.root=/nowhere", f"out={tmp_path}"])
-    (line,) = [line for line in text.splitlines() if "| DDIM" in line]
-    assert [cell.strip() for cell in line.split("|")][2:-1] == [
-        "DDIM", "1", "pie", "sd14", "700", "?", "25", "25", "76", "14.8 h",
-    ]  # fmt: skip
-    (line,) = [line for line in text.splitlines() if "| Instruct-P2P" in line]  # in the figure alone
-    assert "instruct_pix2pix | 2 " in line
-    assert "| siminversion/fig2   | 2 " in text
-
-
-def test_real_calibration_on_the_embedded_model_is_remembered(monkeypatch):
-    (one,) = wanted("method=ddim", "control=none", samples=1)
-    first = calibration.pace(one.cfg["model"], 64, "cpu", 4), calibration.overhead(one.cfg["method"], "cpu")
-    assert min(first[0].row, first[0].encode, first[0].decode) > 0
-    assert 0.5 < first[1][0] < 3  # the method beside the rows it asks for
-    assert 1.2 < first[1][1] < 5  # a gradient costs about as much again
-    monkeypatch.setattr(calibration, "seconds", None)  # measured no more
-    assert (calibration.pace(one.cfg["model"], 64, "cpu", 4), calibration.overhead(one.cfg["method"], "cpu")) == first
-    known = json.loads((calibration.cache_folder() / "calibration.json").read_text())
-    assert len(known) == 3
+    text = estimate.of_items(chosen, ["steps=5", "data.root=/nowhere", f"out={tmp_path}"], 3.6)
+    lines = [[cell.strip() for cell in line.split("|")][1:-1] for line in text.splitlines() if "| pie " in line]
+    assert lines == [
+        ["siminversion/table1", "DDIM", "1", "pie", "sd14", "700", "0", "25", "25", "17,500", "17.5 h"],
+        ["siminversion/fig2", "DDIM", "1", "pie", "sd14", "2", "2", "", "", "", ""],
+        ["siminversion/fig2", "Instruct-P2P", "1", "pie", "instruct_pix2pix", "2", "0", "15", "15", "30", "108 s"],
+        ["siminversion/fig3", "DDIM", "1", "pie", "sd14", "2", "2", "", "", "", ""],
+        ["siminversion/fig3", "Instruct-P2P", "1", "pie", "instruct_pix2pix", "2", "0", "15", "15", "30", "108 s"],
+    ]
+    assert "in all 2 runs, 704 images to make, 17,560 evaluations of a denoiser: 17.6 h" in text
+    assert "left out, no runs: siminversion/fig6 (theory)" in text
 
 
 def test_the_made_up_denoiser_passes_gradients_and_counts_them():
-    layers = tuple(shipped().attention())
-    model = counting._Denoiser(shipped(), counting.Geometry(16, layers, 0), agreeing=False)
+    model = counting._Denoiser(Geometry(16), agreeing=False)
     states = torch.zeros(2, 3, 4, requires_grad=True)
     z = torch.zeros(2, 4, 16, 16)
-    model.eps(z, 1, states).sum().backward()
+    model.eps(z, 1, Condition(states)).sum().backward()
     with torch.no_grad():
-        assert model.eps(z, 1, states).std() > 0.9
+        assert model.eps(z, 1, Condition(states)).std() > 0.9
     assert (model.rows, model.backward) == (4, 2)
     assert states.grad is not None

@@ -1,44 +1,75 @@
-"""How many samples an item edits, also where its data set is not here."""
+"""Which samples an item edits, also where its data set is not here. Of the usual data sets no picture is read."""
 
+from dataclasses import dataclass
 from functools import lru_cache
+from types import SimpleNamespace
 from typing import Any
 
 from omegaconf import OmegaConf
 
 from bench.config import validate
-from bench.data.pie import TYPES
+from bench.data.imagen import edits
+from bench.data.pie import FOLDERS
+from bench.data.world.scenes import EDITS
 from bench.edits.plan import make_data
 from bench.errors import UserError
 from bench.reproduce import grids
 from bench.reproduce.cost import counting
 from bench.reproduce.items import Item
-
-STATED = {"imagenet": 1092, "pie": 700, "pie_pp": 700, "imagen": 360, "coco": 54_253, "ti2i": 223}
-"""Samples of the data sets with the options they come with, as their owners state them."""
-_FILTERED = 272  # of COCO at data.filter=0.25: DiffEdit, section A.3
+from bench.types import EditData
 
 
-def samples(item: Item, cfg: dict[str, Any]) -> int | None:
-    """How many samples an item edits: those of its grid, or those the paper scored, as far as there are as many."""
-    key = OmegaConf.to_yaml(OmegaConf.create(validate.knobs(cfg["data"]) | {"size": counting.size_of(cfg)}))
-    data, limit = _data(key), cfg["limit"]
-    shown = bool(item.grid) and not item.scored
-    if shown and data:
-        try:
-            return len(grids.select(item, limit)(data))
-        except UserError:  # it has none of them
-            return 0
-    total = len(data.ids) if data else _stated(cfg["data"])
-    if shown:
-        named = item.grid.get("ids") or item.grid.get("prompts")
-        types = item.grid.get("types") or (TYPES if cfg["data"]["name"].startswith("pie") else [None])
-        total = len(named) if named else item.grid.get("per_type", 1) * len(types)
-    known = [count for count in (total, limit, item.samples) if count is not None]
-    return min(known) if known else None
+@dataclass(frozen=True)
+class Amount:
+    """What an item edits of a data set.
+
+    Attributes:
+        samples: their ids; without the data, their places; prompts of samples that were not looked for.
+        of: samples of the whole data set.
+    """
+
+    samples: frozenset[str]
+    of: int
+
+
+def wanted(item: Item, cfg: dict[str, Any], look: bool = False) -> Amount | None:
+    """The samples that an item edits with a resolved configuration; None: not known without the data.
+
+    Args:
+        look: whether to look for prompts, which reads the data set's pictures, to know their samples' ids.
+    """
+    limit, types = cfg["limit"], _stated(cfg["data"])
+    data = _data(OmegaConf.to_yaml(OmegaConf.create(validate.knobs(cfg["data"]) | {"size": counting.size_of(cfg)})))
+    if data is None and types is None:
+        return None
+    ids = data.ids if data else [str(i) for i in range(len(types))]
+    prompts, part = item.grid.get("prompts"), limit is not None and limit < len(ids)
+    if item.scored or not item.grid:
+        return Amount(frozenset(ids[:limit]), len(ids))
+    if types and len(types) == len(ids):
+        if prompts and not (look or part):
+            return Amount(frozenset(map(str, prompts)), len(ids))
+        data = data if prompts else _Listed(ids, types)
+    if data is None:  # which prompts are among the first, only the data tells
+        return None
+    try:
+        return Amount(frozenset(grids.select(item, limit)(data)), len(ids))
+    except UserError:  # it has none of them
+        return Amount(frozenset(), len(ids))
+
+
+class _Listed:
+    """A data set without its pictures and prompts."""
+
+    def __init__(self, ids: list[str], types: list[str | None]):
+        self.ids, self._types = ids, types
+
+    def __getitem__(self, index: int) -> SimpleNamespace:
+        return SimpleNamespace(id=self.ids[index], type=self._types[index])
 
 
 @lru_cache
-def _data(options: str) -> Any:
+def _data(options: str) -> EditData | None:
     """A data set, or None where it is not here."""
     try:
         return make_data(OmegaConf.to_container(OmegaConf.create(options)))
@@ -46,9 +77,17 @@ def _data(options: str) -> Any:
         return None
 
 
-def _stated(data: dict[str, Any]) -> int | None:
-    if data.get("filter"):
-        return _FILTERED
-    if data.get("types") or data.get("pairs", "one") != "one":
-        return None
-    return STATED.get("imagen" if data["name"].startswith("templated") else data["name"])
+def _stated(data: dict[str, Any]) -> list[str | None] | None:
+    """The type of each sample, in order, as the data set's owners state it; None where they do not."""
+    name = data["name"]
+    if name == "shapes":
+        kinds = list(EDITS)
+        types = [kinds[i % len(kinds)] for i in range(data["count"])]
+        return [kind for kind in types if data["types"] is None or kind in data["types"]]
+    if name == "imagen" or name.startswith("templated"):
+        return [slot for _, slot, _ in edits(data["pairs"], data["styles"], data["seed"])]
+    if name in ("pie", "pie_pp") and not data["types"]:
+        return [kind for kind, folder in FOLDERS.items() for _ in range(int(folder.rsplit("_", 1)[1]))]
+    if name == "coco":  # filtered: DiffEdit, section A.3
+        return {None: [None] * 54_253, 0.25: [None] * 272}.get(data["filter"])
+    return {"imagenet": [None] * 1092, "ti2i": ["wild"] * 78 + ["imagenet-r"] * 145}.get(name)
