@@ -14,37 +14,23 @@ from bench.config import cli
 from bench.edits.plan import plan
 from bench.errors import UserError
 from bench.files import hashing
-from bench.scores.score import failures, headline, score
+from bench.scores.complete import complete
 
 
-def execute(cfg: DictConfig) -> list[dict]:
+def execute(cfg: DictConfig) -> None:
     """Runs one job; complete runs cost nothing, and torch is not even imported for them.
-
-    Returns:
-        the summaries of its operating points.
 
     Raises:
         UserError: something that the user has to mend, or samples that failed.
     """
-    runs = plan(cfg)
-    if any(run.pending() for run in runs):
-        from bench.edits.edit import edit
-
-        edit(runs)
+    failed = []
+    for done in complete(plan(cfg)):
+        failed += done.failures
+        if not done.stopped:
+            print(done, flush=True)
     hashing.remember()
-    summaries, failed = [], []
-    for run in runs:
-        journal = run.store.journal()
-        failed += failures(run, journal)
-        if waiting := len(set(run.ids) - journal.keys()):
-            print(f"{run.folder}: this shard is done, {waiting} samples wait for other shards", flush=True)
-            continue
-        summary = score(run)
-        summaries.append(summary)
-        print(f"{run.folder}: {summary['n']} of {summary['n_expected']} edited. {headline(summary)}", flush=True)
     if failed:
-        raise UserError("\n".join(failed))
-    return summaries
+        raise UserError("\n".join(dict.fromkeys(failed)))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -11,7 +11,8 @@ from bench.config import cli
 from bench.errors import UserError
 from bench.files import hashing
 from bench.scores import rescore
-from bench.scores.score import failures, headline, score
+from bench.scores.complete import Completed, complete
+from bench.scores.score import score
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -22,15 +23,12 @@ def main(argv: list[str] | None = None) -> int:
         if len(folders) != 1 or not folders[0]:
             raise UserError("expected run=<folder> once: a run, or a folder of edited pictures with data=<name>")
         (run,) = rescore.runs(Path(folders[0]), [word for word in words if not word.startswith("run=")])
-        if run.results and run.pending():
-            from bench.edits.edit import edit
-
-            edit([run])
-        summary = score(run)
+        (done,) = complete([run]) if run.results else [Completed(run, summary=score(run))]
         hashing.remember()
-        print(f"{run.folder}: {summary['n']} of {summary['n_expected']} scored. {headline(summary)}")
-        if run.results and (failed := failures(run, run.store.journal())):
-            raise UserError("\n".join(failed))
+        if not done.stopped:
+            print(done)
+        if done.failures:
+            raise UserError("\n".join(done.failures))
     except UserError as error:
         return cli.fail(error)
     return 0

@@ -38,7 +38,8 @@ def timed(out: str, *words: str) -> tuple[float, float]:
     (cfg,) = cli.jobs([f"out={out}", "device=cpu", *words])
     runs = plan(cfg)
     start = time.perf_counter()
-    edit(runs)
+    for error in edit(runs).values():
+        raise error
     wall = time.perf_counter() - start
     spent = [np.mean([entry["nfe_spent"] for entry in Store(run.folder).journal().values()]) for run in runs]
     return wall, float(sum(spent))

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
 import numpy as np
 import pandas as pd
@@ -233,6 +234,17 @@ def test_two_processes_on_one_run(swept, tmp_path, capsys):
     assert "another process is working on" in capsys.readouterr().err
 
 
+def test_two_processes_that_score_one_run(swept, tmp_path):
+    store = Store(folders(shutil.copytree(swept, tmp_path / "out"))[0])
+    with ThreadPoolExecutor() as pool:
+        with store.scoring():
+            scored = pool.submit(go, tmp_path / "out", "r=0.5", "limit=5", "metrics=pixel")
+            with pytest.raises(TimeoutError):
+                scored.result(timeout=3)
+            assert not (store.folder / "summary.pixel-v1.json").exists()
+        assert scored.result() == 0
+
+
 def test_folder_of_another_run_is_refused(tmp_path, capsys):
     assert go(tmp_path, "method=copy", "limit=1", few=[]) == 0
     (folder,) = folders(tmp_path)
@@ -299,18 +311,56 @@ def test_method_that_does_not_exist(tmp_path, capsys):
     assert capsys.readouterr().err.startswith("error: method=custom: Error locating target 'no_such.Thing'")
 
 
-def test_method_that_returns_the_wrong_thing(tmp_path, monkeypatch, capsys):
+RETURNS = {
+    "images.float()": "returned images (1, 3, 64, 64) of torch.float32; expected (1, 3, 64, 64) of torch.uint8",
+    "images[..., :8]": "returned images (1, 3, 64, 8) of torch.uint8; expected (1, 3, 64, 64) of torch.uint8",
+    "images, notes=[{}, {}]": "1 of 1 samples failed",
+}
+
+
+@pytest.mark.parametrize("wrong", RETURNS)
+def test_method_that_returns_the_wrong_thing(tmp_path, monkeypatch, capsys, wrong):
     (tmp_path / "wrong.py").write_text(
         "from bench.types import EditResult\n"
         "class Wrong:\n"
         "    def __call__(self, model, batch, noise):\n"
-        "        return EditResult(batch.images.float())\n"
+        f"        return EditResult(batch.{wrong})\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "wrong", raising=False)
     assert go(tmp_path / "out", "method=custom", "method._target_=wrong.Wrong", "limit=1", few=[]) == 1
-    assert "returned images (1, 3, 64, 64) of torch.float32; expected (1, 3, 64, 64) of torch.uint8" in (
-        capsys.readouterr().err
+    assert RETURNS[wrong] in capsys.readouterr().err
+
+
+STOPS = {
+    "raise RuntimeError('never works')": "failed on every sample of its first batch (RuntimeError: never works)",
+    "raise MemoryError": "out of memory on cpu with a single image; use a smaller data.size",
+    "return EditResult(batch.images.float())": "expected (2, 3, 64, 64) of torch.uint8",
+    "raise UserError('by=0 is nothing')": "error: by=0 is nothing",
+}
+
+
+@pytest.mark.parametrize("fault", STOPS)
+def test_what_stops_one_operating_point_does_not_stop_the_others(tmp_path, monkeypatch, capsys, fault):
+    (tmp_path / "partly.py").write_text(
+        "from bench.errors import UserError\n"
+        "from bench.types import EditResult\n"
+        "class Partly:\n"
+        "    def __init__(self, by):\n"
+        "        self.by = by\n"
+        "    def __call__(self, model, batch, noise):\n"
+        "        if self.by == 0:\n"
+        f"            {fault}\n"
+        "        return EditResult(batch.images // self.by)\n"
     )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "partly", raising=False)
+    words = ["method=custom", "method._target_=partly.Partly", "+method.by=[1,0,2]", "batch_size=2", "limit=4"]
+    assert go(tmp_path / "out", *words, few=[]) == 1
+    said = capsys.readouterr()
+    assert STOPS[fault] in said.err
+    assert said.err.count("error: ") == 1
+    assert said.out.count("4 of 4 scored") == len(list(tmp_path.glob("out/*/*/*/summary.*"))) == 2
 
 
 def test_scores_do_not_depend_on_the_order_of_commands(tmp_path):

@@ -6,8 +6,9 @@ import time
 import traceback
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from hydra.errors import HydraException
@@ -19,7 +20,6 @@ from bench.config import validate
 from bench.data.reading import read
 from bench.diffusion import device as devices
 from bench.diffusion.noise import SampleNoise
-from bench.edits.folder import Store
 from bench.edits.kept import Cache
 from bench.edits.plan import Run
 from bench.errors import BadSample, UserError
@@ -29,51 +29,35 @@ from bench.types import EditBatch, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
 
-def edit(runs: list[Run]) -> None:
+def edit(runs: list[Run]) -> dict[str, UserError]:
     """Makes every pending edit of runs that differ in the method's knobs only; they share what they can.
 
-    The model is loaded only if something is pending.
+    What stops one run (another process is at work on it, its method does not exist or fails on all of its first batch,
+    a single image is too large for the memory) does not stop the others. The model is loaded only if something is
+    pending.
+
+    Returns:
+        why a run was stopped, by its key.
 
     Raises:
-        UserError: the device or the model is not usable, another process is at work, memory is too small.
+        UserError: the device or the model is not usable.
     """
-    with contextlib.ExitStack() as stack:
+    first, methods, stopped = runs[0], {}, {}
+    with contextlib.ExitStack() as locks:
+        device = devices.pick(first.cfg["device"])
+        annotations = {f"{file.parent.name}/{file.name}": sha256(file) for file in first.data.annotations}
         for run in runs:
-            stack.enter_context(run.store.lock())
-        lacking = {id_: [] for id_ in runs[0].ids}  # in data order
-        for run in runs:
-            for id_ in run.pending():
-                lacking[id_].append(run)
-        todo = {id_: keen for id_, keen in lacking.items() if keen}
-        if not todo:
-            return
-        device = devices.pick(runs[0].cfg["device"])
-        annotations = {f"{file.parent.name}/{file.name}": sha256(file) for file in runs[0].data.annotations}
-        for run in runs:
-            run.store.open(run.cfg, run.identity, devices.name(device), annotations)
-        _edit(runs, todo, device)
-
-
-def _edit(runs: list[Run], todo: dict[str, list[Run]], device: torch.device) -> None:
-    first, model = runs[0], None
-    if first.checkpoint is not None:
-        model = checkpoints.load(first.checkpoint, device, getattr(torch, first.cfg["model"]["dtype"]))
-    methods = {run.key: _method(run) for run in runs}
-    index = {id_: i for i, id_ in enumerate(first.data.ids)}
-    # Usually every run lacks the same samples; where not, those that lack the same ones go together.
-    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
-    for id_, lacking in todo.items():
-        groups[tuple(run.key for run in lacking)].append(id_)
-    label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}"
-    count = sum(len(lacking) for lacking in todo.values())
-    by_key = {run.key: run for run in runs}
-    with tqdm(total=count, unit="image", desc=label, disable=None) as bar, ThreadPoolExecutor(2) as pool:
-        for keys, ids in groups.items():
-            worker = _Worker(first, model, device, pool, [(by_key[k], methods[k], by_key[k].store) for k in keys], bar)
-            for samples, bad in read(first.data, [index[id_] for id_ in ids], first.cfg["batch_size"]):
-                worker.fail(bad)
-                if samples:
-                    worker.work(samples)
+            try:
+                locks.enter_context(run.store.lock())
+                if run.pending():
+                    method = _method(run)
+                    run.store.open(run.cfg, run.identity, devices.name(device), annotations)
+                    methods[run.key] = method
+            except UserError as error:
+                stopped[run.key] = error
+        if methods:
+            _edit([run for run in runs if run.key in methods], methods, device, stopped)
+    return stopped
 
 
 def _method(run: Run) -> Method:
@@ -83,115 +67,140 @@ def _method(run: Run) -> Method:
         raise UserError(f"method={run.cfg['method']['name']}: {str(error).splitlines()[0]}") from error
 
 
-class _Worker:
-    """One model call after the other for a group of runs that lack the same samples."""
+def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, stopped: dict[str, UserError]) -> None:
+    first, model = runs[0], None
+    if first.checkpoint is not None:
+        model = checkpoints.load(first.checkpoint, device, getattr(torch, first.cfg["model"]["dtype"]))
+    # Usually every run lacks the same samples; where not, those that lack the same ones go together.
+    index = {id_: i for i, id_ in enumerate(first.data.ids)}
+    pending = {run.key: set(run.pending()) for run in runs}
+    groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
+    for id_ in first.ids:
+        if keys := tuple(key for key, ids in pending.items() if id_ in ids):
+            groups[keys].append(index[id_])
+    count = sum(map(len, pending.values()))
+    label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}"
+    with tqdm(total=count, unit="image", desc=label, disable=None) as bar, ThreadPoolExecutor(2) as pool:
+        editor = _Editor(first, model, methods, device, stopped, pool, bar)
+        for keys, indices in groups.items():
+            group = [run for run in runs if run.key in keys]
+            for samples, unreadable in read(first.data, indices, first.cfg["batch_size"]):
+                if not (group := editor.going(group)):
+                    break
+                for run in group:
+                    editor.record(run, [{"id": id_, "error": why} for id_, why in unreadable.items()])
+                editor.work(samples, group)
 
-    def __init__(self, first: Run, model, device: torch.device, pool: ThreadPoolExecutor, points: list, bar: tqdm):
-        self.first, self.model, self.device, self.pool = first, model, device, pool
-        self.points, self.bar = points, bar
-        self.most = first.cfg["batch_size"]  # images at once; halved when memory runs out
 
-    def work(self, samples: list[EditSample]) -> None:
+@dataclass
+class _Editor:
+    """One model call after the other. A run that it cannot go on with is put among the stopped ones."""
+
+    first: Run
+    model: Any
+    methods: dict[str, Method]
+    device: torch.device
+    stopped: dict[str, UserError]
+    pool: ThreadPoolExecutor
+    bar: tqdm
+
+    def __post_init__(self) -> None:
+        self.most = self.first.cfg["batch_size"]  # images at once; halved when memory runs out
+
+    def going(self, runs: list[Run]) -> list[Run]:
+        """Those that nothing has stopped."""
+        return [run for run in runs if run.key not in self.stopped]
+
+    def record(self, run: Run, entries: list[dict]) -> None:
+        """Adds to a run's journal."""
+        run.store.record(entries)
+        self.bar.update(len(entries))
+
+    def work(self, samples: list[EditSample], runs: list[Run]) -> None:
         """Edits, saves and records samples for every run, in batches that memory allows."""
-        todo = [(samples, self.points)] if samples else []
-        while todo:
-            samples, points = todo.pop(0)
-            parts = [samples[i : i + self.most] for i in range(0, len(samples), self.most)]
-            todo = [(part, points) for part in parts[1:]] + todo
-            rest = self._work(parts[0], points)
-            if rest:
-                self.most = max(1, len(parts[0]) // 2)
+        while samples and (runs := self.going(runs)):
+            batch, samples = samples[: self.most], samples[self.most :]
+            if too_large := self._batch(batch, runs):
+                self.most = len(batch) // 2
                 print(
-                    f"out of memory on {self.device} with {len(parts[0])} images at once; going on with {self.most}",
+                    f"out of memory on {self.device} with {len(batch)} images at once; going on with {self.most}",
                     file=sys.stderr,
                 )
-                todo.insert(0, (parts[0], rest))
+                self.work(batch, too_large)
 
-    def _work(self, samples: list[EditSample], points: list) -> list:
-        """One batch; if one sample breaks it, each is tried alone. Returns the runs that memory was too small for."""
+    def _batch(self, samples: list[EditSample], runs: list[Run]) -> list[Run]:
+        """One batch. Returns the runs that memory was too small for."""
         shared = Shared(self._rows, self._clock)
         batch = EditBatch(
             samples,
             torch.stack([torch.from_numpy(sample.image) for sample in samples]).to(self.device),
             shared,
             self.first.data.real_image,
-            points=[method for _, method, _ in points],
+            points=[self.methods[run.key] for run in runs],
             kept=self._cache(samples, shared),
         )
         noise = SampleNoise(self.first.cfg["seed"], [sample.id for sample in samples], self.device)
-        for done, (run, method, store) in enumerate(points):
-            alone = _Worker(self.first, self.model, self.device, self.pool, [(run, method, store)], self.bar)
+        for done, run in enumerate(runs):
             try:
-                batch.shared.open_bill()
-                mine = replace(batch, results=run.results.read) if run.results else batch
-                with torch.inference_mode():
-                    result = method(self.model, mine, noise)
-                costs = {"nfe": batch.shared.rows, "seconds": batch.shared.seconds, "nfe_spent": batch.shared.spent}
-            except (UserError, KeyboardInterrupt):
-                raise
+                self._save(run, samples, *self._call(run, batch, noise))
+            except UserError as error:
+                self.stopped[run.key] = error
             except Exception as error:
-                if _out_of_memory(error):
-                    if len(samples) > 1:
-                        return points[done:]
-                    raise UserError(
-                        f"out of memory on {self.device} with a single image; use a smaller data.size or, on a GPU, "
-                        "model.dtype=float16"
-                    ) from None
-                if bad := getattr(error, "ids", None):
-                    alone.fail(bad)
-                    alone.work([sample for sample in samples if sample.id not in bad])
-                    continue
-                if len(samples) == 1:
-                    self._fail_one(store, samples[0].id, error)
-                    continue
-                for sample in samples:
-                    alone.work([sample])
-                if all("traceback" in entry for entry in store.journal().values()):
-                    what = f"{type(error).__name__}: {error}"
-                    raise UserError(
-                        f"method={run.cfg['method']['name']} failed on every sample of its first batch ({what}); the "
-                        f"tracebacks are in {store.folder}/edits-{store.shard}.jsonl"
-                    ) from error
-                continue
-            self._save(store, samples, result, {name: value / len(samples) for name, value in costs.items()})
-            self.bar.update(len(samples))
+                if _out_of_memory(error) and len(samples) > 1:
+                    return runs[done:]
+                self._failed(run, samples, error)
         return []
 
-    def fail(self, messages: dict[str, str]) -> None:
-        """Records samples that could not be read."""
-        for _, _, store in self.points:
-            store.record([{"id": id_, "error": message} for id_, message in messages.items()])
-            self.bar.update(len(messages))
+    def _call(self, run: Run, batch: EditBatch, noise: SampleNoise) -> tuple[EditResult, dict[str, float]]:
+        """What the method gives, and its cost for each image."""
+        if run.results:
+            batch = replace(batch, results=run.results.read)
+        batch.shared.open_bill()
+        with torch.inference_mode():
+            result = self.methods[run.key](self.model, batch, noise)
+        costs = {"nfe": batch.shared.rows, "seconds": batch.shared.seconds, "nfe_spent": batch.shared.spent}
+        return result, {name: round(value / len(batch.samples), 6) for name, value in costs.items()}
 
-    def _fail_one(self, store: Store, id_: str, error: Exception) -> None:
-        if isinstance(error, BadSample):
-            entry = {"error": str(error)}
+    def _failed(self, run: Run, samples: list[EditSample], error: Exception) -> None:
+        """Goes on without the samples that the method names; where it names none, finds them one by one."""
+        bad = {s.id: error.ids[s.id] for s in samples if isinstance(error, BadSample) and s.id in error.ids}
+        if _out_of_memory(error):
+            self.stopped[run.key] = UserError(
+                f"out of memory on {self.device} with a single image; use a smaller data.size or, on a GPU, "
+                "model.dtype=float16"
+            )
+        elif bad:
+            self.record(run, [{"id": id_, "error": why} for id_, why in bad.items()])
+            self.work([sample for sample in samples if sample.id not in bad], [run])
+        elif len(samples) == 1:
+            self.record(run, [{"id": samples[0].id, **_entry(error)}])
         else:
-            trace = "".join(traceback.format_exception(error))
-            entry = {"error": f"{type(error).__name__}: {error}", "traceback": trace}
-        store.record([{"id": id_, **entry}])
-        self.bar.update(1)
+            for sample in samples:
+                self.work([sample], [run])
+            if self.going([run]) and all("traceback" in entry for entry in run.store.journal().values()):
+                self.stopped[run.key] = UserError(
+                    f"method={run.cfg['method']['name']} failed on every sample of its first batch "
+                    f"({type(error).__name__}: {error}); the tracebacks are in "
+                    f"{run.store.folder}/edits-{run.store.shard}.jsonl"
+                )
 
-    def _save(self, store: Store, samples: list[EditSample], result: EditResult, costs: dict[str, float]) -> None:
+    def _save(self, run: Run, samples: list[EditSample], result: EditResult, costs: dict[str, float]) -> None:
         _check(result, samples)
-        files = [(store.edit_file(s.id), p) for s, p in zip(samples, _pixels(result.images), strict=True)]
-        kinds = ["edit_sha256"] * len(samples)
+        notes = result.notes or [{}] * len(samples)
+        entries = [{"id": s.id, **costs, **note} for s, note in zip(samples, notes, strict=True)]
+        store, images = run.store, result.images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
+        pictures = {"edit_sha256": (store.edit_file, images)}
         if result.mask is not None:
             masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
-            masks = (masks * 255).round().to(torch.uint8).cpu().numpy()
-            files += [(store.mask_file(s.id), mask) for s, mask in zip(samples, masks, strict=True)]
-            kinds += ["mask_sha256"] * len(samples)
+            pictures["mask_sha256"] = store.mask_file, (masks * 255).round().to(torch.uint8).cpu().numpy()
         try:
-            digests = list(self.pool.map(lambda pair: store.save_picture(*pair), files))
+            for kind, (file, pixels) in pictures.items():
+                digests = self.pool.map(store.save_picture, [file(s.id) for s in samples], pixels)
+                for entry, digest in zip(entries, digests, strict=True):
+                    entry[kind] = digest
+            self.record(run, entries)
         except OSError as error:
             raise UserError(f"cannot write to {store.folder} ({error.strerror}); make room and run again") from None
-        rounded = {name: round(value, 6) for name, value in costs.items()}
-        entries = [
-            {"id": s.id, **rounded, **n} for s, n in zip(samples, result.notes or [{}] * len(samples), strict=True)
-        ]
-        for i, (kind, digest) in enumerate(zip(kinds, digests, strict=True)):
-            entries[i % len(samples)][kind] = digest
-        store.record(entries)
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:
         cfg, identity = self.first.cfg, self.first.identity
@@ -208,14 +217,17 @@ class _Worker:
         return time.perf_counter()
 
 
+def _entry(error: Exception) -> dict[str, str]:
+    """What the journal says of a sample that could not be edited."""
+    if isinstance(error, BadSample):
+        return {"error": str(error)}
+    return {"error": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
+
+
 def _out_of_memory(error: Exception) -> bool:
     """On the CPU torch has no type for it."""
     kinds = torch.OutOfMemoryError | MemoryError
     return isinstance(error, kinds) or "DefaultCPUAllocator: can't allocate" in str(error)
-
-
-def _pixels(images: torch.Tensor):
-    return images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
 
 
 def _check(result: EditResult, samples: list[EditSample]) -> None:

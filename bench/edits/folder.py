@@ -81,8 +81,8 @@ class Store:
         file = self.folder / "identity.json"
         text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         if not file.exists():
-            write(file, text)
             write(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+            write(file, text)  # the last: from here on the run has begun
         elif file.read_text() != text:
             raise UserError(
                 f"{self.folder} belongs to another run (its identity.json differs); move it away and run again"
@@ -111,6 +111,10 @@ class Store:
             raise UserError(
                 f"another process is working on {self.folder}; wait for it, or set another shard.index or out="
             ) from None
+
+    def scoring(self) -> FileLock:
+        """Holds the run's scores; other processes wait for them."""
+        return FileLock(self.folder / ".lock-scores")
 
     def save_picture(self, file: Path, pixels: np.ndarray) -> str:
         """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename; returns the SHA-256 of the file."""

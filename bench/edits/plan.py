@@ -67,8 +67,8 @@ class Run:
         tried again by the next command, after its user has mended the method.
         """
         journal, shard = self.store.journal(), self.cfg["shard"]
-        mine = self.ids[shard["index"] :: shard["count"]]
-        return [id_ for id_ in mine if id_ not in journal or "traceback" in journal[id_]]
+        of_shard = self.ids[shard["index"] :: shard["count"]]
+        return [id_ for id_ in of_shard if id_ not in journal or "traceback" in journal[id_]]
 
     @cached_property
     def folder(self) -> Path:

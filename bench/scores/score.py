@@ -56,18 +56,18 @@ def score(run: Run) -> dict[str, Any]:
     Raises:
         UserError: pictures were changed by hand.
     """
-    store, profile = Store(run.folder), run.cfg["metrics"]  # whatever the shard, one process scores at a time
+    store, profile = Store(run.folder), run.cfg["metrics"]
     journal, name = store.journal(), profile["name"]
     ids = [id_ for id_ in run.ids if id_ in journal and "error" not in journal[id_]]
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
     backbones = weights.fingerprints(profile)
     signature = sha256_of([profile, ids, pictures, len(run.ids), verify.code(), backbones])
     file = run.folder / f"summary.{name}.json"
-    if file.exists() and not verify.scores(run.folder, name):
-        summary = json.loads(file.read_text())
-        if summary["signature"] == signature:
+    if summary := _current(run.folder, name, signature):
+        return summary
+    with store.scoring():
+        if summary := _current(run.folder, name, signature):  # another shard was faster
             return summary
-    with store.lock():
         if changed := store.changed({id_: journal[id_] for id_ in ids}):
             raise UserError(
                 f"{len(changed)} pictures are not what the method made, such as {changed[0]} (its SHA-256 is not the "
@@ -88,6 +88,15 @@ def score(run: Run) -> dict[str, Any]:
         }
         write(file, json.dumps(summary := verify.seal(summary), indent=1) + "\n")
     return summary
+
+
+def _current(folder: Path, profile: str, signature: str) -> dict[str, Any] | None:
+    """The stored summary, if it is of these samples and metrics and was not changed by hand."""
+    file = folder / f"summary.{profile}.json"
+    if not file.exists() or verify.scores(folder, profile):
+        return None
+    summary = json.loads(file.read_text())
+    return summary if summary["signature"] == signature else None
 
 
 def _forget_stale(
