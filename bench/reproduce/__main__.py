@@ -6,6 +6,9 @@
 
 An item is a file of `conf/paper/`; `<paper>` means all of its items, `all` those of every paper. Words such as
 `limit=`, `data.root=`, `model=` change every run.
+
+With `shard.count=n shard.index=i` a command edits every n-th sample. While edits of an item wait for other shards
+nothing of it is written, which is no error (exit status 0); the last shard to finish, or any later command, writes it.
 """
 
 import sys
@@ -16,7 +19,7 @@ from bench.config import cli, options
 from bench.errors import UserError
 from bench.files import hashing
 from bench.reproduce import items
-from bench.reproduce.make import out_of, reproduce
+from bench.reproduce.make import Made, out_of, reproduce
 
 OPTIONS = {"to": None, "run": True, "rescore": False, "page": True, "seconds_per_nfe": None}
 """Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
@@ -70,13 +73,19 @@ def main(argv: list[str] | None = None) -> int:
 
             print(estimate.of_items(chosen, words, settings["seconds_per_nfe"]))
             return 0
+        written = False
         for item in chosen:
-            made = reproduce(item, words, settings)
+            try:
+                made = reproduce(item, words, settings)
+            except UserError as error:
+                made = Made([], [str(error)])
             lines = [line for problem in made.problems for line in problem.splitlines()]
             problems = list(dict.fromkeys([*problems, *lines]))
-            print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
+            if made.files:
+                print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
+            written |= bool(made.files)
         hashing.remember()
-        if settings["page"]:
+        if settings["page"] and written:
             _page(words, settings)
     except UserError as error:
         return cli.fail(error)

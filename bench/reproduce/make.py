@@ -1,8 +1,8 @@
 """One item made: its runs as far as they are missing, its table, its figures."""
 
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.reproduce import cells, grids, outcomes, tables
 from bench.reproduce.items import Item
@@ -10,54 +10,56 @@ from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell, Shown
 
 
-@dataclass
-class Made:
-    """An item as far as it could be made."""
+class Made(NamedTuple):
+    """What was written of an item, and a sentence for each thing that went wrong."""
 
-    item: Item
-    cells: list[Cell]
     files: list[Path]
     problems: list[str]
 
 
 def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
-    """Makes one item: its runs as far as they are missing, its table, its figures.
+    """Makes one item: its runs as far as they are missing, its table, its figures. While edits wait for other shards,
+    no table and no figure is written.
 
     Raises:
         UserError: words that the item does not take, or a file of it that does not fit together.
     """
     rows = outcomes.compose(item, words)
-    points = [point for one in rows for point in one.points]
-    to, problems = Path(settings["to"] or out_of(words)), []
-    pictures_only = bool(item.grid) and not item.scored
-    for one in rows:
-        only = grids.select(item, one.cfg.limit) if pictures_only else None
-        problems += outcomes.complete(one, settings["run"], settings["rescore"], only)
-    found = [] if pictures_only else cells.of_item(item, rows, words)
-    head = _header(points)
+    points = [point for row in rows for point in row.points]
+    only = partial(grids.select, item) if item.grid and not item.scored else None
+    problems = outcomes.fill(rows, settings["run"], settings["rescore"], only)
+    if waiting := sum({point.run.key: point.waiting for point in points if point.waiting}.values()):
+        print(
+            f"{item.name}: this shard is done, {waiting} edits wait for other shards; the last one to finish writes "
+            "tables and figures, or this command, given again",
+            flush=True,
+        )
+        return Made([], list(dict.fromkeys(problems)))
+    item_cells = [] if only else cells.of_item(item, rows, words)
+    head, to = _header(points), Path(settings["to"] or out_of(words))
     files: list[Path] = []
-    shown: list[Shown] = []
+    parts: list[Shown] = []
     if item.theory:
         from bench.reproduce import theory
 
-        shown.append(theory.make(item, words, to, settings["run"]))
+        parts.append(theory.make(item, words, to, settings["run"]))
     if item.listing:
         from bench.reproduce import listings
 
-        shown.append(listings.make(item, words, to))
-    for more in shown:
-        found += more.cells
-        files += more.files
-        head += more.header
-        problems += more.problems
-    if found:
-        print(tables.markdown(item, found, head), end="\n\n", flush=True)
-        files = tables.write_all(item, found, head, to) + files
-    files += _figures(item, points, found, head, to)
-    return Made(item, found, files, list(dict.fromkeys(problems)))
+        parts.append(listings.make(item, words, to))
+    for part in parts:
+        item_cells += part.cells
+        files += part.files
+        head += part.header
+        problems += part.problems
+    if item_cells:
+        print(tables.markdown(item, item_cells, head), end="\n\n", flush=True)
+        files = tables.write_all(item, item_cells, head, to) + files
+    files += _figures(item, points, item_cells, head, to)
+    return Made(files, list(dict.fromkeys(problems)))
 
 
-def _figures(item: Item, points: list[Point], found: list[Cell], head: list[str], to: Path) -> list[Path]:
+def _figures(item: Item, points: list[Point], item_cells: list[Cell], head: list[str], to: Path) -> list[Path]:
     files, stem = [], to / "figures" / item.name
     ready = [point for point in points if point.run and not point.why]
     if item.grid and ready:
@@ -68,11 +70,11 @@ def _figures(item: Item, points: list[Point], found: list[Cell], head: list[str]
         else:
             ids = grids.select(item, ready[0].cfg["limit"])(ready[0].run.data)
         files += grids.draw(item, points, ids, head, to)
-    elif found and item.runs:
+    elif item_cells and item.runs:
         from bench.reproduce import plots
 
         draw = plots.curves if item.panels else plots.dots
-        files += draw(item, found, head, stem)
+        files += draw(item, item_cells, head, stem)
     return files
 
 

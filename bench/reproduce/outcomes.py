@@ -14,6 +14,7 @@ from bench.edits.plan import Run, plan, points
 from bench.errors import UserError
 from bench.reproduce.items import Item, knob_of, merged
 from bench.scores import verify
+from bench.scores.complete import complete
 from bench.scores.score import failures, score
 from bench.types import EditData
 
@@ -29,6 +30,7 @@ class Point:
         values: knobs of the method, and the seed, by name.
         run: None as long as it cannot be planned on this machine.
         why: why there is no result.
+        waiting: edits that other shards have still to make.
         summary, scores: of the metric profile; per-image scores are indexed by id.
     """
 
@@ -38,6 +40,7 @@ class Point:
     values: dict[str, Any]
     run: Run | None = None
     why: str | None = None
+    waiting: int = 0
     summary: dict[str, Any] | None = None
     scores: pd.DataFrame | None = None
 
@@ -60,23 +63,23 @@ def compose(item: Item, words: list[str]) -> list[Rows]:
     Raises:
         UserError: a word that would undo what the item compares, or that does not exist.
     """
-    own = {knob_of(word): label for label, mine in item.runs.items() for word in mine}
+    own = {knob_of(word) for words_ in item.runs.values() for word in words_}
     for word in words:
         if (knob := knob_of(word)) in own and knob not in ("limit", "model"):
             raise UserError(f"{word}: {knob} is what {item.name} compares; run it by python -m bench.run instead")
         if knob == "method":
             raise UserError(f"{word}: {item.name} says which methods it runs")
-    found = []
-    for label, mine in item.runs.items():
-        kept = {"model"} & {knob_of(word) for word in mine}  # a method that works with one model alone goes on to
-        (cfg,) = cli.jobs(merged(item.words, mine, [word for word in words if knob_of(word) not in kept]))
+    composed = []
+    for label, of_label in item.runs.items():
+        kept = {"model"} & {knob_of(word) for word in of_label}  # a method that works with one model alone goes on to
+        (cfg,) = cli.jobs(merged(item.words, of_label, [word for word in words if knob_of(word) not in kept]))
         rows = Rows(label, cfg)
         for resolved in points(cfg):
             values = {"seed": resolved["seed"]} | validate.knobs(resolved["method"])
             rows.points.append(Point(_filled(label, values, item), "", resolved, values))
         _name_points(rows.points, item.along)
-        found.append(rows)
-    return found
+        composed.append(rows)
+    return composed
 
 
 def _filled(label: str, values: dict[str, Any], item: Item) -> str:
@@ -96,64 +99,72 @@ def text(value: Any) -> str:
 def _name_points(points_: list[Point], along: str) -> None:
     """Names each point by the knobs in which the points of its row differ, the one along the curve first."""
     for row in {point.row for point in points_}:
-        mine = [point for point in points_ if point.row == row]
-        knobs = [knob for knob in mine[0].values if len({str(point.values.get(knob)) for point in mine}) > 1]
+        of_row = [point for point in points_ if point.row == row]
+        knobs = [knob for knob in of_row[0].values if len({str(point.values.get(knob)) for point in of_row}) > 1]
         knobs.sort(key=lambda knob: knob != along)
-        for point in mine:
+        for point in of_row:
             point.name = ", ".join(f"{knob} = {text(point.values[knob])}" for knob in knobs)
 
 
-def complete(
-    rows: Rows,
+def fill(
+    rows: list[Rows],
     run_missing: bool = True,
     rescore: bool = False,
-    only: Callable[[EditData], list[str]] | None = None,
+    only: Callable[[int | None], Callable[[EditData], list[str]]] | None = None,
 ) -> list[str]:
-    """Finds the runs of a label, makes what is missing, scores it, and reads summaries and scores into the points.
+    """Finds the runs of an item, makes what is missing, scores it, and reads summaries and scores into the points.
 
     Args:
         run_missing: whether to edit and score; otherwise only what is there is read.
         rescore: whether to score again what an older version of a metric scored.
-        only: chooses the samples where pictures alone are wanted and no score.
+        only: `limit` -> how to choose the samples, where pictures alone are wanted and no score.
 
     Returns:
         a sentence for each thing that went wrong; the points concerned say it as `why`.
     """
-    try:
-        runs = plan(rows.cfg)
-        ids = only(runs[0].data) if only else None  # they share their data
-        for point, run in zip(rows.points, runs, strict=True):
+    problems = []
+    for row in rows:
+        try:
+            runs = plan(row.cfg)
+            ids = only(row.cfg.limit)(runs[0].data) if only else None  # they share their data
+        except UserError as error:
+            problems += _stop(row.points, str(error))
+            continue
+        for point, run in zip(row.points, runs, strict=True):
             point.run = run
             if ids is not None:
                 run.ids = ids
-        problems = _distrusted(rows.points, rescore)
-        trusted = [point for point in rows.points if not point.why]
-        if run_missing and any(point.run.pending() for point in trusted):
-            from bench.edits.edit import edit
-
-            edit([point.run for point in trusted])
-    except UserError as error:
-        return _stop(rows.points, str(error))
+        problems += _distrusted(row.points, rescore)
+    trusted = [point for row in rows for point in row.points if not point.why]
+    if run_missing:
+        for point, done in zip(trusted, complete([point.run for point in trusted], scored=only is None), strict=True):
+            point.why, point.waiting, point.summary = done.stopped, done.waiting, done.summary
+            problems += done.failures
+    else:
+        for point in trusted:
+            problems += failures(point.run, point.run.store.journal())
+            problems += _read_summary(point) if only is None else []
     for point in trusted:
-        problems += failures(point.run, point.run.store.journal())
-        if not only:
-            problems += _read_scores(point, run_missing)
+        if point.summary is not None:
+            point.scores = read_scores(point.run.folder, point.summary["profile"])
     return problems
 
 
 def _distrusted(points_: list[Point], rescore: bool) -> list[str]:
     """A sentence for each stored run that was altered by hand, or that an older version of a metric scored."""
-    found = []
+    problems = []
     for point in points_:
         folder, profile = point.run.folder, point.cfg["metrics"]["name"]
         file = folder / f"summary.{profile}.json"
         if why := verify.altered(folder, None if rescore else profile):
             more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
-            found += _stop([point], f"{why[0]}{more}{'' if rescore else '; rescore=true does what scoring can mend'}")
+            problems += _stop(
+                [point], f"{why[0]}{more}{'' if rescore else '; rescore=true does what scoring can mend'}"
+            )
         elif file.exists() and not rescore and (old := verify.stale(json.loads(file.read_text()))):
             versions = ", ".join(f"{name} version {then}, now {now}" for name, (then, now) in old.items())
-            found += _stop([point], f"{folder} was scored with {versions}; rescore=true scores it again")
-    return found
+            problems += _stop([point], f"{folder} was scored with {versions}; rescore=true scores it again")
+    return problems
 
 
 def _stop(stopped: list[Point], why: str) -> list[str]:
@@ -162,16 +173,14 @@ def _stop(stopped: list[Point], why: str) -> list[str]:
     return [why]
 
 
-def _read_scores(point: Point, may_score: bool) -> list[str]:
-    run, profile = point.run, point.cfg["metrics"]["name"]
-    if not may_score and not (run.folder / f"summary.{profile}.json").exists():
+def _read_summary(point: Point) -> list[str]:
+    if not (point.run.folder / f"summary.{point.cfg['metrics']['name']}.json").exists():
         point.why = f"not made yet under out={point.cfg['out']}"
         return []
     try:
-        point.summary = score(run)
+        point.summary = score(point.run)
     except UserError as error:
         return _stop([point], str(error))
-    point.scores = read_scores(run.folder, profile)
     return []
 
 

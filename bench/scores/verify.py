@@ -33,8 +33,8 @@ def altered(folder: Path, profile: str | None) -> list[str]:
 
     Not told: a journal whose costs were changed, and an identity in a folder that was renamed.
     """
-    if not folder.exists():
-        return []
+    if not any(file for name in ("identity.json", "edits-*", "summary.*") for file in folder.glob(name)):
+        return []  # not begun; another shard may be about to
     scored = [*scores(folder, profile), *_columns(folder / "scores" / profile)] if profile else []
     return [*_pictures(Store(folder)), *_identity(folder), *scored]
 

@@ -12,6 +12,7 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from bench import run, score
+from bench.edits.folder import Store
 from bench.files.hashing import sha256
 from bench.models.folder import UNTRAINED
 from bench.models.stable_diffusion import StableDiffusion
@@ -56,6 +57,13 @@ def test_an_untouched_run_is_as_it_was_made(folder):
     assert verify.altered(folder, "pixel-v1") == []
     assert verify.unchecked(folder) == (0, 4)
     assert verify.altered(folder, "pie-v1") == []  # no scores of that profile
+
+
+def test_a_run_that_another_shard_is_about_to_begin_is_not_altered(tmp_path):
+    with Store(tmp_path / "run").lock():
+        assert verify.altered(tmp_path / "run", "pixel-v1") == []
+    (tmp_path / "run/edits-0of1.jsonl").write_text("")
+    assert "identity.json or config.yaml is missing" in verify.altered(tmp_path / "run", "pixel-v1")[0]
 
 
 CHANGES = {
