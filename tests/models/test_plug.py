@@ -72,7 +72,7 @@ def data(folder, **options):
 def test_a_model_and_a_data_set_of_ones_own_are_run(greys, tmp_path, capsys):
     words = [*TOY, *data(greys), "steps=10", f"out={tmp_path}"]
     assert run.main(["-m", "method=sdedit,encode_decode,diffedit", "r=0.8", *words]) == 0
-    assert "3 of 3 edited" in capsys.readouterr().out
+    assert "3 of 3 scored" in capsys.readouterr().out
     nfe = {"sdedit": 16, "encode_decode": 24, "diffedit": 44}
     for method, rows in nfe.items():
         (folder,) = tmp_path.glob(f"*/{method}/*")
