@@ -33,6 +33,11 @@ def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> 
         raise BadSample(next(iter(bad.values()), ""), bad) from None
 
 
+def untold(queries: list[Query]) -> bool:
+    """Whether the model is told nothing: by no query, or by the empty prompt. Class 0 is a query."""
+    return all(query in (None, "") for query in queries)
+
+
 def null(model: DiffusionModel, batch: EditBatch) -> Condition | None:
     """The unconditional model's condition; None for a distilled model, whose guidance needs none."""
     return None if model.distilled else condition(model, batch, [None] * len(batch.samples))
@@ -62,7 +67,7 @@ def inverted(
 ) -> list[torch.Tensor]:
     """DDIM inversion of the source at guidance w, levels 0 to k (SimInversion, Eq. 3 and 6). A further level only adds
     to what a smaller k has computed; w = 0 is the encoding without text."""
-    if w == 0 or not any(queries):
+    if w == 0 or untold(queries):
         queries, w = [None] * len(batch.samples), 1.0
     trajectory = [clean(model, batch)]
     for j in range(k):
