@@ -57,6 +57,17 @@ def trained_levels(model: DiffusionModel) -> np.ndarray:
     return model.alphas_cumprod
 
 
+def states(condition: Condition) -> torch.Tensor:
+    """What a model's cross-attention is told, `[B, L, D]`.
+
+    Raises:
+        UserError: it has none.
+    """
+    if condition.states is None:
+        raise UserError("this method works on what cross-attention is told, and this model has none; choose another")
+    return condition.states
+
+
 def encoded(model: DiffusionModel, batch: EditBatch, grid: Grid, k: int) -> list[torch.Tensor]:
     """Unconditional DDIM encoding E_r of the source, levels 0 to k (DiffEdit, section 3.1)."""
     return inverted(model, batch, grid, k, [None] * len(batch.samples), 1.0)

@@ -17,6 +17,7 @@ from bench.diffusion.device import to_float
 from bench.diffusion.grid import encode_steps, strength_level
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, UserError
+from bench.models.attention import plain
 from bench.models.class_ldm import ClassLDM
 from bench.types import EditSample
 from methods.ddim import DDIM
@@ -211,6 +212,11 @@ def test_its_attention_is_steered_and_its_words_are_not(model):
     with pytest.raises(UserError, match="reads no words, so its attention to them cannot be steered; use control=none"):
         model.tokens(3)
     assert all(module.heads == 1 for module in model._layers.values())
+    z, told = torch.randn(2, 3, 16, 16), model.condition([1, None])
+    with torch.inference_mode():
+        expected = model.eps(z, 501, told)
+        with model.attend(plain):
+            torch.testing.assert_close(model.eps(z, 501, told), expected)
 
 
 @pytest.fixture

@@ -7,11 +7,17 @@ import pytest
 import torch
 
 from bench.diffusion import ddim
+from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, UserError
 from bench.models.dit import DiT
+from bench.types import EditSample
+from methods.cross_attention_control import CrossAttentionControl
+from methods.null_text import NullText
+from methods.siminversion import SimInversion
+from methods.style_diffusion import StyleDiffusion
 from tests.helpers import originals
 from tests.helpers.class_models import CLASSES, dit_folder, dit_tensors
-from tests.helpers.models import SHIPPED
+from tests.helpers.models import SHIPPED, batch
 from tests.helpers.shared import SHARED, needs_shared
 
 GOLDEN = SHARED / "golden/baselines"
@@ -95,3 +101,20 @@ def test_geometry_with_and_without_files(tiny):
     for path, size, side in ((str(tiny), 128, 16), ("nowhere", 256, 32)):
         geometry = DiT.geometry(size, path)
         assert (geometry.side, geometry.channels, geometry.layers) == (side, 4, ())
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence"),
+    [
+        (NullText(5.0, 2, control="none"), "works on what cross-attention is told, and this model has none"),
+        (CrossAttentionControl(5.0, 2), "works on what cross-attention is told, and this model has none"),
+        (StyleDiffusion(5.0, 2, control="none"), "needs an image tower, and this model's file names none"),
+        (SimInversion(5.0, 2, control="masactrl"), "attention cannot be steered; use control=none"),
+        (SimInversion(5.0, 2), "attention cannot be steered|reads no words"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_methods_that_it_cannot_serve_say_so(tiny, method, sentence):
+    made = batch([EditSample("0", np.zeros((3, 128, 128), np.uint8), 0, 1)])
+    with pytest.raises(UserError, match=sentence):
+        method(DiT(str(tiny)).load(CPU, torch.float32), made, SampleNoise(0, ["0"]))
