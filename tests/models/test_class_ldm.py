@@ -234,7 +234,10 @@ COMMAND = r"`python -m bench\.convert kind=cin256 <file> <folder>`"
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (lambda m: changed(m / "conversion.json", format_version=0), rf"by version 0 of .*expected 1: .*{COMMAND}"),
+        (
+            lambda m: changed(m / "conversion.json", format_version=0),
+            rf"by version 0 of .*expected 1: .*{COMMAND}",
+        ),
         (lambda m: changed(m / "conversion.json", kind="adm256"), rf"is a adm256 model; expected .*{COMMAND}"),
         (lambda m: (m / "conversion.json").unlink(), rf"has no conversion\.json; expected .*{COMMAND}"),
         (lambda m: (m / "conversion.json").write_text("{}"), "conversion.json has no format_version, kind, sha256"),
