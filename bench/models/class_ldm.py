@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.models.class_latent_diffusion import ClassLatentDiffusion
 
 _FACTOR, _CHANNELS = 4, 3
-_OFFICIAL_UNET = {
+OFFICIAL_UNET = {
     "in_channels": _CHANNELS,
     "out_channels": _CHANNELS,
     "block_out_channels": [192, 384, 576, 960],
@@ -65,7 +65,7 @@ class ClassLDM(ConvertedFolder):
         try:
             config = cls(path).config
         except UserError:
-            return Geometry(-(-size // _FACTOR), _CHANNELS, attention_layers(_OFFICIAL_UNET))
+            return Geometry(-(-size // _FACTOR), _CHANNELS, attention_layers(OFFICIAL_UNET))
         side = -(-size // cls._factor(config))
         return Geometry(side, config["vqvae"]["latent_channels"], attention_layers(config["unet"]))
 

@@ -12,11 +12,12 @@ import torch
 from diffusers import UNet2DConditionModel, VQModel
 from safetensors.torch import load_file
 
-from bench.convert import reading
+from bench.convert import cin256, reading
 from bench.convert.__main__ import main
 from bench.errors import UserError
 from bench.files.hashing import sha256
 from bench.files.paths import ROOT
+from bench.models.class_ldm import OFFICIAL_UNET
 from tests.helpers.class_models import cin_state, lightning, original_unet, original_vq
 from tests.helpers.originals import digest
 from tests.helpers.shared import SHARED, needs_shared
@@ -198,3 +199,23 @@ def test_reading_says_what_it_refuses(tmp_path):
     torch.save({}, file)
     with pytest.raises(UserError, match="is no table of names and tensors"):
         reading.read(file)
+
+
+def test_the_full_networks_architecture_is_read_off_its_tensors():
+    """cin256-v2's own sizes, without values."""
+    with torch.device("meta"):
+        unet = UNet2DConditionModel(**OFFICIAL_UNET, sample_size=64).state_dict()
+        widths = [128, 256, 512]
+        down, up = ["DownEncoderBlock2D"] * 3, ["UpDecoderBlock2D"] * 3
+        sizes = {"block_out_channels": widths, "layers_per_block": 2, "latent_channels": 3, "num_vq_embeddings": 8192}
+        vq = VQModel(**sizes, down_block_types=down, up_block_types=up).state_dict()
+        state = {original_unet(name, set(unet), layers=2): x for name, x in unet.items()}
+        state |= {original_vq(name, levels=3): x for name, x in vq.items()}
+        state["cond_stage_model.embedding.weight"] = torch.zeros(1001, 512)
+    assert sum(x.numel() for x in unet.values()) == 400_920_579
+    parts = cin256.convert(state)
+    assert not state
+    assert parts["unet"].tensors.keys() == unet.keys()
+    assert parts["vqvae"].tensors.keys() == vq.keys()
+    assert parts["unet"].config.items() >= (OFFICIAL_UNET | {"sample_size": 64, "layers_per_block": 2}).items()
+    assert parts["vqvae"].config.items() >= (sizes | {"sample_size": 256, "scaling_factor": 1.0}).items()

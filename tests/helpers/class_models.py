@@ -60,6 +60,7 @@ _VQ_NAMES = {
     "downsamplers.0": "downsample",
     "upsamplers.0": "upsample",
     "conv_norm_out": "norm_out",
+    "conv_shortcut": "nin_shortcut",
     "group_norm": "norm",
     "to_out.0": "proj_out",
     "to_q": "q",
