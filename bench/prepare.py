@@ -1,4 +1,4 @@
-"""Checks a data set, before any model is loaded, and says what is missing and who gives it.
+"""Checks a data set, before any model is loaded, and says what is missing and who gives it; also of its model.
 
     python -m bench.prepare data=pie data.root=<folder> [limit=100] [download=true]
     python -m bench.prepare data=imagen generate=true model=sd14
@@ -20,6 +20,7 @@ from bench.data.files.download import fetch
 from bench.edits.plan import make_data
 from bench.errors import UserError
 from bench.files import hashing
+from bench.models import checkpoint as checkpoints
 
 SWITCHES = ("download", "generate")
 
@@ -46,6 +47,10 @@ def prepare(words: list[str], download: bool = False, generate: bool = False) ->
                 fetch(source)
     if sources:
         print(_files(sources), end="\n\n")
+    try:
+        checkpoints.make(cfg["model"])
+    except UserError as error:  # the data can be checked without it
+        print(f"model={cfg['model']['name']} cannot be used yet: {error}", end="\n\n")
     data = make_data(node)
     rows, bad = check(data, cfg["limit"])
     print(_table([*data.counts(), *rows]), end="\n\n")

@@ -84,7 +84,7 @@ class CrossAttentionControl:
         return EditResult(latents.images(model, z))
 
     def _steering(self, model: DiffusionModel, batch: EditBatch, null: Condition, timesteps: list[float]) -> Steering:
-        context, last = null.states.shape[1], len(model.alphas_cumprod)
+        context, last = latents.states(null).shape[1], len(model.alphas_cumprod)
         pairs = [token_map(model.tokens(s.source), model.tokens(s.target), context) for s in batch.samples]
         take, keep = (torch.stack(parts).to(null.states.device) for parts in zip(*pairs, strict=True))
 

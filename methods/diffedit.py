@@ -1,9 +1,11 @@
 """DiffEdit (Couairon et al. 2022, section 3.2): find the region to edit, encode, decode inside it."""
 
 import torch
+from torch.nn.functional import avg_pool2d, interpolate
 
 from bench.diffusion import ddim
 from bench.diffusion.grid import Grid, encode_steps, strength_level
+from bench.errors import UserError
 from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
@@ -29,6 +31,8 @@ class DiffEdit:
         encode: `ddim` or `noise`, the paper's "DiffEdit w/o Encode".
         mask_operator: `latent` blends latents after each step; `glide` blends the predicted clean latents and
             re-derives the noise before it (section 4.2).
+        mask_size: cells a side of the mask, of which each covers as many of the latents' (DiffEdit's on ImageNet: 32);
+            the map is averaged over them before it is clipped. Must divide the latents' side; None: their side.
         mask: `contrast`, or `ones` (Encode-Decode) and `zeros` (reconstruction) for ablations.
 
     NFE 2n + k + 2k, without the k for `encode=noise`.
@@ -48,12 +52,14 @@ class DiffEdit:
         threshold: float = 0.5,
         encode: str = "ddim",
         mask_operator: str = "latent",
+        mask_size: int | None = None,
         mask: str = "contrast",
     ):
         self.r, self.guidance, self.steps = r, guidance, steps
         self.mask_noise, self.n, self.reference = mask_noise, n, reference
         self.clip, self.clip_at, self.rescale, self.threshold = clip, clip_at, rescale, threshold
-        self.encode, self.mask_operator, self.mask = encode, mask_operator, mask
+        self.encode, self.mask_operator = encode, mask_operator
+        self.mask_size, self.mask = mask_size, mask
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
         levels = model.grid(self.steps)
@@ -97,6 +103,9 @@ class DiffEdit:
         x0 = latents.clean(model, batch)
         if self.mask != "contrast":
             return torch.full_like(x0[:, :1], 1.0 if self.mask == "ones" else 0.0)
+        side = x0.shape[-1]
+        if side % (size := self.mask_size or side):
+            raise UserError(f"method.mask_size={size} does not divide the latents' {side} cells a side; choose another")
         level = strength_level(self.mask_noise, self.steps)
         references = batch.sources if self.reference == "caption" else [None] * len(batch.samples)
 
@@ -113,7 +122,9 @@ class DiffEdit:
             )
 
         raw = batch.shared(("contrast", self.n, levels.timesteps[level - 1], tuple(references)), contrast_map)
-        return binarise(raw, self.clip, self.clip_at, self.rescale, self.threshold)
+        coarse = avg_pool2d(raw, side // size)
+        mask = binarise(coarse, self.clip, self.clip_at, self.rescale, self.threshold)
+        return interpolate(mask, scale_factor=side // size)  # nearest
 
 
 def contrast(

@@ -124,7 +124,7 @@ class DualBranch(ABC):
         def levels_1_to_s() -> torch.Tensor:
             return torch.stack(latents.inverted(model, batch, levels, self.steps, queries, w)[1:], 1)
 
-        empty = w == 0 or not any(queries)
+        empty = w == 0 or latents.untold(queries)
         kept = batch.kept(("inverted", levels, 0.0 if empty else float(w), empty or self._text()), levels_1_to_s)
         return [latents.clean(model, batch), *kept.unbind(1)]
 

@@ -33,6 +33,11 @@ def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> 
         raise BadSample(next(iter(bad.values()), ""), bad) from None
 
 
+def untold(queries: list[Query]) -> bool:
+    """Whether the model is told nothing: by no query, or by the empty prompt. Class 0 is a query."""
+    return all(query in (None, "") for query in queries)
+
+
 def null(model: DiffusionModel, batch: EditBatch) -> Condition | None:
     """The unconditional model's condition; None for a distilled model, whose guidance needs none."""
     return None if model.distilled else condition(model, batch, [None] * len(batch.samples))
@@ -52,6 +57,17 @@ def trained_levels(model: DiffusionModel) -> np.ndarray:
     return model.alphas_cumprod
 
 
+def states(condition: Condition) -> torch.Tensor:
+    """What a model's cross-attention is told, `[B, L, D]`.
+
+    Raises:
+        UserError: it has none.
+    """
+    if condition.states is None:
+        raise UserError("this method works on what cross-attention is told, and this model has none; choose another")
+    return condition.states
+
+
 def encoded(model: DiffusionModel, batch: EditBatch, grid: Grid, k: int) -> list[torch.Tensor]:
     """Unconditional DDIM encoding E_r of the source, levels 0 to k (DiffEdit, section 3.1)."""
     return inverted(model, batch, grid, k, [None] * len(batch.samples), 1.0)
@@ -62,7 +78,7 @@ def inverted(
 ) -> list[torch.Tensor]:
     """DDIM inversion of the source at guidance w, levels 0 to k (SimInversion, Eq. 3 and 6). A further level only adds
     to what a smaller k has computed; w = 0 is the encoding without text."""
-    if w == 0 or not any(queries):
+    if w == 0 or untold(queries):
         queries, w = [None] * len(batch.samples), 1.0
     trajectory = [clean(model, batch)]
     for j in range(k):

@@ -10,6 +10,7 @@ from bench.diffusion import ddim
 from bench.diffusion.grid import Grid
 from bench.diffusion.guidance import mixed
 from bench.types import Condition, DiffusionModel, EditBatch
+from methods import latents
 from methods.branches import Source
 from methods.dual_branch import DualBranch
 from methods.tuning import tuned
@@ -42,7 +43,7 @@ class NullText(DualBranch):
         """The optimised condition of each step, and how many backward passes each sample took."""
         found, backward = [], [0] * len(words)
         with torch.inference_mode(False):  # gradients cannot pass through what inference mode has made
-            z, words = trajectory[-1].clone(), words.with_states(words.states.clone())
+            z, words = trajectory[-1].clone(), words.with_states(latents.states(words).clone())
             states = null.states.float().clone()
             for i in range(self.steps):
                 level = self.steps - i

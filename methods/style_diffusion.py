@@ -43,6 +43,10 @@ class StyleDiffusion(DualBranch):
 
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
         words, null = self.conditions(model, batch)
+        if self.tower is None:
+            raise UserError(
+                "method=style_diffusion needs an image tower, and this model's file names none: set model.tower"
+            )
         tokens = batch.shared(("tokens", id(self.tower)), lambda: self.tower(batch.images))
         if tokens.shape[-1] != words.states.shape[-1]:
             raise UserError(

@@ -219,6 +219,13 @@ def test_download_fetches_what_is_open_and_only_when_asked(tmp_path, monkeypatch
     assert "after registration" in capsys.readouterr().err
 
 
+def test_a_model_that_is_not_here_is_told_with_its_command(capsys):
+    assert prepare.main(["data=shapes", "limit=1", "model=cin256", "model.path=nowhere"]) == 0
+    assert "`python -m bench.convert kind=cin256 <file> nowhere`" in capsys.readouterr().out
+    assert prepare.main(["data=shapes", "limit=1"]) == 0
+    assert "cannot be used" not in capsys.readouterr().out
+
+
 def test_generated_sources_are_named_after_their_model_and_made_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(generate, "CHOICES", generate.CHOICES[:3])
     root = tmp_path / "pictures"

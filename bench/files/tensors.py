@@ -21,7 +21,7 @@ def header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
     size = file.stat().st_size
     with open(file, "rb") as stream:
         start = stream.read(64)
-        _check_text(file, start)
+        check_text(file, start)
         length = int.from_bytes(start[:8], "little")
         if size < 8 or length > min(size - 8, _LARGEST_HEADER):
             raise UserError(_torn(file, f"{size:,} bytes, which is not even its table of contents"))
@@ -49,7 +49,7 @@ def configuration(file: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     if not file.is_file():
         raise UserError(f"{file} is missing; download the model again")
     data = file.read_bytes()
-    _check_text(file, data[:64])
+    check_text(file, data[:64])
     try:
         found = json.loads(data)
     except ValueError:
@@ -61,7 +61,8 @@ def configuration(file: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     return found
 
 
-def _check_text(file: Path, start: bytes) -> None:
+def check_text(file: Path, start: bytes) -> None:
+    """Raises UserError if a file, by its first bytes, is a pointer or a web page in place of what its name says."""
     if start.startswith(b"version https://git-lfs"):
         raise UserError(f"{file} is a Git LFS pointer, not the file itself; run `git lfs pull`, or download it again")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):

@@ -15,7 +15,7 @@ from bench.types import DiffusionModel, Geometry
 if TYPE_CHECKING:
     import torch
 
-HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower")
+HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower", "queries")
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 

@@ -1,12 +1,12 @@
 """Stable Diffusion 1 and 2, and what is trained on in their format (InstructPix2Pix, the embedded model): which files
 they are made of. The networks are `bench.models.latent_diffusion`. No torch until it is loaded."""
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
 from bench.models.folder import DiffusersFolder
-from bench.types import AttentionLayer, Geometry
+from bench.models.unet_layers import attention_layers
+from bench.types import Geometry
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bench.models.latent_diffusion import LatentDiffusion
 
 _PREDICTIONS = ("epsilon", "v_prediction")
-_FACTOR, _CHANNELS = 8, 4  # of Stable Diffusion, where a model's own files are not here
+_FACTOR, _CHANNELS, _UNET = 8, 4, {"cross_attention_dim": 768}  # where a model's own files are not here
 
 
 class StableDiffusion(DiffusersFolder):
@@ -71,10 +71,10 @@ class StableDiffusion(DiffusersFolder):
         try:
             config = cls(path).config
         except UserError:  # of models that are not here, those that edit by instruction are told by their name
-            return Geometry(size // _FACTOR, _CHANNELS, _layers(None), _CHANNELS if "pix2pix" in path else 0)
-        unet = tuple(sorted((name, _hashable(value)) for name, value in config["unet"].items()))
-        channels = config["vae"]["latent_channels"]
-        return Geometry(-(-size // cls._factor(config)), channels, _layers(unet), cls._beside(config))
+            beside = _CHANNELS if "pix2pix" in path else 0
+            return Geometry(size // _FACTOR, _CHANNELS, attention_layers(_UNET), beside)
+        side, layers = -(-size // cls._factor(config)), attention_layers(config["unet"])
+        return Geometry(side, config["vae"]["latent_channels"], layers, cls._beside(config))
 
     @staticmethod
     def _factor(config: dict[str, Any]) -> int:
@@ -84,27 +84,3 @@ class StableDiffusion(DiffusersFolder):
     def _beside(config: dict[str, Any]) -> int:
         """Channels that go in beside the latents."""
         return config["unet"]["in_channels"] - config["vae"]["latent_channels"]
-
-
-def _hashable(value: Any) -> Any:
-    return tuple(map(_hashable, value)) if isinstance(value, list) else value
-
-
-@lru_cache
-def _layers(unet: tuple | None) -> tuple[AttentionLayer, ...]:
-    """Attention layers of a UNet from its configuration, None: Stable Diffusion 1.4's; none where they cannot be
-    steered. Made without weights, which needs torch."""
-    import torch
-    from diffusers import UNet2DConditionModel
-
-    from bench.models import attention
-
-    with torch.device("meta"):
-        if unet is None:
-            made = UNet2DConditionModel(sample_size=64, cross_attention_dim=768)
-        else:
-            made = UNet2DConditionModel.from_config(dict(unet))
-    try:
-        return tuple(attention.find(made))
-    except UserError:
-        return ()

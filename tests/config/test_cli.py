@@ -112,7 +112,7 @@ def test_sweeps_and_floats_compose():
 
 def test_data_picks_model_and_metrics_and_the_command_line_wins():
     (job,) = cli.jobs(["data=imagenet"])
-    assert (job.model.name, job.metrics.name, job.method.reference) == ("sd14", "flexit-v1", "none")
+    assert (job.model.name, job.metrics.name, job.method.reference) == ("cin256", "flexit-v1", "none")
     (job,) = cli.jobs(["data=imagenet", "model=shapes", "metrics=pixel"])
     assert (job.model.name, job.metrics.name) == ("shapes", "pixel-v1")
     (job,) = cli.jobs([])

@@ -1,4 +1,4 @@
-"""The main line with all it needs: a validation set, a Stable-Diffusion-format folder and backbones, all generated."""
+"""The main line with all it needs: a validation set, a converted model and backbones, all generated."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,7 @@ from PIL import Image
 
 from bench import run
 from tests.helpers import seeded, trees
+from tests.helpers.class_models import cin_folder, dit_folder
 from tests.helpers.models import SHIPPED
 
 SHARES = ("accuracy", "unedited", "misedited")
@@ -31,7 +32,7 @@ def machine(tmp_path_factory):
         f"data.root={images}",
         f"data.annotations={annotations}",
         "data.size=64",
-        f"model.path={SHIPPED}",
+        f"model.path={cin_folder(root / 'cin256')}",
         f"metrics.weights.alexnet.path={seeded.alexnet(root)}",
         f"metrics.weights.inception.path={seeded.inception(root)}",
         f"metrics.weights.statistics.path={root / 'inception_stats_256.pt'}",
@@ -63,7 +64,7 @@ def test_main_line_end_to_end(machine, tmp_path, capsys):
         }
         assert summary["knobs"]["reference"] == "none"  # section 4.2
         distances.append(summary["metrics"]["lpips_e2"]["value"])
-    assert distances[0] < distances[-1]
+    assert len(set(distances)) == 4
 
 
 def test_copy_is_at_distance_zero_and_retrieve_is_not(machine, tmp_path):
@@ -75,3 +76,51 @@ def test_copy_is_at_distance_zero_and_retrieve_is_not(machine, tmp_path):
         summary = json.loads(file.read_text())
         lpips[summary["method"]] = summary["metrics"]["lpips_e2"]["value"]
     assert lpips["copy"] < 0.1 * lpips["retrieve"]
+
+
+def without_metrics(machine, **changed):
+    """Words for runs whose scores do not matter; `model_path=` is `model.path`."""
+    words = [word for word in machine if not word.startswith(("metrics", "+metrics", "model.path", "method."))]
+    return [*words, "metrics=pixel", *(f"{name.replace('_', '.')}={value}" for name, value in changed.items())]
+
+
+@pytest.mark.parametrize(
+    ("words", "nfe"),
+    [
+        (["method=sdedit"], 6),
+        (["method=encode_decode"], 9),
+        (["method=diffedit", "method.n=2", "method.mask_size=8"], 13),
+        (["method=ddim", "control=none"], 15),
+        (["method=siminversion", "control=none"], 20),
+    ],
+)
+def test_methods_that_the_class_model_runs(machine, words, nfe, tmp_path):
+    (path,) = (word for word in machine if word.startswith("model.path="))
+    assert run.main([*words, "data=imagenet", *without_metrics(machine), path, f"out={tmp_path}"]) == 0
+    (file,) = tmp_path.glob("imagenet/*/*/edits-0of1.jsonl")
+    journal = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [entry["nfe"] for entry in journal] == [nfe] * 4
+    assert json.loads((file.parent / "identity.json").read_text())["data"]["queries"] == "ids"
+
+
+def test_other_models_set_their_queries_themselves(machine, tmp_path):
+    dit = dit_folder(tmp_path / "dit")
+    for model, path, queries in (("dit256", dit, "ids"), ("sd14", SHIPPED, "names")):
+        words = without_metrics(machine, model=model, model_path=path, data_size=128, limit=1)
+        assert run.main(["method=sdedit", "data=imagenet", *words, f"out={tmp_path / model}"]) == 0
+        (file,) = (tmp_path / model).glob("imagenet/sdedit/*/identity.json")
+        assert json.loads(file.read_text())["data"]["queries"] == queries
+
+
+def test_what_the_class_model_cannot_do_is_said(machine, tmp_path, capsys):
+    (path,) = (word for word in machine if word.startswith("model.path="))
+    words = ["data=imagenet", *without_metrics(machine), f"out={tmp_path}"]
+    assert run.main(["method=siminversion", *words, path]) != 0
+    assert "this model reads no words, so its attention to them cannot be steered" in capsys.readouterr().err
+    assert run.main(["method=diffedit", *words, path, "method.mask_size=7"]) != 0
+    assert "error: method.mask_size=7 does not divide the latents' 16 cells a side" in capsys.readouterr().err
+    assert run.main(["method=diffedit", *words, f"model.path={SHIPPED}"]) == 2
+    assert "is a Stable Diffusion 1 or 2 model (model=sd14)" in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
+    assert run.main(["method=diffedit", *words, "data.queries=names", path]) != 0
+    assert "set data.queries=ids" in capsys.readouterr().err

@@ -1,0 +1,104 @@
+"""Turns an official checkpoint into a folder of safetensors, which models are loaded from; once.
+
+    python -m bench.convert kind=cin256 <file> <folder>
+
+Nothing that is pickled in the file is run. Every tensor is used, or is one that is known to be left out.
+"""
+
+import json
+import shutil
+import sys
+import tempfile
+from importlib import import_module
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from bench.config import cli, options
+from bench.errors import UserError, nearest, one_line
+from bench.files import hashing
+from bench.models.converted import CONVERSION, FORMAT_VERSION
+
+_NAMED = 3  # of the tensors that a message is about
+
+
+def kinds() -> list[str]:
+    """What may be converted: the modules here that have a function `convert`."""
+    return sorted(file.stem for file in Path(__file__).parent.glob("[!_]*.py") if "\ndef convert(" in file.read_text())
+
+
+def convert(kind: str, file: Path, folder: Path) -> None:
+    """Writes `<folder>/<part>/config.json`, its weights, and `conversion.json`; all of it, or nothing.
+
+    Raises:
+        UserError: the file is missing, not whole or not of this kind, or the folder is there already.
+    """
+    if not file.is_file():
+        raise UserError(f"{file} {'is a folder' if file.exists() else 'does not exist'}; expected the official file")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{folder} is there already; name a new folder, or an empty one")
+    from bench.convert import reading
+
+    module, state = import_module(f"bench.convert.{kind}"), reading.read(file)
+    try:
+        parts = module.convert(state)
+    except KeyError as error:
+        raise UserError(f"{file} is no {kind} model: it has no {_named(list(error.args))}") from None
+    if unknown := [key for key in state if not key.startswith(module.DROPPED)]:
+        raise UserError(f"{file} is no {kind} model: it has {_named(unknown)}, which such a model has not")
+    facts = {"format_version": FORMAT_VERSION, "kind": kind, "sha256": hashing.sha256(file)}
+    try:
+        _write(folder, parts, facts)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"cannot write {folder} ({one_line(error)}); name another folder") from None
+
+
+def _write(folder: Path, parts: dict, facts: dict) -> None:
+    from safetensors.torch import save_file
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        for name, part in parts.items():
+            (temporary / name).mkdir()
+            file = "config.json" if part.tensors else f"{name}_config.json"  # a schedule has no weights
+            (temporary / name / file).write_text(json.dumps(part.config, indent=1) + "\n")
+            if part.tensors:
+                tensors = {key: tensor.contiguous() for key, tensor in part.tensors.items()}
+                weights = temporary / name / "diffusion_pytorch_model.safetensors"
+                save_file(tensors, weights, {"format": "pt"})
+                weights.chmod(0o644)
+        (temporary / CONVERSION).write_text(json.dumps(facts, indent=1) + "\n")
+        temporary.chmod(0o755)
+        temporary.replace(folder)
+    except BaseException:
+        shutil.rmtree(temporary)
+        raise
+
+
+def _named(keys: list[str]) -> str:
+    more = len(keys) - _NAMED
+    return ", ".join(keys[:_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        places = [word for word in argv if "=" not in word]
+        kind = options.parse([word for word in argv if "=" in word], {"kind": None})["kind"]
+        if kind is None or len(places) != 2:
+            raise UserError(f"expected kind={'|'.join(kinds())} <file> <folder>")
+        if kind not in kinds():
+            raise UserError(f"unknown kind {kind!r}; {nearest(str(kind), kinds())}")
+        file, folder = (Path(place).expanduser() for place in places)
+        convert(kind, file, folder)
+        hashing.remember()
+    except UserError as error:
+        return cli.fail(error)
+    print(f"{folder}: a {kind} model")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

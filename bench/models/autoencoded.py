@@ -1,0 +1,54 @@
+"""Models on an autoencoder's latents."""
+
+import numpy as np
+import torch
+
+from bench.errors import UserError
+from bench.models.base import Model
+
+_DECODE_PIXELS = 2**20  # decoded together; bounds the autoencoder's memory
+
+
+class AutoencodedModel(Model):
+    """Encodes and decodes; a kind of model says the rest. Latents stay float32 between calls whatever the dtype of the
+    networks.
+
+    Args:
+        side: of the latents that the denoiser was made for, in cells.
+        vae: AutoencoderKL or VQModel.
+        alphas_cumprod: float64 `[T]`.
+    """
+
+    def __init__(self, side: int, vae, alphas_cumprod: np.ndarray):
+        self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        super().__init__(side * self.factor if isinstance(side, int) else 0, alphas_cumprod)
+        self.vae, self.latent_scale = vae, vae.config.scaling_factor
+        self.multiple = self.factor  # pixels that a side must be a multiple of
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.vae.device
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """float `[B, 3, H, W]` in [-1, 1] to scaled latents: the posterior's mean, or what is not yet quantised.
+
+        Raises:
+            UserError: a side is no multiple of what the networks need.
+        """
+        if images.shape[-1] % self.multiple or images.shape[-2] % self.multiple:
+            height, width = images.shape[-2:]
+            raise UserError(
+                f"images of {width}x{height} px; this model needs multiples of {self.multiple}: set data.size"
+            )
+        made = [self.vae.encode(part.to(self.vae.dtype)) for part in self._chunks(images, 1)]
+        latents = [one.latent_dist.mode() if hasattr(one, "latent_dist") else one.latents for one in made]
+        return torch.cat(latents).float() * self.latent_scale
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Scaled latents to float `[B, 3, H, W]`, about [-1, 1] (not clipped); a VQModel quantises them."""
+        z = (latents / self.latent_scale).to(self.vae.dtype)
+        return torch.cat([self.vae.decode(part).sample for part in self._chunks(z, self.factor)]).float()
+
+    def _chunks(self, x: torch.Tensor, factor: int) -> tuple[torch.Tensor, ...]:
+        return x.split(max(1, _DECODE_PIXELS // (x.shape[-1] * x.shape[-2] * factor**2)))
