@@ -53,11 +53,7 @@ class DiffusersFolder(Checkpoint):
     tokenizers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str):
-        self.folder = _located(path)
-        kind = configuration(self.folder / _INDEX).get("_class_name")
-        if kind not in self.pipelines:
-            what = next((said for start, said in _FAMILIES.items() if str(kind).startswith(start)), f"made for {kind}")
-            raise UserError(f"model folder {self.folder} is {what}; expected {self.takes}")
+        self.folder = self.locate(path)
         for part in (*self.networks, *self.tokenizers, "scheduler"):
             if not (self.folder / part).is_dir():
                 parts = ", ".join((*self.networks, *self.tokenizers, "scheduler"))
@@ -71,6 +67,15 @@ class DiffusersFolder(Checkpoint):
             header(file)
         denoiser = next(iter(self.networks))
         self.notice = UNTRAINED if untrained(self.weights[denoiser]) else None
+
+    def locate(self, path: str) -> Path:
+        """The folder, if it is of this kind. Raises: UserError: it is not, or not there."""
+        folder = _located(path)
+        kind = configuration(folder / _INDEX).get("_class_name")
+        if kind not in self.pipelines:
+            what = next((said for start, said in _FAMILIES.items() if str(kind).startswith(start)), f"made for {kind}")
+            raise UserError(f"model folder {folder} is {what}; expected {self.takes}")
+        return folder
 
     def identity(self) -> dict[str, Any]:
         """SHA-256 of every file that decides what the model computes."""
