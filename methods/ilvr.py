@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from bench.diffusion.grid import Grid
+from bench.diffusion.path import Diffusion
 from bench.errors import UserError
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
+from bench.types.grid import Grid
 from methods import latents
 
 
@@ -20,7 +21,7 @@ class ILVR:
 
     Args:
         down: N, by which the low-pass filter shrinks the picture; it must leave at least 2 pixels a side.
-        range_t: steps are numbered down to 0, and those after number `range_t + 1` are not refined.
+        range_t: steps are numbered S - 1, the noisiest, to 0; those up to this number are not refined.
         respacing: S, steps of the sampler.
         pairing: level that the source is noised to after step i: `code`, that of step i, as published; `paper`, the one
             that the step has reached, as the paper writes.
@@ -58,8 +59,8 @@ class ILVR:
 
 
 class _Sampler:
-    """Steps of one batch, numbered S - 1, the noisiest, to 0. Each sample has three streams of noise: its start, the
-    steps', and the references'; the last two have one draw a step."""
+    """The steps of one batch. Each sample has three streams of noise: its start, and a draw for each step and for each
+    noised source."""
 
     def __init__(self, model: DiffusionModel, batch: EditBatch, noise: Noise, knobs: ILVR):
         self.model, self.noise, self.knobs = model, noise, knobs
@@ -89,14 +90,13 @@ class _Sampler:
 def respaced(alphas_cumprod: np.ndarray, steps: int) -> Grid:
     """Timesteps spread evenly from the first to the last, both included. Level 0 is 1, no noise at all."""
     timesteps = np.linspace(0, len(alphas_cumprod) - 1, steps).round().astype(int).tolist()
-    return Grid(tuple(timesteps), (1.0, *(float(alphas_cumprod[t]) for t in timesteps)))
+    return Grid(tuple(timesteps), (1.0, *(float(alphas_cumprod[t]) for t in timesteps)), Diffusion())
 
 
 def posterior(
     x: torch.Tensor, eps: torch.Tensor, share: torch.Tensor, grid: Grid, i: int, clip: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean and standard deviation of the picture that step i goes to, `[B, C, h, w]` (Nichol and Dhariwal 2021, Eq. 10
-    to 15).
+    """Mean and standard deviation of the picture that step i goes to, `[B, C, h, w]` (Nichol and Dhariwal 2021).
 
     Args:
         eps: predicted noise.
@@ -108,7 +108,7 @@ def posterior(
     x0 = grid.path.clean(x, eps, here)
     x0 = x0.clamp(-1, 1) if clip else x0
     mean = beta * math.sqrt(there) / (1 - here) * x0 + (1 - there) * math.sqrt(1 - beta) / (1 - here) * x
-    if there == 1:
+    if there == 1:  # the last step, whose least variance is 0
         return mean, torch.zeros_like(x)
     least, largest = math.log(beta * (1 - there) / (1 - here)), math.log(beta)
     share = (share + 1) / 2
@@ -123,15 +123,15 @@ def lowpass(side: int, down: int) -> np.ndarray:
     """
     if side % down or side < 2 * down:
         raise UserError(
-            f"method.down={down} leaves {side / down:g} of {side} pixels a side; expected a whole number of at least 2: "
+            f"method.down={down} leaves {side / down:g} of {side} px a side; expected a whole number of at least 2: "
             f"set method.down to a power of two that divides {side}, or data.size to a multiple of {2 * down}"
         )
     return resizing(side // down, side) @ resizing(side, side // down)
 
 
 def resizing(size: int, to: int) -> np.ndarray:
-    """Matrix that resizes a line of pixels, float64 `[to, size]`: cubic (a = -1/2), stretched where it shrinks, and
-    mirrored at the edges, where neither torch nor Pillow mirrors."""
+    """Matrix that resizes a line of pixels, float64 `[to, size]`: cubic (a = -1/2), stretched where it shrinks;
+    lines are mirrored at their ends, which neither torch nor Pillow does."""
     stretch = max(size / to, 1.0)
     centres = (np.arange(to)[:, None] + 0.5) * size / to - 0.5
     reach = math.ceil(2 * stretch)

@@ -5,6 +5,7 @@ import torch
 from diffusers import UNet2DModel
 
 from bench.errors import BadSample, UserError
+from bench.models import classes
 from bench.models.base import Model
 from bench.models.converted import ConvertedFolder
 from bench.models.loading import network
@@ -44,13 +45,9 @@ class PixelDiffusion(Model):
                 "this model was trained with classes only and has no unconditional half; use a method that needs none "
                 "(method=ilvr), or another model"
             )
-        for query in queries:
-            if isinstance(query, str):
-                raise BadSample(f"this model takes class ids and got {query!r}; set data.queries=ids")
-            if query is not None and not 0 <= query < self.classes:
-                takes = f"class ids from 0 to {self.classes - 1}" if self.classes else "no classes"
-                raise BadSample(f"this model takes {takes} and got {query}")
-        return Condition(labels=torch.tensor([query or 0 for query in queries], device=self.unet.device))
+        if not self.classes and (asked := [query for query in queries if query is not None]):
+            raise BadSample(f"this model was trained without classes and got {asked[0]!r}")
+        return Condition(labels=torch.tensor(classes.indices(queries, self.classes), device=self.unet.device))
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """The same pixels.

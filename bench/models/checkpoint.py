@@ -85,21 +85,22 @@ def make(node: dict[str, Any]) -> Checkpoint:
     return made
 
 
-def check_fits(checkpoint: Checkpoint, method: dict[str, Any], model: str, guidance: Any) -> None:
-    """Whether a method can work with a model at all, at some guidance.
+def check_fits(checkpoint: Checkpoint, who: str, needs: str | None, model: str, guidance: Any) -> None:
+    """Whether something can work with a model at all.
 
     Args:
-        method: its resolved configuration, whose `needs` is one of `KINDS`; None: denoiser.
+        who: wants it, such as `method=diffedit`.
+        needs: one of `KINDS`; None: denoiser.
         model: what the model is called.
         guidance: a scale, or a list of them.
 
     Raises:
         UserError: it cannot.
     """
-    needed, offered = method.get("needs") or "denoiser", getattr(checkpoint, "offers", "denoiser")
+    needed, offered = needs or "denoiser", getattr(checkpoint, "offers", "denoiser")
     if needed != offered:
         (wanted, word), (found, _) = (KINDS.get(kind, (f"is {kind}", "another model")) for kind in (needed, offered))
-        raise UserError(f"method={method['name']} needs a model that {wanted}; model={model} {found}: use {word}")
+        raise UserError(f"{who} needs a model that {wanted}; model={model} {found}: use {word}")
     if not getattr(checkpoint, "guided", True) and guidance not in (1, [1]):
         raise UserError(
             f"guidance={guidance}, expected 1: model={model} has no unconditional half to guide by; leave guidance= out"

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from bench.errors import UserError
 from bench.files.paths import find
 from bench.files.tensors import configuration
-from bench.models.folder import DiffusersFolder
+from bench.models.folder import INDEX, DiffusersFolder, family
 
 FORMAT_VERSION = 1
 """Raised when the same official file would become another folder."""
@@ -14,30 +14,35 @@ CONVERSION = "conversion.json"
 
 
 class ConvertedFolder(DiffusersFolder):
-    """A folder with `conversion.json` and a subfolder for each part."""
+    """A folder with `conversion.json` and a subfolder for each part; `takes` is the official file."""
 
     kind: ClassVar[str]
-    """What the converter is told, and the model's name."""
+    """What the converter is told."""
+    instead: ClassVar[str] = ""
+    """Words that get models which need no conversion, where there are such."""
 
     def locate(self, path: str) -> Path:
-        folder, command = find(path), f"python -m bench.convert kind={self.kind} <file> <folder>"
+        folder, command = find(path), f"python -m bench.convert kind={self.kind} <file> {path}"
         if folder is None:
-            raise UserError(
-                f"model={self.kind} is not here: {path} does not exist; make it of {self.takes} with `{command}`, or "
-                "give its folder with model.path="
-            )
+            other = f"; {self.instead}" if self.instead else ""
+            raise UserError(f"model folder {path} is not here: make it of {self.takes} with `{command}`{other}")
+        command = command.replace(path, "<folder>")
+        if not folder.is_dir():
+            raise UserError(f"model.path={path} is a file; expected a folder made of {self.takes} with `{command}`")
+        if (folder / INDEX).is_file():
+            what = family(folder)[1]
+            raise UserError(f"model folder {folder} is {what}; expected one made of {self.takes} with `{command}`")
         if not (folder / CONVERSION).is_file():
             raise UserError(f"{folder} has no {CONVERSION}; expected a folder made of {self.takes} with `{command}`")
-        self.conversion = configuration(folder / CONVERSION, ("format_version", "kind"))
-        found = self.conversion["kind"]
-        if found != self.kind:
+        self.conversion = configuration(folder / CONVERSION, ("format_version", "kind", "sha256"))
+        if (kind := self.conversion["kind"]) != self.kind:
             raise UserError(
-                f"model folder {folder} is of kind={found}; expected one made of {self.takes} with `{command}`"
+                f"model folder {folder} is a {kind} model; expected one made of {self.takes} with `{command}`"
             )
-        if self.conversion["format_version"] != FORMAT_VERSION:
+        if (version := self.conversion["format_version"]) != FORMAT_VERSION:
             raise UserError(
-                f"{folder} was converted by version {self.conversion['format_version']} of the converter; expected "
-                f"{FORMAT_VERSION}: make it again with `{command}`"
+                f"{folder} was converted by version {version} of the converter; expected {FORMAT_VERSION}: convert "
+                f"{self.takes} again with `{command}`"
             )
         return folder
 

@@ -13,22 +13,22 @@ from bench.models.checkpoint import Checkpoint
 UNTRAINED = "random (untrained) weights, comparable with no paper"
 _ONE = {"F64": b"\0\0\0\0\0\0\xf0\x3f", "F32": b"\0\0\x80\x3f", "F16": b"\0\x3c", "BF16": b"\x80\x3f"}
 """The number 1 in each type of float, as safetensors stores it."""
-_INDEX = "model_index.json"
+INDEX = "model_index.json"
 _FAMILIES = {
     "StableDiffusionXL": "a Stable Diffusion XL model",
     "StableDiffusion3": "a Stable Diffusion 3 model",
     "StableDiffusionInpaint": "a Stable Diffusion inpainting model",
     "StableDiffusionUpscale": "a Stable Diffusion upscaler",
-    "StableDiffusionInstructPix2Pix": "an InstructPix2Pix model",
-    "StableDiffusion": "a Stable Diffusion 1 or 2 model",
+    "StableDiffusionInstructPix2Pix": "an InstructPix2Pix model (model=instruct_pix2pix)",
+    "StableDiffusion": "a Stable Diffusion 1 or 2 model (model=sd14)",
     "Flux2": "a FLUX.2 model",
     "Flux": "a FLUX model",
-    "DiT": "a DiT model",
+    "DiT": "a DiT model (model=dit256)",
     "Kandinsky": "a Kandinsky model",
     "PixArt": "a PixArt model",
     "QwenImage": "a Qwen-Image model",
 }
-"""Start of a pipeline's class name -> what such a folder is; the first that fits."""
+"""Start of a pipeline's class name -> what such a folder is, and the word for it; the first that fits."""
 
 
 class DiffusersFolder(Checkpoint):
@@ -71,9 +71,8 @@ class DiffusersFolder(Checkpoint):
     def locate(self, path: str) -> Path:
         """The folder, if it is of this kind. Raises: UserError: it is not, or not there."""
         folder = _located(path)
-        kind = configuration(folder / _INDEX).get("_class_name")
+        kind, what = family(folder)
         if kind not in self.pipelines:
-            what = next((said for start, said in _FAMILIES.items() if str(kind).startswith(start)), f"made for {kind}")
             raise UserError(f"model folder {folder} is {what}; expected {self.takes}")
         return folder
 
@@ -92,7 +91,7 @@ class DiffusersFolder(Checkpoint):
 
 
 def _located(path: str) -> Path:
-    folder = find(path) or hub.snapshot(path, _INDEX)
+    folder = find(path) or hub.snapshot(path, INDEX)
     if folder is None:
         fetch = f"hf download {path}" if path.count("/") == 1 and not path.startswith((".", "/")) else None
         raise UserError(
@@ -100,10 +99,16 @@ def _located(path: str) -> Path:
             + (f"get it with `{fetch}`, or give a local folder with model.path=" if fetch else "give model.path=")
         )
     if not folder.is_dir():
-        raise UserError(f"model.path={path} is a file; expected a diffusers folder with {_INDEX}")
-    if not (folder / _INDEX).is_file():
-        raise UserError(f"model folder {folder} has no {_INDEX}; expected a diffusers folder")
+        raise UserError(f"model.path={path} is a file; expected a diffusers folder with {INDEX}")
+    if not (folder / INDEX).is_file():
+        raise UserError(f"model folder {folder} has no {INDEX}; expected a diffusers folder")
     return folder
+
+
+def family(folder: Path) -> tuple[str, str]:
+    """Class of a diffusers folder's pipeline, and what such a folder is in words."""
+    kind = str(configuration(folder / INDEX).get("_class_name"))
+    return kind, next((said for start, said in _FAMILIES.items() if kind.startswith(start)), f"made for {kind}")
 
 
 def _weights(folder: Path) -> list[Path]:

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from safetensors import SafetensorError
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bench.errors import BadSample, UserError
 from bench.models import attention
 from bench.models.base import Model
 from bench.models.folder import DiffusersFolder
-from bench.models.loading import network
 from bench.types import AttentionHook, AttentionLayer, Condition, Query
 
 _log = logging.getLogger(__name__)
@@ -53,7 +53,21 @@ class LatentDiffusion(Model):
         folder = checkpoint.folder
 
         def read(kind, part: str):
-            return network(checkpoint, kind, part, device, dtype)
+            try:
+                module, info = kind.from_pretrained(
+                    folder / part, use_safetensors=True, variant=checkpoint.variant(part), output_loading_info=True
+                )
+            except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+                reason = str(error).splitlines()[0]
+                raise UserError(f"{folder / part} cannot be loaded ({reason}); download the model again") from error
+            if info["missing_keys"] or info.get("mismatched_keys"):
+                lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
+                raise UserError(
+                    f"{folder / part} does not fit its config.json: {lacking[0]} and {len(lacking) - 1} more"
+                )
+            if module.dtype != dtype:
+                module = module.to(dtype)
+            return module.to(device).eval().requires_grad_(False)
 
         unet = read(UNet2DConditionModel, "unet").to(memory_format=torch.channels_last)
         vae = read(AutoencoderKL, "vae").to(memory_format=torch.channels_last)

@@ -203,9 +203,7 @@ def test_low_frequencies_are_the_sources(model, samples):
     ("down", "left"), [(32, "leaves 1 of 32"), (64, "leaves 0.5 of 32"), (3, "leaves 10.6667 of 32")]
 )
 def test_a_filter_too_wide_for_the_picture(model, samples, down, left):
-    with pytest.raises(
-        UserError, match=f"method.down={down} {left} pixels a side; expected a whole number of at least"
-    ):
+    with pytest.raises(UserError, match=f"method.down={down} {left} px a side; expected a whole number of at least"):
         edit(ILVR(down, 0, 6), model, samples)
 
 
@@ -214,6 +212,6 @@ def test_samples_that_ask_for_no_class_are_named(model, samples):
     with pytest.raises(BadSample) as error:
         edit(SHORT, model, bad)
     assert error.value.ids == {
-        "1": "this model takes class ids and got 'a cat'; set data.queries=ids",
+        "1": "this model takes class ids and got the text 'a cat'; set data.queries=ids",
         "2": "this model takes class ids from 0 to 10 and got 11",
     }

@@ -42,18 +42,21 @@ def edit_json(file, **changes):
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
-        (shutil.rmtree, r"adm256 is not here: .*256x256_diffusion.pt with `python -m bench.convert kind=adm256 <file>"),
+        (
+            shutil.rmtree,
+            r"is not here: make it of the official 256x256_diffusion.pt with `python -m .* kind=adm256 <file>",
+        ),
         (
             lambda m: (m / "conversion.json").unlink(),
             r"has no conversion.json; expected a folder made of .*kind=adm256",
         ),
         (
             lambda m: edit_json(m / "conversion.json", kind="vqgan"),
-            "is of kind=vqgan; expected one made of the official",
+            "is a vqgan model; expected one made of the official",
         ),
         (
             lambda m: edit_json(m / "conversion.json", format_version=2),
-            "by version 2 of the converter; expected 1: make",
+            "by version 2 of the converter; expected 1: convert",
         ),
         (lambda m: edit_json(m / "conversion.json", format_version=...), "conversion.json has no format_version"),
         (lambda m: shutil.rmtree(m / "scheduler"), "has no scheduler/; expected the folders unet, scheduler"),
@@ -103,7 +106,7 @@ def test_what_it_predicts(folder):
     assert torch.equal(model.decode(model.encode(z)), z)
     assert (model.size, model.alphas_cumprod.dtype, len(model.alphas_cumprod)) == (32, np.float64, 1000)
     np.testing.assert_allclose(model.alphas_cumprod[[0, 999]], [0.9999, 4.0358e-5], rtol=1e-4)
-    with pytest.raises(UserError, match="images of 33x32 px; this model needs multiples of 2: set data.size"):
+    with pytest.raises(UserError, match="images of 33x32 px; this model needs multiples of 2: set"):
         model.encode(torch.zeros(1, 3, 32, 33))
 
 
@@ -112,7 +115,7 @@ def test_what_it_can_be_asked(folder, tmp_path):
     model = ADM(str(folder)).load(CPU, torch.float32)
     with pytest.raises(BadSample, match="takes class ids from 0 to 10 and got 11"):
         model.condition([0, 11])
-    with pytest.raises(BadSample, match="takes class ids and got 'a cat'; set data.queries=ids"):
+    with pytest.raises(BadSample, match=r"takes class ids and got the text 'a cat'; set data\.queries=ids"):
         model.condition(["a cat"])
     with pytest.raises(UserError, match="was trained with classes only and has no unconditional half"):
         model.condition([0, None])
@@ -128,7 +131,7 @@ def test_the_unconditional_network_takes_no_class(tmp_path):
     expected = adm.network(num_class_embeds=None)(z, 7).sample
     found = torch.cat(model.eps_and_variance(z, 7, model.condition([None])), 1)
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
-    with pytest.raises(BadSample, match="this model takes no classes and got 3"):
+    with pytest.raises(BadSample, match="this model was trained without classes and got 3"):
         model.condition([3])
 
 
@@ -171,11 +174,16 @@ def test_queries_that_are_no_class_fail_sample_by_sample(folder, tmp_path, capsy
     assert "this model takes class ids from 0 to 10 and got 11" in said
     (made,) = (tmp_path / "out").glob("*/ilvr/*")
     journal = {e["id"]: e for e in map(json.loads, (made / "edits-0of1.jsonl").read_text().splitlines())}
-    assert journal["3"] == {"id": "3", "error": "this model takes class ids and got 'a cat'; set data.queries=ids"}
+    assert journal["3"] == {
+        "id": "3",
+        "error": "this model takes class ids and got the text 'a cat'; set data.queries=ids",
+    }
     assert journal["1"]["nfe"] == 2
 
 
-LACKING = "model=adm256 is not here: nowhere does not exist; make it of the official 256x256_diffusion.pt with"
+LACKING = (
+    "model folder nowhere is not here: make it of the official 256x256_diffusion.pt with `python -m bench.convert "
+)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +210,7 @@ LACKING = "model=adm256 is not here: nowhere does not exist; make it of the offi
         (["method.respacing=10"], "method.range_t=20, expected a number from 0 to respacing=10"),
         (["method.respacing=1"], "method.respacing=1, expected a number from 2 to 1000"),
         (["method.pairing=cod"], "method.pairing=cod, did you mean code?"),
-        (["method.down=32"], "method.down=32 leaves 1 of 32 pixels a side; .* data.size to a multiple of 64"),
+        (["method.down=32"], "method.down=32 leaves 1 of 32 px a side; .* data.size to a multiple of 64"),
         (["model.path=nowhere"], LACKING),
     ],
 )
