@@ -50,7 +50,8 @@ def _check_value(name: str, value: Any, rule: list, node: dict[str, Any]) -> Non
     low, high, *names = rule
     most = high
     if isinstance(high, str):
-        high = min(node[high]) if isinstance(node[high], list) else node[high]
+        others = node[high] if isinstance(node[high], list) else [node[high]]
+        high = min((other for other in others if other is not None), default=low)
         most = f"{most}={high}"
     whole = names == ["whole"]
     if not whole and isinstance(value, str) and value in names:

@@ -17,7 +17,7 @@ class ADM(ConvertedFolder):
     """A folder with a UNet on pixels, which predicts its variance too, and a schedule."""
 
     kind = "adm256"
-    takes = "the official 256x256_diffusion.pt"
+    takes = "the official 256x256_diffusion.pt (openai/guided-diffusion)"
     offers = "variance"
     guided = False
     networks: ClassVar = {"unet": ("sample_size", "in_channels", "out_channels", "block_out_channels")}

@@ -22,27 +22,24 @@ class ConvertedFolder(DiffusersFolder):
     """Words that get models which need no conversion, where there are such."""
 
     def locate(self, path: str) -> Path:
-        folder, command = find(path), f"python -m bench.convert kind={self.kind} <file> {path}"
+        folder, convert = find(path), f"python -m bench.convert kind={self.kind} <file>"
         if folder is None:
             other = f"; {self.instead}" if self.instead else ""
-            raise UserError(f"model folder {path} is not here: make it of {self.takes} with `{command}`{other}")
-        command = command.replace(path, "<folder>")
+            raise UserError(f"model folder {path} is not here: make it of {self.takes} with `{convert} {path}`{other}")
+        made = f"made of {self.takes} with `{convert} <folder>`"
         if not folder.is_dir():
-            raise UserError(f"model.path={path} is a file; expected a folder made of {self.takes} with `{command}`")
+            raise UserError(f"model.path={path} is a file; expected a folder {made}")
         if (folder / INDEX).is_file():
-            what = family(folder)[1]
-            raise UserError(f"model folder {folder} is {what}; expected one made of {self.takes} with `{command}`")
+            raise UserError(f"model folder {folder} is {family(folder)[1]}; expected one {made}")
         if not (folder / CONVERSION).is_file():
-            raise UserError(f"{folder} has no {CONVERSION}; expected a folder made of {self.takes} with `{command}`")
+            raise UserError(f"{folder} has no {CONVERSION}; expected a folder {made}")
         self.conversion = configuration(folder / CONVERSION, ("format_version", "kind", "sha256"))
         if (kind := self.conversion["kind"]) != self.kind:
-            raise UserError(
-                f"model folder {folder} is a {kind} model; expected one made of {self.takes} with `{command}`"
-            )
+            raise UserError(f"model folder {folder} is a {kind} model; expected one {made}")
         if (version := self.conversion["format_version"]) != FORMAT_VERSION:
             raise UserError(
                 f"{folder} was converted by version {version} of the converter; expected {FORMAT_VERSION}: convert "
-                f"{self.takes} again with `{command}`"
+                f"{self.takes} again with `{convert} <folder>`"
             )
         return folder
 

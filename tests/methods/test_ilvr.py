@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from bench.data.preprocess import read_rgb
+from bench.diffusion.device import to_float
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, UserError
 from bench.models.adm import ADM
@@ -197,6 +198,27 @@ def test_low_frequencies_are_the_sources(model, samples):
             errors[pairing, range_t] = (low @ (images.float() - source) @ low.T).abs().mean().item()
     assert errors["code", 5] == errors["paper", 5] > 1.5 * max(errors["code", 0], errors["paper", 0])
     assert errors["code", 0] != errors["paper", 0]
+
+
+def test_the_papers_pairing_noises_the_source_to_the_level_that_was_reached(model, samples, monkeypatch):
+    """The first step is the same; what is put into it differs by the source's share at the two levels."""
+    seen = []
+
+    def eps_and_variance(z, t, condition):
+        seen.append(z)
+        return torch.zeros_like(z), torch.zeros_like(z)
+
+    def noise(stream, shape):  # none in what is put in
+        return SampleNoise(0, ["0"])(stream, shape) * (not stream.startswith("reference"))
+
+    monkeypatch.setattr(model, "eps_and_variance", eps_and_variance)
+    for pairing in ("code", "paper"):
+        ILVR(8, 0, 6, pairing)(model, batch(samples[:1], model), noise)
+    low = torch.from_numpy(ilvr.lowpass(32, 8)).float()
+    source = to_float(torch.from_numpy(samples[0].image)[None])
+    reached, left = ilvr.respaced(model.alphas_cumprod, 6).levels[-2:]
+    expected = (reached**0.5 - left**0.5) * (low @ source @ low.T)
+    torch.testing.assert_close(seen[7] - seen[1], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def edit_json(file, **changes):
     [
         (
             shutil.rmtree,
-            r"is not here: make it of the official 256x256_diffusion.pt with `python -m .* kind=adm256 <file>",
+            r"is not here: make it of the official 256x256_diffusion.pt .* with `python -m .* kind=adm256 <file>",
         ),
         (
             lambda m: (m / "conversion.json").unlink(),
@@ -181,9 +181,7 @@ def test_queries_that_are_no_class_fail_sample_by_sample(folder, tmp_path, capsy
     assert journal["1"]["nfe"] == 2
 
 
-LACKING = (
-    "model folder nowhere is not here: make it of the official 256x256_diffusion.pt with `python -m bench.convert "
-)
+LACKING = "model folder nowhere is not here: make it of the official 256x256_diffusion.pt .*kind=adm256 <file> nowhere`"
 
 
 @pytest.mark.parametrize(
@@ -208,6 +206,7 @@ LACKING = (
             "method.range_t=30, expected a number from 0 to respacing=25",
         ),
         (["method.respacing=10"], "method.range_t=20, expected a number from 0 to respacing=10"),
+        (["method.respacing=null"], "method.range_t=20, expected a number from 0 to respacing=0"),
         (["method.respacing=1"], "method.respacing=1, expected a number from 2 to 1000"),
         (["method.pairing=cod"], "method.pairing=cod, did you mean code?"),
         (["method.down=32"], "method.down=32 leaves 1 of 32 px a side; .* data.size to a multiple of 64"),
