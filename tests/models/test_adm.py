@@ -148,7 +148,7 @@ def benchmark(tmp_path_factory):
 def test_ilvr_on_the_benchmark(benchmark, tmp_path, capsys):
     words = [*benchmark, "method=ilvr", "method.respacing=5", "method.range_t=[0,3]", "batch_size=2", f"out={tmp_path}"]
     assert run.main(words) == 0
-    assert "3 of 3 edited" in capsys.readouterr().out
+    assert "3 of 3 scored" in capsys.readouterr().out
     folders = sorted((tmp_path / "imagenet/ilvr").iterdir())
     assert [folder.name.rsplit("-", 1)[0] for folder in folders] == ["N8_t0_seed0", "N8_t3_seed0"]
     pictures, spent = [], []
