@@ -1,6 +1,7 @@
-"""Values against what configurations declare under `valid`: the names allowed, `[lowest, highest]`,
-`[lowest, highest, whole]` for whole numbers, or `[lowest, highest, name, ...]` for a number or a name. The name
-`module.Class` stands for any name with a dot. No torch."""
+"""Values against what configurations declare under `valid`: the names or, if more than two, the numbers allowed,
+`[lowest, highest]`, `[lowest, highest, whole]` for whole numbers, or `[lowest, highest, name, ...]` for a number or a
+name; the highest may be the name of another knob, checked before. The name `module.Class` stands for any name with a
+dot. No torch."""
 
 from typing import Any
 
@@ -33,25 +34,30 @@ def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -
         value = node.get(name)
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
-                _check_value(prefix + name, one, rule)
+                _check_value(prefix + name, one, rule, node)
     for name, value in node.items():
         if isinstance(value, list) and not value and name not in RESERVED:
             raise UserError(f"{prefix}{name} is an empty list; expected at least one value")
 
 
-def _check_value(name: str, value: Any, rule: list) -> None:
-    if all(isinstance(option, str | bool) for option in rule):
+def _check_value(name: str, value: Any, rule: list, node: dict[str, Any]) -> None:
+    if all(isinstance(option, str | bool) for option in rule) or (len(rule) > 2 and not isinstance(rule[2], str)):
         if isinstance(value, str) and "." in value and "module.Class" in rule:
             return
         if value not in rule or type(value) not in map(type, rule):
             raise UserError(f"{name}={value}, {nearest(str(value), [str(option) for option in rule])}")
         return
     low, high, *names = rule
+    most = high
+    if isinstance(high, str):
+        others = node[high] if isinstance(node[high], list) else [node[high]]
+        high = min((other for other in others if other is not None), default=low)
+        most = f"{most}={high}"
     whole = names == ["whole"]
     if not whole and isinstance(value, str) and value in names:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         also = "" if whole else "".join(f" or {option}" for option in names)
-        raise UserError(f"{name}={value}, expected a number from {low} to {high}{also}")
+        raise UserError(f"{name}={value}, expected a number from {low} to {most}{also}")
     if whole and not isinstance(value, int):
         raise UserError(f"{name}={value}, expected a whole number")

@@ -99,7 +99,7 @@ class Run:
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
 
-_SHORT = {"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s"}
+_SHORT = {"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s", "down": "N", "range_t": "t"}
 
 
 def plan(cfg: DictConfig) -> list[Run]:
@@ -116,7 +116,8 @@ def plan(cfg: DictConfig) -> list[Run]:
         if "model" in method["uses"] or not (resolved["data"]["size"] or resolved["model"]["size"]):
             checkpoint = checkpoints.make(resolved["model"])
         if "model" in method["uses"]:
-            checkpoints.check_fits(checkpoint, method, resolved["model"]["name"])
+            who, name = f"method={method['name']}", resolved["model"]["name"]
+            checkpoints.check_fits(checkpoint, who, method.get("needs"), name, resolved["guidance"])
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
     except UserError as error:
         problems.append(str(error))

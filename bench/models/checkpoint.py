@@ -20,8 +20,9 @@ HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower", "queri
 
 
 KINDS = {
-    "denoiser": ("predicts noise or velocity", "model=sd14"),
+    "denoiser": ("predicts noise or velocity alone", "model=sd14"),
     "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
+    "variance": ("predicts its own variance beside the noise", "model=adm256"),
 }
 """What a model `offers` and a method `needs` -> in words, and what to type to get such a model."""
 
@@ -33,10 +34,12 @@ class Checkpoint(ABC):
 
     Attributes:
         offers: the one of `KINDS` that it is.
+        guided: whether guidance other than 1 can be asked of it.
         notice: what every table and plot made with it must say, such as that it was never trained; None for nothing.
     """
 
     offers: str = "denoiser"
+    guided: bool = True
     notice: str | None = None
 
     @property
@@ -82,20 +85,26 @@ def make(node: dict[str, Any]) -> Checkpoint:
     return made
 
 
-def check_fits(checkpoint: Checkpoint, method: dict[str, Any], model: str) -> None:
-    """Whether a method can work with a model at all.
+def check_fits(checkpoint: Checkpoint, who: str, needs: str | None, model: str, guidance: Any) -> None:
+    """Whether something can work with a model at all.
 
     Args:
-        method: its resolved configuration, whose `needs` is one of `KINDS`; None: denoiser.
+        who: wants it, such as `method=diffedit`.
+        needs: one of `KINDS`; None: denoiser.
         model: what the model is called.
+        guidance: a scale, or a list of them.
 
     Raises:
         UserError: it cannot.
     """
-    needed, offered = method.get("needs") or "denoiser", getattr(checkpoint, "offers", "denoiser")
+    needed, offered = needs or "denoiser", getattr(checkpoint, "offers", "denoiser")
     if needed != offered:
         (wanted, word), (found, _) = (KINDS.get(kind, (f"is {kind}", "another model")) for kind in (needed, offered))
-        raise UserError(f"method={method['name']} needs a model that {wanted}; model={model} {found}: use {word}")
+        raise UserError(f"{who} needs a model that {wanted}; model={model} {found}: use {word}")
+    if not getattr(checkpoint, "guided", True) and guidance not in (1, [1]):
+        raise UserError(
+            f"guidance={guidance}, expected 1: model={model} has no unconditional half to guide by; leave guidance= out"
+        )
 
 
 def arguments(node: dict[str, Any]) -> dict[str, Any]:

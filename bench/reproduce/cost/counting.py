@@ -79,6 +79,10 @@ class _Denoiser(Model):
         noise = torch.randn(z.shape, generator=self._random) * (not self.agreeing)
         return noise.to(z.dtype) + sum(0 * states_.sum() for states_ in states)
 
+    def eps_and_variance(self, z, t, condition) -> tuple[torch.Tensor, torch.Tensor]:
+        """Counts the rows; the variance is the mean of what it can be."""
+        return self.eps(z, t, condition), torch.zeros_like(z)
+
     def tokens(self, query: Query) -> list[tuple[int, str]]:
         """A token a word."""
         words = str(query or "").split()
