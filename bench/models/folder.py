@@ -13,22 +13,22 @@ from bench.models.checkpoint import Checkpoint
 UNTRAINED = "random (untrained) weights, comparable with no paper"
 _ONE = {"F64": b"\0\0\0\0\0\0\xf0\x3f", "F32": b"\0\0\x80\x3f", "F16": b"\0\x3c", "BF16": b"\x80\x3f"}
 """The number 1 in each type of float, as safetensors stores it."""
-_INDEX = "model_index.json"
+INDEX = "model_index.json"
 _FAMILIES = {
     "StableDiffusionXL": "a Stable Diffusion XL model",
     "StableDiffusion3": "a Stable Diffusion 3 model",
     "StableDiffusionInpaint": "a Stable Diffusion inpainting model",
     "StableDiffusionUpscale": "a Stable Diffusion upscaler",
-    "StableDiffusionInstructPix2Pix": "an InstructPix2Pix model",
-    "StableDiffusion": "a Stable Diffusion 1 or 2 model",
+    "StableDiffusionInstructPix2Pix": "an InstructPix2Pix model (model=instruct_pix2pix)",
+    "StableDiffusion": "a Stable Diffusion 1 or 2 model (model=sd14)",
     "Flux2": "a FLUX.2 model",
     "Flux": "a FLUX model",
-    "DiT": "a DiT model",
+    "DiT": "a DiT model (model=dit256)",
     "Kandinsky": "a Kandinsky model",
     "PixArt": "a PixArt model",
     "QwenImage": "a Qwen-Image model",
 }
-"""Start of a pipeline's class name -> what such a folder is; the first that fits."""
+"""Start of a pipeline's class name -> what such a folder is, and the word for it; the first that fits."""
 
 
 class DiffusersFolder(Checkpoint):
@@ -48,22 +48,19 @@ class DiffusersFolder(Checkpoint):
     """Classes of `model_index.json` that it can load."""
     networks: ClassVar[dict[str, tuple[str, ...]]]
     """Parts with weights -> keys that their `config.json` must have; the first is the denoiser."""
-    scheduler: ClassVar[tuple[str, ...]] = ()
-    """Keys that the scheduler's configuration must have."""
+    scheduler: ClassVar[tuple[str, ...] | None] = ()
+    """Keys that the scheduler's configuration must have; None: there is none."""
     tokenizers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str):
-        self.folder = _located(path)
-        kind = configuration(self.folder / _INDEX).get("_class_name")
-        if kind not in self.pipelines:
-            what = next((said for start, said in _FAMILIES.items() if str(kind).startswith(start)), f"made for {kind}")
-            raise UserError(f"model folder {self.folder} is {what}; expected {self.takes}")
-        for part in (*self.networks, *self.tokenizers, "scheduler"):
+        self.folder = self.locate(path)
+        parts = [*self.networks, *self.tokenizers, *(["scheduler"] if self.scheduler is not None else [])]
+        for part in parts:
             if not (self.folder / part).is_dir():
-                parts = ", ".join((*self.networks, *self.tokenizers, "scheduler"))
-                raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {parts}")
+                raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {', '.join(parts)}")
         self.config = {part: configuration(self.folder / part / "config.json", k) for part, k in self.networks.items()}
-        self.schedule = configuration(self.folder / "scheduler/scheduler_config.json", self.scheduler)
+        if self.scheduler is not None:
+            self.schedule = configuration(self.folder / "scheduler/scheduler_config.json", self.scheduler)
         self.weights = {part: _weights(self.folder / part) for part in self.networks}
         for part in self.tokenizers:
             _check_vocabulary(self.folder / part)
@@ -72,11 +69,19 @@ class DiffusersFolder(Checkpoint):
         denoiser = next(iter(self.networks))
         self.notice = UNTRAINED if untrained(self.weights[denoiser]) else None
 
+    def locate(self, path: str) -> Path:
+        """The folder, if it is of this kind. Raises: UserError: it is not, or not there."""
+        folder = _located(path)
+        kind, what = family(folder)
+        if kind not in self.pipelines:
+            raise UserError(f"model folder {folder} is {what}; expected {self.takes}")
+        return folder
+
     def identity(self) -> dict[str, Any]:
         """SHA-256 of every file that decides what the model computes."""
         files = [file for shards in self.weights.values() for file in shards]
         files += [self.folder / part / "config.json" for part in self.networks]
-        files += [self.folder / "scheduler/scheduler_config.json"]
+        files += [self.folder / "scheduler/scheduler_config.json"] if self.scheduler is not None else []
         for part in self.tokenizers:
             files += sorted(f for f in (self.folder / part).iterdir() if f.suffix in (".json", ".txt", ".model"))
         return {"files": {str(file.relative_to(self.folder)): sha256(file) for file in files}}
@@ -87,7 +92,7 @@ class DiffusersFolder(Checkpoint):
 
 
 def _located(path: str) -> Path:
-    folder = find(path) or hub.snapshot(path, _INDEX)
+    folder = find(path) or hub.snapshot(path, INDEX)
     if folder is None:
         fetch = f"hf download {path}" if path.count("/") == 1 and not path.startswith((".", "/")) else None
         raise UserError(
@@ -95,10 +100,16 @@ def _located(path: str) -> Path:
             + (f"get it with `{fetch}`, or give a local folder with model.path=" if fetch else "give model.path=")
         )
     if not folder.is_dir():
-        raise UserError(f"model.path={path} is a file; expected a diffusers folder with {_INDEX}")
-    if not (folder / _INDEX).is_file():
-        raise UserError(f"model folder {folder} has no {_INDEX}; expected a diffusers folder")
+        raise UserError(f"model.path={path} is a file; expected a diffusers folder with {INDEX}")
+    if not (folder / INDEX).is_file():
+        raise UserError(f"model folder {folder} has no {INDEX}; expected a diffusers folder")
     return folder
+
+
+def family(folder: Path) -> tuple[str, str]:
+    """Class of a diffusers folder's pipeline, and what such a folder is in words."""
+    kind = str(configuration(folder / INDEX).get("_class_name"))
+    return kind, next((said for start, said in _FAMILIES.items() if kind.startswith(start)), f"made for {kind}")
 
 
 def _weights(folder: Path) -> list[Path]:

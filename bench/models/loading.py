@@ -1,0 +1,35 @@
+"""Networks of a model folder in diffusers' format, read strictly."""
+
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError
+
+from bench.errors import UserError
+from bench.models.folder import DiffusersFolder
+
+Network = TypeVar("Network", bound=torch.nn.Module)
+
+
+def network(
+    checkpoint: DiffusersFolder, kind: type[Network], part: str, device: torch.device, dtype: torch.dtype
+) -> Network:
+    """One part of a folder, frozen.
+
+    Raises:
+        UserError: it lacks parameters that its architecture has.
+    """
+    folder = checkpoint.folder / part
+    try:
+        module, info = kind.from_pretrained(
+            folder, use_safetensors=True, variant=checkpoint.variant(part), output_loading_info=True
+        )
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{folder} cannot be loaded ({reason}); download the model again") from error
+    if info["missing_keys"] or info.get("mismatched_keys"):
+        lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
+        raise UserError(f"{folder} does not fit its config.json: {lacking[0]} and {len(lacking) - 1} more")
+    if module.dtype != dtype:
+        module = module.to(dtype)
+    return module.to(device).eval().requires_grad_(False)
