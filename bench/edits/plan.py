@@ -116,7 +116,8 @@ def plan(cfg: DictConfig) -> list[Run]:
         if "model" in method["uses"] or not (resolved["data"]["size"] or resolved["model"]["size"]):
             checkpoint = checkpoints.make(resolved["model"])
         if "model" in method["uses"]:
-            checkpoints.check_fits(checkpoint, method, resolved["model"]["name"])
+            who, name = f"method={method['name']}", resolved["model"]["name"]
+            checkpoints.check_fits(checkpoint, who, method.get("needs"), name, resolved["guidance"])
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
     except UserError as error:
         problems.append(str(error))

@@ -15,13 +15,14 @@ from bench.types import DiffusionModel, Geometry
 if TYPE_CHECKING:
     import torch
 
-HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower")
+HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower", "queries")
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 
 KINDS = {
     "denoiser": ("predicts noise or velocity", "model=sd14"),
     "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
+    "codes": ("is a VQGAN with CLIP encoders", "model=vqgan_clip"),
 }
 """What a model `offers` and a method `needs` -> in words, and what to type to get such a model."""
 
@@ -82,20 +83,24 @@ def make(node: dict[str, Any]) -> Checkpoint:
     return made
 
 
-def check_fits(checkpoint: Checkpoint, method: dict[str, Any], model: str) -> None:
-    """Whether a method can work with a model at all.
+def check_fits(checkpoint: Checkpoint, who: str, needs: str | None, model: str, guidance: Any) -> None:
+    """Whether something can work with a model at all.
 
     Args:
-        method: its resolved configuration, whose `needs` is one of `KINDS`; None: denoiser.
+        who: wants it, such as `method=diffedit`.
+        needs: one of `KINDS`; None: denoiser.
         model: what the model is called.
+        guidance: as typed, else the model's; None: none.
 
     Raises:
         UserError: it cannot.
     """
-    needed, offered = method.get("needs") or "denoiser", getattr(checkpoint, "offers", "denoiser")
+    needed, offered = needs or "denoiser", getattr(checkpoint, "offers", "denoiser")
     if needed != offered:
         (wanted, word), (found, _) = (KINDS.get(kind, (f"is {kind}", "another model")) for kind in (needed, offered))
-        raise UserError(f"method={method['name']} needs a model that {wanted}; model={model} {found}: use {word}")
+        raise UserError(f"{who} needs a model that {wanted}; model={model} {found}: use {word}")
+    if offered == "codes" and guidance is not None:
+        raise UserError(f"guidance={guidance}, but {who} has no guidance: leave it out")
 
 
 def arguments(node: dict[str, Any]) -> dict[str, Any]:
