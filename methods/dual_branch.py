@@ -83,7 +83,7 @@ class DualBranch(ABC):
         )
         notes = [a | b for a, b in zip(steering.notes, source.notes or [{}] * len(batch.samples), strict=True)]
         return EditResult(
-            latents.images(model, z), notes=[a | b for a, b in zip(notes, _cut(model, batch), strict=True)]
+            latents.images(model, z), notes=[a | b for a, b in zip(notes, latents.cut(model, batch), strict=True)]
         )
 
     def target(self, model: DiffusionModel, batch: EditBatch) -> Target:
@@ -127,13 +127,3 @@ class DualBranch(ABC):
         empty = w == 0 or latents.untold(queries)
         kept = batch.kept(("inverted", levels, 0.0 if empty else float(w), empty or self._text()), levels_1_to_s)
         return [latents.clean(model, batch), *kept.unbind(1)]
-
-
-def _cut(model: DiffusionModel, batch: EditBatch) -> list[dict[str, str]]:
-    """For the journal: prompts that did not fit."""
-    notes = []
-    for sample in batch.samples:
-        excess = {side: model.excess(query) for side, query in (("source", sample.source), ("target", sample.target))}
-        long = [f"{side} prompt cut by {n} tokens" for side, n in excess.items() if n]
-        notes.append({"cut": ", ".join(long)} if long else {})
-    return notes

@@ -7,7 +7,7 @@ from bench.diffusion import ddim
 from bench.diffusion.device import to_float, to_uint8
 from bench.diffusion.grid import Grid
 from bench.errors import BadSample, UserError
-from bench.types import Condition, DiffusionModel, EditBatch, Noise, Query
+from bench.types import CodesModel, Condition, DiffusionModel, EditBatch, Noise, Query
 
 
 def clean(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
@@ -100,3 +100,13 @@ def start_noise(model: DiffusionModel, batch: EditBatch, noise: Noise) -> torch.
 def images(model: DiffusionModel, latents: torch.Tensor) -> torch.Tensor:
     """Latents to uint8 `[B, 3, H, W]`."""
     return to_uint8(model.decode(latents))
+
+
+def cut(model: DiffusionModel | CodesModel, batch: EditBatch) -> list[dict[str, str]]:
+    """For the journal: prompts that did not fit."""
+    notes = []
+    for sample in batch.samples:
+        excess = {side: model.excess(query) for side, query in (("source", sample.source), ("target", sample.target))}
+        long = [f"{side} prompt cut by {n} tokens" for side, n in excess.items() if n]
+        notes.append({"cut": ", ".join(long)} if long else {})
+    return notes

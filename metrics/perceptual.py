@@ -33,7 +33,7 @@ class Lpips:
         self.unit = f"x 10^{len(str(int(scale))) - 1}" if scale != 1 else ""
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        network = _network(self.net, self.weights).to(batch.edits.device)
+        network = load(self.net, self.weights).to(batch.edits.device)
         if self.region == "frame":
             return self.scale * _distances(network, batch.edits, batch.sources).cpu().numpy()
         kept = regions.outside(batch)
@@ -50,7 +50,8 @@ def _distances(network: torch.nn.Module, a: torch.Tensor, b: torch.Tensor) -> to
 
 
 @lru_cache
-def _network(net: str, file: Path) -> torch.nn.Module:
+def load(net: str, file: Path) -> torch.nn.Module:
+    """Trunk and heads, frozen, loaded once a process; see `Lpips` for the arguments."""
     import lpips
 
     with warnings.catch_warnings(), torch.random.fork_rng():

@@ -36,6 +36,7 @@ def generate(cfg: dict[str, Any]) -> Path:
     if "templated" not in cfg["data"]["name"]:
         raise UserError(f"generate=true makes pictures for data=imagen; data={cfg['data']['name']} has its own")
     source, folder, node = checkpoints.make(cfg["model"]), Path(cfg["data"]["root"]), cfg["data"]
+    checkpoints.check_fits(source, "generate=true", None, cfg["model"]["name"], cfg["guidance"])
     identity = source.identity()
     made_by = {
         "model": cfg["model"]["name"],

@@ -53,10 +53,10 @@ def locate(name: str, entry: dict[str, Any], key: str = "metrics.weights.{}.path
 
     Args:
         name: its key under `metrics.weights`.
-        entry: `path` (a local file or folder, or null), and one of `file` (its official name, sought in torch's hub
-            folder; its `sha256`, or the hash that ends its name unless `hashed` is false, is verified) and `hub` (a
-            Hugging Face id, sought in the hub cache); `source` says where it comes from; `random`, that metrics can do
-            with seeded random weights instead, asked for as path `random`.
+        entry: `path` (a local file or folder, or null), and one of `file` (its official name, sought in `folder` or
+            else torch's hub folder; its `sha256`, or the hash that ends its name unless `hashed` is false, is
+            verified) and `hub` (a Hugging Face id, sought in the hub cache); `source` says where it comes from;
+            `random`, that metrics can do with seeded random weights instead, asked for as path `random`.
         key: the knob that names it, for messages.
 
     Raises:
@@ -79,11 +79,12 @@ def locate(name: str, entry: dict[str, Any], key: str = "metrics.weights.{}.path
     if entry.get("hub"):
         return _in_hub_cache(entry, key)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    folder = Path(os.environ.get("TORCH_HOME") or Path(cache, "torch")).expanduser() / "hub/checkpoints"
+    torchs = Path(os.environ.get("TORCH_HOME") or Path(cache, "torch"), "hub/checkpoints")
+    folder = Path(entry.get("folder") or torchs).expanduser()
     file = folder / entry["file"]
     if not file.is_file():
         raise UserError(
-            f"metric backbone {name} is missing: {entry['file']} was sought in {folder}; get it with "
+            f"{name} is missing: {entry['file']} was sought in {folder}; get it with "
             f"`curl -L --create-dirs -o {file} {entry['source']}` or set {key}=<local file>"
         )
     if not sha256(file).startswith(official := _official_hash(entry)):
@@ -119,7 +120,7 @@ def doubts(profile: dict[str, Any]) -> dict[str, str]:
 def _in_hub_cache(entry: dict[str, Any], key: str) -> Path:
     if (folder := hub.snapshot(entry["hub"], "config.json")) is None:
         raise UserError(
-            f"metric backbone {entry['hub']} is missing: sought in the hub cache {hub.place()}; get it with "
+            f"{entry['hub']} is missing: sought in the hub cache {hub.place()}; get it with "
             f"`hf download {entry['hub']}` or set {key}=<local folder>"
         )
     return folder

@@ -23,6 +23,7 @@ KINDS = {
     "denoiser": ("predicts noise or velocity alone", "model=sd14"),
     "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
     "variance": ("predicts its own variance beside the noise", "model=adm256"),
+    "codes": ("is a VQGAN with CLIP encoders", "model=vqgan_clip"),
 }
 """What a model `offers` and a method `needs` -> in words, and what to type to get such a model."""
 
@@ -92,7 +93,7 @@ def check_fits(checkpoint: Checkpoint, who: str, needs: str | None, model: str, 
         who: wants it, such as `method=diffedit`.
         needs: one of `KINDS`; None: denoiser.
         model: what the model is called.
-        guidance: a scale, or a list of them.
+        guidance: as typed or the model's, a scale or a list of them; None: none.
 
     Raises:
         UserError: it cannot.
@@ -105,6 +106,8 @@ def check_fits(checkpoint: Checkpoint, who: str, needs: str | None, model: str, 
         raise UserError(
             f"guidance={guidance}, expected 1: model={model} has no unconditional half to guide by; leave guidance= out"
         )
+    if offered == "codes" and guidance is not None:
+        raise UserError(f"guidance={guidance}, but {who} has no guidance: leave it out")
 
 
 def arguments(node: dict[str, Any]) -> dict[str, Any]:

@@ -48,18 +48,19 @@ class DiffusersFolder(Checkpoint):
     """Classes of `model_index.json` that it can load."""
     networks: ClassVar[dict[str, tuple[str, ...]]]
     """Parts with weights -> keys that their `config.json` must have; the first is the denoiser."""
-    scheduler: ClassVar[tuple[str, ...]] = ()
-    """Keys that the scheduler's configuration must have."""
+    scheduler: ClassVar[tuple[str, ...] | None] = ()
+    """Keys that the scheduler's configuration must have; None: there is none."""
     tokenizers: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: str):
         self.folder = self.locate(path)
-        for part in (*self.networks, *self.tokenizers, "scheduler"):
+        parts = [*self.networks, *self.tokenizers, *(["scheduler"] if self.scheduler is not None else [])]
+        for part in parts:
             if not (self.folder / part).is_dir():
-                parts = ", ".join((*self.networks, *self.tokenizers, "scheduler"))
-                raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {parts}")
+                raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {', '.join(parts)}")
         self.config = {part: configuration(self.folder / part / "config.json", k) for part, k in self.networks.items()}
-        self.schedule = configuration(self.folder / "scheduler/scheduler_config.json", self.scheduler)
+        if self.scheduler is not None:
+            self.schedule = configuration(self.folder / "scheduler/scheduler_config.json", self.scheduler)
         self.weights = {part: _weights(self.folder / part) for part in self.networks}
         for part in self.tokenizers:
             _check_vocabulary(self.folder / part)
@@ -80,7 +81,7 @@ class DiffusersFolder(Checkpoint):
         """SHA-256 of every file that decides what the model computes."""
         files = [file for shards in self.weights.values() for file in shards]
         files += [self.folder / part / "config.json" for part in self.networks]
-        files += [self.folder / "scheduler/scheduler_config.json"]
+        files += [self.folder / "scheduler/scheduler_config.json"] if self.scheduler is not None else []
         for part in self.tokenizers:
             files += sorted(f for f in (self.folder / part).iterdir() if f.suffix in (".json", ".txt", ".model"))
         return {"files": {str(file.relative_to(self.folder)): sha256(file) for file in files}}

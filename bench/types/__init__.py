@@ -1,5 +1,6 @@
 """Records and protocols that the boxes share, and the bill of shared work. No torch at run time."""
 
+from bench.types.codes import CodesModel, JointEncoder
 from bench.types.grid import Grid, Path
 from bench.types.model import AttentionHook, AttentionLayer, Condition, DiffusionModel, Geometry
 from bench.types.protocols import EditData, Method, Noise, PairMetric, SetMetric
@@ -9,6 +10,7 @@ __all__ = [
     "SAMPLE",
     "AttentionHook",
     "AttentionLayer",
+    "CodesModel",
     "Condition",
     "DiffusionModel",
     "EditBatch",
@@ -17,6 +19,7 @@ __all__ = [
     "EditSample",
     "Geometry",
     "Grid",
+    "JointEncoder",
     "Method",
     "Noise",
     "PairMetric",
