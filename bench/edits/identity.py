@@ -74,7 +74,8 @@ def foreign(cfg: dict[str, Any]) -> list[str]:
 
 def told(identity: dict[str, Any]) -> dict[str, Any]:
     """What tells a run from others of its method on its data beside knobs and seed; hashes by their first digits."""
-    code = identity.get("code", {"method": {"version": 1}})  # before identities had it
+    roles = ["method", *(role for role in ("control", "tower") if identity["method"].get(role))]
+    code = identity.get("code", {role: {"version": 1} for role in roles})  # earlier identities lack it
     parts = {"data": identity["data"], "model": identity["model"] or {}}
     found = {f"{part}.{name}": _short(value) for part, facts in parts.items() for name, value in facts.items()}
     found |= {name: _short(value) for name, value in identity["method"].items() if isinstance(value, dict)}
