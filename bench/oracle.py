@@ -16,6 +16,7 @@ import pandas as pd
 
 from bench.config import cli, options
 from bench.errors import UserError, nearest
+from bench.files.paths import file_name
 from bench.files.write import write
 from bench.scores.best_of import best_of
 from bench.statistics.intervals import mean_interval
@@ -78,7 +79,7 @@ def oracle(runs: list[str], out: Path, data: str | None, profile: str | None, to
 def _folders(runs: list[str], out: Path, data: str | None) -> list[Path]:
     known = sorted({file.parent for file in out.glob("*/*/*/summary.*.json")})
     if data is not None:
-        known = [folder for folder in known if folder.parts[-3] == data]
+        known = [folder for folder in known if folder.parts[-3] == file_name(data)]
     found: list[Path] = []
     for pattern in runs:
         hits = [f for f in known if fnmatch.fnmatch("/".join(f.parts[-2:]), pattern) or f == Path(pattern)]

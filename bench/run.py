@@ -4,6 +4,7 @@ python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
 """
 
 import sys
+from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -11,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bench.config import cli
+from bench.edits import identity
 from bench.edits.plan import plan
 from bench.errors import UserError
 from bench.files import hashing
@@ -38,8 +40,11 @@ def main(argv: list[str] | None = None) -> int:
     argv = cli.flags_first(sys.argv[1:] if argv is None else argv)
     try:
         if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in argv):
-            for cfg in cli.jobs(argv):  # every job of a sweep is checked before the first one starts
+            jobs = cli.jobs(argv)
+            for cfg in jobs:  # every job of a sweep is checked before the first one starts
                 plan(cfg)
+            for out in {cfg.out for cfg in jobs}:
+                _tell_earlier(Path(out))
     except UserError as error:
         return cli.fail(error)
     _failed.clear()
@@ -48,6 +53,14 @@ def main(argv: list[str] | None = None) -> int:
     if "-m" in argv or "--multirun" in argv:
         print("\ntable, trade-off plot and contact sheet: python -m bench.report" + (f" out={out}" if out else ""))
     return status or (1 if _failed else 0)
+
+
+def _tell_earlier(out: Path) -> None:
+    if folders := identity.earlier(out):
+        named = ", ".join(str(folder.relative_to(out)) for folder in folders[:3])
+        more = f" and {len(folders) - 3} more" if len(folders) > 3 else ""
+        runs, are = ("run", "is") if len(folders) == 1 else ("runs", "are")
+        print(f"{len(folders)} {runs} of an earlier identity {are} left aside: {named}{more}", flush=True)
 
 
 _failed: list[UserError] = []

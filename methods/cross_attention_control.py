@@ -36,6 +36,8 @@ class CrossAttentionControl:
             the steps after `refine_from` of them.
     """
 
+    version = 1
+
     def __init__(
         self,
         guidance: float,

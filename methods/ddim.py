@@ -13,6 +13,8 @@ from methods.dual_branch import DualBranch
 class DDIM(DualBranch):
     """Vanilla DDIM inversion. NFE S + 4 S."""
 
+    version = 1
+
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
         words, null = self.conditions(model, batch)
         return Source(self.trajectory(model, batch, levels, 1.0), words, null, [self.w_t] * self.steps)

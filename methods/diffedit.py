@@ -38,6 +38,8 @@ class DiffEdit:
     NFE 2n + k + 2k, without the k for `encode=noise`.
     """
 
+    version = 1
+
     def __init__(
         self,
         r: float,

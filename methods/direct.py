@@ -17,6 +17,8 @@ class Direct(DualBranch):
         w_s: guidance scale of the inversion.
     """
 
+    version = 1
+
     w_s: float = 1.0
 
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:

@@ -35,6 +35,8 @@ class DualBranch(ABC):
         start_layer, start_step: of `control=masactrl`, see there.
     """
 
+    version = 1  # raised with what the subclasses share, and so are theirs
+
     w_t: float
     steps: int
     control: str = "p2p"

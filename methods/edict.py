@@ -21,6 +21,8 @@ class Edict:
         mixing: p of the mixing layers.
     """
 
+    version = 1
+
     def __init__(self, w_t: float, steps: int, strength: float = 0.8, mixing: float = 0.93):
         self.w_t, self.steps, self.strength, self.mixing = w_t, steps, strength, mixing
 

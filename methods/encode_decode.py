@@ -15,6 +15,8 @@ class EncodeDecode:
         steps: steps of the full schedule, of which r uses k. NFE k + 2k.
     """
 
+    version = 1
+
     def __init__(self, r: float, guidance: float, steps: int):
         self.r, self.guidance, self.steps = r, guidance, steps
 

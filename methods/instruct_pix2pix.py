@@ -20,6 +20,8 @@ class InstructPix2Pix:
         picture_guidance: guidance by the source picture (1.5).
     """
 
+    version = 1
+
     def __init__(self, steps: int, guidance: float = 7.5, picture_guidance: float = 1.5):
         self.steps, self.guidance, self.picture_guidance = steps, guidance, picture_guidance
 

@@ -13,6 +13,8 @@ class NegativePrompt(DualBranch):
     """With the same states on both sides guidance cancels in the source branch, which is SimInversion's at w_s = 1.
     NFE S + 3 S; the papers' code evaluates the equal rows twice."""
 
+    version = 1
+
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
         words, null = self.conditions(model, batch)
         instead = [words] * self.steps

@@ -25,6 +25,8 @@ class NullText(DualBranch):
         epsilon: a step's updates end once the loss is below epsilon + 2e-5 i.
     """
 
+    version = 1
+
     inner_steps: int = 10
     epsilon: float = 1e-5
 

@@ -13,6 +13,8 @@ class Precomputed:
         label: what tables call it; it changes no pixel.
     """
 
+    version = 1
+
     def __init__(self, root: str, label: str | None):
         self.root, self.label = root, label
 

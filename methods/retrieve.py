@@ -10,6 +10,8 @@ class Retrieve:
     """Returns, for each sample, a real image of its target class, drawn uniformly. The paper does not say which
     pictures it draws from; here they are those of the data set's own (validation) images."""
 
+    version = 1
+
     def __call__(self, model, batch: EditBatch, noise: Noise) -> EditResult:
         images = []
         for sample, rng in zip(batch.samples, noise.rng("retrieve"), strict=True):

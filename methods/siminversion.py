@@ -23,6 +23,8 @@ class SimInversion(DualBranch):
             more), `active` takes the branch's only prediction, the one without words. The paper leaves it open.
     """
 
+    version = 1
+
     w_s: float | str = 0.5
     donor: str = "cs"
 

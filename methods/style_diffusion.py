@@ -36,6 +36,8 @@ class StyleDiffusion(DualBranch):
         value_steps: share of the steps, from the noisiest, during which the target's values are the picture's too.
     """
 
+    version = 1
+
     tower: Callable[[torch.Tensor], torch.Tensor] | None = None
     inner_steps: int = 100
     epsilon: float = 1e-5

@@ -15,6 +15,8 @@ class ClipTokens:
         path: folder of a CLIP model in transformers' format.
     """
 
+    version = 1
+
     def __init__(self, path: str):
         from transformers import CLIPImageProcessor, CLIPVisionModel
 
@@ -39,6 +41,8 @@ class JudgeTokens:
     Args:
         path: its folder.
     """
+
+    version = 1
 
     def __init__(self, path: str):
         self.judge = Judge.load(Path(path))

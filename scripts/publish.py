@@ -18,6 +18,7 @@ import pandas as pd
 
 from bench.claims.write import write_all
 from bench.edits.environment import environment
+from bench.edits.folder import Store
 from bench.errors import UserError
 from bench.files import hashing
 from bench.files.write import atomic, write
@@ -61,7 +62,7 @@ def provenance(table: pd.DataFrame) -> dict:
     """This program's commit, versions and machine, and the commits that made the pictures of each run."""
     commits: dict[str, list[str]] = {}
     for folder in map(Path, table.folder):
-        for entry in json.loads((folder / "env.json").read_text()):
+        for entry in Store(folder).environments():
             name = (entry["commit"] or "unknown") + (" with local changes" if entry["dirty"] else "")
             commits.setdefault(name, []).append(f"{folder.parent.name}/{folder.name}")
     return {"command": "python -m scripts.publish", "scored by": environment(), "pictures made by": commits}

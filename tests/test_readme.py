@@ -14,7 +14,7 @@ def test_method_example_runs(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     words = line.replace("'", "").split()
     assert run.main([*words, "limit=2", f"out={tmp_path / 'out'}"]) == 0
-    assert len(list((tmp_path / "out/shapes/custom").iterdir())) == 2
+    assert len(list((tmp_path / "out/shapes/RoundTrip").iterdir())) == 2
 
 
 def test_pages_and_pictures_that_it_names_exist():

@@ -49,7 +49,7 @@ def test_a_run_leaves_all_that_the_design_promises(swept):
     assert (first.name[:4], second.name[:4]) == ("r0.5", "r0.8")
     for folder in (first, second):
         names = {path.name for path in folder.iterdir()}
-        assert names >= {"config.yaml", "identity.json", "env.json", "edits", "masks", "edits-0of1.jsonl", "scores"}
+        assert names >= {"config.yaml", "identity.json", "env", "edits", "masks", "edits-0of1.jsonl", "scores"}
         assert names >= {"per_image.shapes-v1.csv", "summary.shapes-v1.json"}
         assert len(edits(folder)) == 5
         with Image.open(folder / "masks/00000.png") as mask:
@@ -195,15 +195,16 @@ def test_run_key_is_pinned(tmp_path):
 
     (made,) = plan(cli.jobs([f"out={tmp_path}", "method=copy", "batch_size=3", "device=cpu", "limit=4"])[0])
     assert made.identity == {
-        "identity_version": 1,
+        "identity_version": 2,
         "data": {"name": "shapes", "world": 1, "seed": 0, "size": 64},
         "model": None,
         "pictures": None,
-        "method": {"_target_": "methods.copy.Copy"},
+        "method": {},
+        "code": {"method": {"name": "copy", "version": 1}},
         "seed": None,
     }
     assert made.folder.name == f"all-{made.key[:10]}"
-    assert made.key == "3fa28b1544cdd4eaf6a1bbcad0cf7ce3f9c1951b4510c1b24811e48c3d030779"
+    assert made.key == "9003c2585654a786e68cd994194c05510d69596cbfde02372ab9fb22a06c4752"
 
 
 PICTURES = ["pictures/cake.png", "dog.jpg", "cake mask.png"]
@@ -307,8 +308,9 @@ def test_method_that_always_fails_stops_at_its_first_batch(tmp_path, monkeypatch
 
 
 def test_method_that_does_not_exist(tmp_path, capsys):
-    assert go(tmp_path, "method=custom", "method._target_=no_such.Thing", "limit=1", few=[]) == 1
-    assert capsys.readouterr().err.startswith("error: method=custom: Error locating target 'no_such.Thing'")
+    assert go(tmp_path, "method=custom", "method._target_=no_such.Thing", "limit=1", few=[]) == 2
+    assert capsys.readouterr().err.startswith("error: no_such.Thing: Python finds no module 'no_such'")
+    assert not folders(tmp_path)
 
 
 RETURNS = {

@@ -37,7 +37,9 @@ class Scored:
         identity = json.loads((self.folder / "identity.json").read_text())
         data = {f"data.{key}": value for key, value in identity["data"].items()}
         model = {f"model.{key}": sha256_of(value) for key, value in (identity["model"] or {}).items()}
-        more = {"model": self.summary["model"], "seed": self.summary["seed"]}
+        code = {f"code.{one['name']}": sha256_of(one)[:6] for one in identity.get("code", {}).values()}
+        more = {"model": self.summary["model"], "seed": self.summary["seed"], **code}
+        more["identity"] = identity.get("identity_version")
         scored = sha256_of([versions(self.summary), self.summary["weights"]])
         return {
             name: sha256_of(value) if isinstance(value, list | dict) else value

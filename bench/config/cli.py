@@ -12,10 +12,18 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.validate import RESERVED
 from bench.errors import UserError, nearest, one_line
-from bench.files.paths import ROOT
+from bench.files import sources
+from bench.files.paths import ROOT, folder_name
 
 CONF = ROOT / "conf"
-OmegaConf.register_new_resolver("otherwise", lambda value, default: default if value is None else value, replace=True)
+RESOLVERS = {
+    "otherwise": lambda value, default: default if value is None else value,
+    "class_name": sources.class_name,
+    "folder_name": folder_name,
+}
+"""`${name:...}` in `conf/`; the latter two give a name to what has none of its own."""
+for resolver, function in RESOLVERS.items():
+    OmegaConf.register_new_resolver(resolver, function, replace=True)
 GROUPS = ("method", "data", "model", "metrics", "experiment")
 
 

@@ -68,7 +68,7 @@ class Benchmark:
 
     Attributes:
         licence: what its owners allow, in a line.
-        annotations: the annotation files it was read from; their hashes go into every run's `env.json`.
+        annotations: the annotation files it was read from; their hashes go into every run's `env/`.
     """
 
     licence = ""

@@ -204,7 +204,9 @@ class _Editor:
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:
         cfg, identity = self.first.cfg, self.first.identity
-        facts = [identity["model"], identity["data"], str(self.device)]
+        # What the project's methods keep is alike in all of them until the version of one is raised.
+        own = [one for one in identity["code"].values() if one.get("version") != 1]
+        facts = [identity["identity_version"], identity["model"], identity["data"], own, str(self.device)]
         names = [sha256_of([*facts, sample.id]) for sample in samples]
         return Cache(cfg["cache"], Path(cfg["out"]) / ".cache/latents", names, shared, self.device)
 

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from bench.edits.environment import environment
+from bench.edits.identity import foreign
 from bench.errors import UserError
 from bench.files.hashing import sha256, sha256_of, sha256_of_files
 from bench.files.write import atomic, write
@@ -71,8 +72,8 @@ class Store:
         return sorted(missing)
 
     def open(self, config: dict[str, Any], identity: dict[str, Any], device: str, annotations: dict[str, str]) -> None:
-        """Creates the folder and writes what defines the run, once; adds this environment, device and the SHA-256 of
-        each annotation file to `env.json`.
+        """Creates the folder and writes what defines the run, once; and this environment, with device and the SHA-256
+        of each annotation file, as `env/<hash>.json`.
 
         Raises:
             UserError: the folder belongs to a run with another identity.
@@ -87,14 +88,17 @@ class Store:
             raise UserError(
                 f"{self.folder} belongs to another run (its identity.json differs); move it away and run again"
             )
-        environments = json.loads(self.env_file.read_text()) if self.env_file.exists() else []
-        if (now := environment() | {"device": device, "annotations": annotations}) not in environments:
-            write(self.env_file, json.dumps([*environments, now], indent=1) + "\n")
+        now = environment(*foreign(config)) | {"device": device, "annotations": annotations}
+        file = self.folder / "env" / f"{sha256_of(now)[:16]}.json"
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            write(file, json.dumps(now, indent=1) + "\n")
 
-    @property
-    def env_file(self) -> Path:
-        """Every environment that worked on this run."""
-        return self.folder / "env.json"
+    def environments(self) -> list[dict[str, Any]]:
+        """Every environment that worked on this run; earlier versions kept them in one file."""
+        file = self.folder / "env.json"
+        earlier = json.loads(file.read_text()) if file.exists() else []
+        return earlier + [json.loads(file.read_text()) for file in sorted((self.folder / "env").glob("*.json"))]
 
     @contextmanager
     def lock(self) -> Iterator[None]:

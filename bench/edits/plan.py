@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from hydra.errors import HydraException
 from hydra.utils import instantiate
@@ -15,16 +14,15 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from bench.config import validate
 from bench.data.results import Results
+from bench.edits import identity
 from bench.edits.folder import Store
 from bench.errors import UserError, one_line
 from bench.files import weights
-from bench.files.hashing import rounded, sha256_of
+from bench.files.hashing import sha256_of
+from bench.files.paths import file_name
 from bench.models import checkpoint as checkpoints
 from bench.models.checkpoint import Checkpoint
 from bench.types import EditData
-
-IDENTITY_VERSION = 1
-"""Raised when code changes what pixels a configuration means; it is part of every key."""
 
 
 @dataclass
@@ -74,7 +72,8 @@ class Run:
     def folder(self) -> Path:
         """`<out>/<data>/<method>/<slug>-<key10>`."""
         cfg = self.cfg
-        return Path(cfg["out"]) / cfg["data"]["name"] / cfg["method"]["name"] / f"{self.slug}-{self.key[:10]}"
+        names = (file_name(cfg[group]["name"]) for group in ("data", "method"))
+        return Path(cfg["out"]).joinpath(*names, f"{self.slug}-{self.key[:10]}")
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -94,7 +93,7 @@ class Run:
     def slug(self) -> str:
         """The usual knobs, readable; the key tells runs apart."""
         method = self.cfg["method"]
-        parts = [quote(method["label"], safe=" ")] if self.results and method["label"] else []
+        parts = [file_name(method["label"])] if self.results and method["label"] else []
         parts += [f"{short}{_number(method[k])}" for k, short in _SHORT.items() if method.get(k) is not None]
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
@@ -174,6 +173,8 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from None
     validate.check(resolved)
+    for group in ("data", "model", "method"):
+        resolved[group]["name"] = str(resolved[group]["name"])  # data.name=2024
     return resolved
 
 
@@ -237,16 +238,8 @@ def _run(cfg: dict[str, Any], data: EditData, checkpoint: Checkpoint | None) -> 
     hashes, places = weights.fingerprints(towers), weights.located(towers)
     nodes = {name: node["_target_"] for name, node in towers["weights"].items()}
     cfg["method"] = method | {name: {"_target_": kind, "path": str(places[name])} for name, kind in nodes.items()}
-    known = {name: {"_target_": kind, "weights": hashes[name]} for name, kind in nodes.items()}
-    identity = {
-        "identity_version": IDENTITY_VERSION,
-        "data": {"name": cfg["data"]["name"], **data.identity()},
-        "model": {**checkpoint.identity(), "dtype": cfg["model"]["dtype"]} if checkpoint else None,
-        "pictures": data.pool() if "pictures" in method["uses"] else None,
-        "method": validate.knobs(method) | known | ({"root": results.identity()} if results else {}),
-        "seed": cfg["seed"] if "noise" in method["uses"] else None,
-    }
-    return Run(cfg, data, checkpoint, rounded(identity), results)
+    model = checkpoint.identity() if checkpoint else None
+    return Run(cfg, data, checkpoint, identity.compose(cfg, data, model, hashes, results), results)
 
 
 def _towers(method: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Any
 from bench.config import cli, options
 from bench.errors import UserError, nearest
 from bench.files import hashing
+from bench.files.hashing import sha256_of
+from bench.files.paths import file_name
 from bench.files.write import atomic, write
 from bench.report.tables import by_type, collect, readable
 
@@ -51,23 +53,30 @@ def report(
     to, written = to or out / "report", []
     to.mkdir(parents=True, exist_ok=True)
     for (name, profile), part in table.groupby(["data", "profile"]):
-        text = readable(part)
+        text, stem = readable(part), f"{file_name(name)}.{profile}"
         print(text, end="\n\n")
-        written.append(to / f"{name}.{profile}.table.md")
+        written.append(to / f"{stem}.table.md")
         write(written[-1], text + "\n")
         if not (types := by_type(part)).empty:
-            written.append(to / f"{name}.{profile}.types.csv")
+            written.append(to / f"{stem}.types.csv")
             with atomic(written[-1]) as file:
                 types.to_csv(file, index=False)
-        written += figures.trade_off(part, to / f"{name}.{profile}.trade-off")
-    for name, part in table.drop_duplicates("folder").groupby("data"):
-        written += figures.contact_sheet(part, to / f"{name}.contact-sheet.png", rows)
+        written += figures.trade_off(part, to / f"{stem}.trade-off")
+    for name, runs in table.drop_duplicates("folder").groupby("data"):
+        for number, (_, part) in enumerate(runs.groupby(runs.summary.map(_pictures), sort=False), 1):
+            stem = file_name(name) if number == 1 else f"{file_name(name)}.{number}"
+            written += figures.contact_sheet(part, to / f"{stem}.contact-sheet.png", rows)
     if page:
         from bench.report.page import make
 
         written.append(make(table, out, to, data, thumb, limit))
     print("\n".join(f"written: {file}" for file in [out / "summary.csv", *written]))
     return written
+
+
+def _pictures(summary: dict[str, Any]) -> str:
+    """What tells the pictures of data sets of one name apart."""
+    return sha256_of({name: value for name, value in summary["told"].items() if name.startswith("data.")})
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -80,7 +89,8 @@ def main(argv: list[str] | None = None) -> int:
         if not isinstance(settings["page"], bool):
             raise UserError(f"page={settings['page']}, expected true or false")
         given = {name: settings[name] for name in ("rows", "page", "thumb", "limit")}
-        report(Path(settings["out"]), settings["data"], to, **given)
+        data = None if settings["data"] is None else str(settings["data"])  # 2024
+        report(Path(settings["out"]), data, to, **given)
         hashing.remember()
     except UserError as error:
         return cli.fail(error)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from bench.edits.identity import told
 from bench.errors import UserError
 from bench.scores import labels
 
@@ -27,6 +28,7 @@ def collect(out: Path) -> pd.DataFrame:
     rows = []
     for file in files:
         summary = json.loads(file.read_text())
+        summary["told"] = told(json.loads((file.parent / "identity.json").read_text()))
         knobs = summary["knobs"]
         row = {key: summary.get(key) for key in IDENTITY} | {k: knobs.get(k) for k in ("r", "guidance", "steps")}
         for name, fact in summary["metrics"].items():

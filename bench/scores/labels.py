@@ -8,10 +8,11 @@ import pandas as pd
 
 
 def labels(table: pd.DataFrame) -> pd.Series:
-    """For each run, the knobs (apart from r) in which it differs from most runs of its method on its data, as
-    `knob=value`."""
+    """For each run, the knobs (apart from r) in which it differs from most runs of its method and label on its data, as
+    `knob=value`, and the same of the rest of its identity."""
     found = pd.Series("", index=table.index)
-    for rows in table.groupby(["data", "method"]).groups.values():
+    names = [summary["knobs"].get("label") for summary in table.summary]
+    for rows in table.groupby([table.data, table.method, pd.Series(names, table.index)], dropna=False).groups.values():
         mine = [knobs(summary) for summary in table.summary[rows]]
         common, differ = usual(mine), _differ(mine)
         found[rows] = [
@@ -27,8 +28,8 @@ def labels(table: pd.DataFrame) -> pd.Series:
 
 
 def knobs(summary: dict[str, Any]) -> dict[str, Any]:
-    """The method's knobs and the model's name."""
-    return {**summary["knobs"], "model": summary["model"]}
+    """The method's knobs, the model's name, and what else is told of the run's identity."""
+    return {**summary["knobs"], "model": summary["model"], **summary.get("told", {})}
 
 
 def _differ(runs: list[dict[str, Any]]) -> list[str]:

@@ -8,10 +8,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from bench.config import cli, validate
 from bench.edits.folder import Store
+from bench.edits.identity import of_data
 from bench.edits.plan import Run, make_data, plan
 from bench.errors import UserError, nearest
 from bench.files import weights
-from bench.files.hashing import rounded
 
 TAKEN = ("metrics", "device", "limit")
 """Overrides, with all below them, that scoring a finished run takes; everything else is fixed by the run."""
@@ -63,7 +63,7 @@ def finished(folder: Path, words: list[str]) -> Run:
     if problems := weights.missing(cfg["metrics"]):
         raise UserError("\n".join(problems))
     data = make_data(cfg["data"])
-    if rounded({"name": cfg["data"]["name"], **data.identity()}) != identity["data"]:
+    if of_data(cfg["data"], data) != identity["data"]:
         raise UserError(f"data={cfg['data']['name']} is not what {folder} edited (its identity.json differs)")
     if cfg["limit"] is None:
         cfg["limit"] = 1 + max(i for i, id_ in enumerate(data.ids) if id_ in journal)

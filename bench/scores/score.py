@@ -12,7 +12,7 @@ import numpy as np
 from bench.edits.folder import Store
 from bench.edits.plan import Run, make_data
 from bench.errors import UserError, nearest
-from bench.files import weights
+from bench.files import sources, weights
 from bench.files.hashing import sha256, sha256_of
 from bench.files.write import write
 from bench.scores import verify
@@ -39,6 +39,10 @@ def _column(name: str, node: dict[str, Any], profile: dict[str, Any]) -> str:
     return name + "_random" if any(weights.is_random(entries[weight]) for weight in used) else name
 
 
+def _used(node: dict[str, Any], backbones: dict[str, str]) -> dict[str, str]:
+    return {weight: backbones[weight] for weight in sorted(_backbones(node))}
+
+
 def _backbones(node: dict[str, Any]) -> set[str]:
     """Names of the weights that a metric's configuration uses, at any depth."""
     inner = [_backbones(value) for value in node.values() if isinstance(value, dict)]
@@ -61,7 +65,8 @@ def score(run: Run) -> dict[str, Any]:
     ids = [id_ for id_ in run.ids if id_ in journal and "error" not in journal[id_]]
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
     backbones = weights.fingerprints(profile)
-    signature = sha256_of([profile, ids, pictures, len(run.ids), verify.code(), backbones])
+    own = sources.stamps(columns(profile))
+    signature = sha256_of([profile, ids, pictures, len(run.ids), verify.code(), backbones, *own])
     file = run.folder / f"summary.{name}.json"
     if summary := _current(run.folder, name, signature):
         return summary
@@ -106,7 +111,7 @@ def _forget_stale(
     that are not as they were written. Returns, for each column, a hash of what it is made with now."""
     prepared = {key: profile.get(key) for key in PREPARATION}
     now = {
-        name: sha256_of([node, prepared, {weight: backbones[weight] for weight in sorted(_backbones(node))}])
+        name: sha256_of([node, prepared, _used(node, backbones), *sources.stamps(node)])
         for name, node in columns(profile).items()
     }
     known = verify.record(folder)

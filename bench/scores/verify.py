@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from bench.edits.folder import Store
+from bench.edits.identity import kind
 from bench.files.hashing import rounded, sha256, sha256_of
 from bench.files.paths import ROOT
 
@@ -85,7 +86,7 @@ def _contradictions(config: dict[str, Any], identity: dict[str, Any]) -> list[st
         for name, value in identity["method"].items()
         if not isinstance(value, dict) and name != "root"  # networks and pictures are identified by content
     }
-    pairs["data"] = config["data"]["name"], identity["data"]["name"]
+    pairs["data"] = kind("data", config["data"]), identity["data"]["name"]
     if identity["seed"] is not None:
         pairs["seed"] = config["seed"], identity["seed"]
     if identity["model"]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from bench.config import cli
 from bench.errors import UserError, nearest
+from bench.files.paths import file_name
 from bench.theory import plots
 from bench.theory.measure import PARTS, WORDS, measure
 
@@ -26,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
             if part not in PARTS:
                 raise UserError(f"unknown part {part!r}; {nearest(part, list(PARTS))}")
         cfg = cli.jobs([*WORDS, *(word for word in words if word not in chosen)])[0]
-        plots.show(measure(cfg, parts), Path(cfg.out) / "theory" / f"{cfg.data.name}-{cfg.model.name}")
+        plots.show(measure(cfg, parts), Path(cfg.out) / "theory" / file_name(f"{cfg.data.name}-{cfg.model.name}"))
     except UserError as error:
         return cli.fail(error)
     return 0

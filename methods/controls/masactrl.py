@@ -19,6 +19,7 @@ class Control:
         start_step: first step, counted from the noisiest, at which it acts.
     """
 
+    version = 1
     donors = ("null", "words")
     empty_source = True
 

@@ -6,6 +6,7 @@ from methods.controls import Steering
 class Control:
     """Leaves the attention alone."""
 
+    version = 1
     donors: tuple[str, ...] = ()
     empty_source = False
 

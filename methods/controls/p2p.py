@@ -32,6 +32,7 @@ class Control:
         blend_start: share of the steps before it acts.
     """
 
+    version = 1
     donors = ("words",)
     empty_source = False
 

@@ -65,7 +65,8 @@ class World:
         summary |= {"notice": "embedded model", "doubts": {}, "weights": {}, "knobs": knobs, "seed": None, "n": count}
         summary |= {"n_expected": count, "n_failed": 0, "ids": f"first {count}", "metrics": facts, "table": None}
         summary |= {"nfe": 1.0, "seconds": 1.0, "nfe_spent": 1.0} | changed
-        identity = {"data": {"name": summary["data"], "size": 64}, "model": {"files": {"a": summary["model"]}}}
+        identity = {"identity_version": 2, "method": {}, "code": {"method": {"name": method, "version": 1}}}
+        identity |= {"data": {"name": summary["data"], "size": 64}, "model": {"files": {"a": summary["model"]}}}
         folder = self.out / summary["data"] / method / f"run{self.made}"
         folder.mkdir(parents=True)
         (folder / "identity.json").write_text(json.dumps(identity))

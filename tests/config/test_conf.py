@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from bench.config import cli, validate
 from bench.data.world import scenes
+from bench.files import sources
 from bench.files.paths import ROOT
 from bench.scores.score import columns
 
@@ -26,6 +27,31 @@ def test_method_config_fits_its_class(name):
     method = get_class(node["_target_"])(**knobs)
     accepted = set(inspect.signature(type(method)).parameters)
     assert set(knobs) == accepted
+
+
+@pytest.mark.parametrize("group", ["method", "data", "model"])
+def test_what_has_no_name_is_called_after_its_class_or_as_one_says(group):
+    words = [f"{group}=custom", f"{group}._target_=my.mod.Thing"]
+    assert composed(*words)[group]["name"] == "Thing"
+    assert composed(*words, f"{group}.name=other")[group]["name"] == "other"
+
+
+def test_pictures_of_ones_own_are_called_after_their_folder_or_as_one_says(tmp_path):
+    assert composed("data=manifest")["data"]["name"] == "manifest"  # which then is refused
+    words = ["data=manifest", f"data.root={tmp_path}/x/../pets/"]
+    assert composed(*words)["data"]["name"] == "pets"
+    assert composed(*words, "data.name=other")["data"]["name"] == "other"
+
+
+@pytest.mark.parametrize("name", [n for n in cli.names("method") if n != "custom"])
+def test_every_method_and_what_its_knobs_name_has_a_version(name):
+    node = composed(f"method={name}")["method"]
+    named = [node["_target_"]] + [
+        one["_target_"] for one in node.values() if isinstance(one, dict) and "_target_" in one
+    ]
+    for knob, spelling in node.get("classes", {}).items():
+        named += [spelling.format(value) for value in composed()["valid"][knob] if value != "module.Class"]
+    assert all(sources.class_version(target) >= 1 for target in named)
 
 
 def test_every_method_module_has_a_config_and_the_other_way_round():
@@ -50,7 +76,7 @@ def test_metric_profile_names_real_classes_with_an_identity(name):
 
 @pytest.mark.parametrize("group", ["data", "model"])
 def test_data_and_model_configs_carry_their_own_name(group):
-    for name in cli.names(group):
+    for name in set(cli.names(group)) - {"custom"}:
         expected = "templated_sd14" if name == "templated" else name  # a model's pictures are named after it
         assert composed(f"{group}={name}")[group]["name"] == expected
 

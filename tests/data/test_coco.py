@@ -1,5 +1,4 @@
 import io
-import json
 import os
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from PIL import Image
 from bench import run
 from bench.data.coco import WORDS, Coco
 from bench.data.preprocess import read_rgb
+from bench.edits.folder import Store
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256
 from tests.helpers import caption_trees as trees
@@ -359,7 +359,7 @@ def test_a_run_over_the_small_edits(tmp_path):
     assert run.main([*words, "method=copy", "metrics=pixel", f"out={tmp_path / 'out'}"]) == 0
     (folder,) = (tmp_path / "out/coco/copy").iterdir()
     assert [file.name for file in (folder / "edits").iterdir()] == ["00000.png"]
-    (environment,) = json.loads((folder / "env.json").read_text())
+    (environment,) = Store(folder).environments()
     assert environment["annotations"] == {
         f"annotations/{Path(options[name]).name}": sha256(Path(options[name])) for name in ("captions", "bison")
     }

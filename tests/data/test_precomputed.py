@@ -301,7 +301,7 @@ def test_edits_of_a_run_can_be_scored_again(tmp_path):
     """The edits folder of any run is a folder of results."""
     words = ["data=manifest", f"data.root={mine(tmp_path / 'data')}", "data.size=32", "metrics=pixel"]
     assert run.main([*words, "method=copy", f"out={tmp_path / 'out'}"]) == 0
-    (copied,) = (tmp_path / "out/manifest/copy").iterdir()
+    (copied,) = (tmp_path / "out/data/copy").iterdir()
     assert go(tmp_path / "out", copied / "edits", *words) == 0
     (again,) = folders(tmp_path / "out")
     assert all(np.array_equal(pixels, stored(again)[name]) for name, pixels in stored(copied).items())

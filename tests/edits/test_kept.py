@@ -7,6 +7,7 @@ import torch
 
 from bench import run
 from bench.edits import kept as cache
+from bench.files import sources
 from bench.types.bill import Shared
 
 CPU = torch.device("cpu")
@@ -79,3 +80,10 @@ def test_memory_is_bounded_and_what_is_oldest_goes(monkeypatch, tmp_path):
     for key in ("x", "y", "z", "x", "w", "x", "y"):
         latents(key)
     assert made == ["x", "y", "z", "w", "y"]
+
+
+def test_a_raised_version_does_not_find_what_was_kept_before(tmp_path, monkeypatch):
+    edit(tmp_path, "ddim", "memory")
+    monkeypatch.setattr(sources, "class_version", lambda target: 2)
+    edit(tmp_path, "direct", "memory")
+    assert journal(tmp_path, "direct")[0]["nfe_spent"] == 4 * 4

@@ -111,7 +111,7 @@ def test_what_the_model_cannot_be_asked_is_said_in_a_sentence(greys, tmp_path, c
     assert run.main([*words, "method=siminversion", "control=none", "w_s=0.5"]) == 0
     capsys.readouterr()
     assert run.main([*words, "method=instruct_pix2pix"]) == 2
-    sentence = "method=instruct_pix2pix needs a model that takes a picture beside the latents; model=custom predicts"
+    sentence = "method=instruct_pix2pix needs a model that takes a picture beside the latents; model=Toy predicts"
     assert sentence in capsys.readouterr().err
 
 
@@ -119,7 +119,8 @@ def test_a_data_set_that_lacks_something_is_told_what(tmp_path, capsys):
     words = ["method=copy", "data=custom", "data._target_=types.SimpleNamespace", "data.size=8", "metrics=pixel"]
     assert run.main([*words, f"out={tmp_path}"]) == 2
     assert (
-        "data=custom: SimpleNamespace has no ids; derive it from bench.data.base.Benchmark" in capsys.readouterr().err
+        "data=SimpleNamespace: SimpleNamespace has no ids; derive it from bench.data.base.Benchmark"
+        in capsys.readouterr().err
     )
 
 
@@ -159,8 +160,8 @@ def test_it_generates_sources(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["model._target_=tests.helpers.toy.Nothing"], "model=custom: .*tests.helpers.toy.Nothing"),
-        (["model._target_=tests.helpers.toy.Greys"], "model=custom: .*missing 3 required"),
+        (["model._target_=tests.helpers.toy.Nothing"], "model=Nothing: .*tests.helpers.toy.Nothing"),
+        (["model._target_=tests.helpers.toy.Greys"], "model=Greys: .*missing 3 required"),
         (["model._target_=builtins.dict"], "builtins.dict is no checkpoint; expected a class such as"),
         ([], "model._target_ is not set; expected a class"),
     ],

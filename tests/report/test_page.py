@@ -17,13 +17,15 @@ from bench.report.page import items, make, thumbs
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 HOSTILE = "<img src=x onerror=\"document.title='broken'\"> & a 'cat'"
+OWN = "pets %26 co"
 NOTICE = "embedded model of a drawn world, comparable with no paper"
 
 
 @pytest.fixture(scope="module")
 def own(tmp_path_factory):
     """A user's three pictures; one caption and one id are hostile, one picture cannot be read."""
-    folder = tmp_path_factory.mktemp("own")
+    folder = tmp_path_factory.mktemp("own") / "pets & co"
+    folder.mkdir()
     rng = np.random.default_rng(0)
     for name in ("a", "b"):
         Image.fromarray(rng.integers(0, 255, (200, 200, 3), dtype=np.uint8)).save(folder / f"{name}.png")
@@ -44,7 +46,7 @@ def out(tmp_path_factory, own):
     out = tmp_path_factory.mktemp("out")
     few = [f"out={out}", "steps=2", "limit=14"]
     assert run.main(["-m", "method=sdedit,diffedit", "r=[0.5,0.8]", *few]) == 0
-    mine = ["data=manifest", f"data.root={own}", "data.size=160", "model=shapes", "metrics=pixel", f"out={out}"]
+    mine = ["data=manifest", f"data.root='{own}'", "data.size=160", "model=shapes", "metrics=pixel", f"out={out}"]
     assert run.main(["method=copy", *mine]) != 0  # one picture cannot be read
     folder = next(out.glob("shapes/sdedit/r0.5*"))
     shutil.copytree(folder, folder.with_name("r0.5_copy"), ignore=shutil.ignore_patterns("summary*", "per_image*"))
@@ -164,10 +166,10 @@ def drawn(tab, choose):
 
 def test_overview_says_what_ran_and_on_what(still, out):
     text = shown(still, "overview")
-    assert "5 scored runs of 3 methods on manifest (3 samples), shapes (14 samples)" in text
+    assert "5 scored runs of 3 methods on pets & co (3 samples), shapes (14 samples)" in text
     assert "sdedit/r0.5_copy" in text  # without scores
-    env = json.loads(next(out.glob("shapes/sdedit/*/env.json")).read_text())
-    assert (env[0]["commit"] or "unknown commit")[:10] in text
+    env = json.loads(next(out.glob("shapes/sdedit/*/env/*.json")).read_text())
+    assert (env["commit"] or "unknown commit")[:10] in text
     identity = json.loads(next(out.glob("shapes/sdedit/*/identity.json")).read_text())
     assert identity["model"]["files"]["unet/diffusion_pytorch_model.safetensors"] in text
     summary = json.loads(next(out.glob("shapes/sdedit/*/summary.*.json")).read_text())
@@ -352,7 +354,7 @@ def test_a_moved_folder_still_works(opened, page, tmp_path):
 
 def test_edits_are_shown_when_their_data_set_is_gone(opened, out, own, tmp_path):
     bare = tmp_path / "bare"
-    shutil.copytree(out / "manifest", bare / "manifest")
+    shutil.copytree(out / OWN, bare / OWN)
     moved = shutil.move(own, tmp_path / "elsewhere")
     try:
         file = make(tables.collect(bare), bare, bare)
@@ -368,7 +370,7 @@ def test_edits_are_shown_when_their_data_set_is_gone(opened, out, own, tmp_path)
 
 
 def test_sources_that_were_not_what_was_edited_are_not_shown(out, own, tmp_path):
-    shutil.copytree(out / "manifest", tmp_path / "manifest")
+    shutil.copytree(out / OWN, tmp_path / OWN)
     file = own / "manifest.jsonl"
     before = file.read_text()
     file.write_text(before.replace('"target": "b"', '"target": "another"'))
@@ -377,7 +379,7 @@ def test_sources_that_were_not_what_was_edited_are_not_shown(out, own, tmp_path)
     finally:
         file.write_text(before)
     (found,) = facts_of(tmp_path)["sets"]
-    assert found["why"] == "data=manifest is no longer what these runs edited"
+    assert found["why"] == "data=pets & co is no longer what these runs edited"
     assert not any("seen" in sample for sample in found["samples"])
 
 
@@ -398,9 +400,9 @@ def test_thumbnails_are_written_once(out, page):
 def test_thumbnails_of_what_is_not_shown_are_dropped(out, tmp_path):
     table = tables.collect(out)
     make(table, out, tmp_path)
-    assert (tmp_path / "thumbs/manifest/copy").exists()
+    assert (tmp_path / "thumbs" / OWN / "copy").exists()
     make(table[table.data == "shapes"], out, tmp_path, data="shapes", limit=2)
-    assert not (tmp_path / "thumbs/manifest").exists()
+    assert not (tmp_path / "thumbs" / OWN).exists()
     assert {folder.name for folder in (tmp_path / "thumbs/shapes").iterdir()} == {"diffedit", "sdedit", "sources"}
     facts = facts_of(tmp_path)
     assert [len(one["samples"]) for one in facts["sets"]] == [2]

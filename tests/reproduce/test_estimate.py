@@ -166,12 +166,14 @@ def test_hours_from_runs_on_this_machine(tmp_path):
 def test_no_hours_from_runs_that_were_not_made_here_alone(where, tmp_path):
     words = ["method=sdedit", "steps=2", f"out={tmp_path}", "metrics=pixel"]
     assert run.main([*words, "limit=1"]) == 0
-    (file,) = tmp_path.glob("shapes/*/*/env.json")
-    (here,) = json.loads(file.read_text())
+    (file,) = tmp_path.glob("shapes/*/*/env/*.json")
+    here = json.loads(file.read_text())
     assert estimated(*words, seconds_per_nfe=None).hours.notna().all()
     for made_on in ([here | where], [here, here | where]):
         pace._runs.cache_clear()
-        file.write_text(json.dumps(made_on))
+        for number, one in enumerate(made_on):
+            file.with_name(f"{number}.json").write_text(json.dumps(one))
+        file.unlink(missing_ok=True)
         assert estimated(*words, seconds_per_nfe=None).hours.isna().all()
 
 

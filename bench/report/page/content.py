@@ -10,6 +10,7 @@ import pandas as pd
 
 from bench.edits.environment import environment
 from bench.edits.folder import Store
+from bench.files.paths import file_name
 from bench.report import tables
 
 
@@ -49,7 +50,7 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     for folder, profiles in table.groupby("folder", sort=False):
         row = profiles.iloc[0]
         store = Store(Path(folder))
-        made_by = json.loads(store.env_file.read_text()) if store.env_file.exists() else []
+        made_by = store.environments()
         commits = list(dict.fromkeys(_commit(facts) for facts in made_by))
         machines = list(dict.fromkeys(f"{facts['device']}, {facts['machine']}" for facts in made_by))
         lacks = bool((profiles.n != profiles.n_expected).any())
@@ -75,7 +76,7 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
 def _unscored(out: Path, data: str | None) -> dict[str, Any]:
     """Runs that no table has: edits without scores."""
     rows = []
-    for file in sorted(out.glob(f"{data or '*'}/*/*/identity.json")):
+    for file in sorted(out.glob(f"{file_name(data) if data else '*'}/*/*/identity.json")):
         if not any(file.parent.glob("summary.*.json")):
             journal = Store(file.parent).journal()
             failed = sum("error" in entry for entry in journal.values())
@@ -91,7 +92,7 @@ def _weights(table: pd.DataFrame) -> dict[str, Any]:
     used: dict[tuple[str, str, str], None] = {}
     for row in table.drop_duplicates("folder").itertuples():
         model = json.loads((Path(row.folder) / "identity.json").read_text())["model"]
-        for name, digest in (model or {"files": {}})["files"].items():
+        for name, digest in (model or {}).get("files", {}).items():
             if not name.endswith((".json", ".txt")):
                 used[f"model {row.model}", name, digest] = None
     for row in table.itertuples():

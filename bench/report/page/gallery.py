@@ -12,9 +12,11 @@ from omegaconf import OmegaConf
 from tqdm import tqdm
 
 from bench.edits.folder import Store
+from bench.edits.identity import of_data
 from bench.edits.plan import make_data
 from bench.errors import BadSample, UserError
-from bench.files.hashing import rounded, sha256_of
+from bench.files.hashing import sha256_of
+from bench.files.paths import file_name
 from bench.files.write import write
 from bench.report import tables
 from bench.report.page.thumbs import TRUE, Thumbs
@@ -29,31 +31,32 @@ def contents(table: pd.DataFrame, out: Path, thumbs: Thumbs, limit: int | None) 
 
     Runs whose pictures are of data sets of one name that differ in what decides pixels are of different sets.
     """
-    folders = list(dict.fromkeys(table.folder))
+    names = dict(zip(table.folder, table.data, strict=True))
+    folders = list(names)
     identities = {folder: json.loads((Path(folder) / "identity.json").read_text())["data"] for folder in folders}
-    keys = {folder: sha256_of(identity) for folder, identity in identities.items()}
+    keys = {folder: sha256_of([names[folder], identity]) for folder, identity in identities.items()}
     sets, runs = [], {}
     for number, key in enumerate(dict.fromkeys(keys.values())):
         mine = [folder for folder in folders if keys[folder] == key]
-        identity = identities[mine[0]]
-        found, order = _set(identity, [Path(folder) for folder in mine], thumbs, limit)
-        sets.append({"name": _name(identity, list(identities.values())), **found})
+        identity, name = identities[mine[0]], names[mine[0]]
+        found, order = _set(name, identity, [Path(folder) for folder in mine], thumbs, limit)
+        others = [identities[folder] for folder in folders if names[folder] == name]
+        sets.append({"name": _name(name, identity, others), **found})
         for folder in mine:
             profiles = table[table.folder == folder]
             runs[folder] = {"set": number, **_run(profiles, order, out, thumbs, found["ending"])}
     return {"sets": sets, "runs": [runs[folder] for folder in folders]}
 
 
-def _name(identity: dict[str, Any], others: list[dict[str, Any]]) -> str:
+def _name(name: str, identity: dict[str, Any], others: list[dict[str, Any]]) -> str:
     """The data set's name, with the options in which data sets of that name differ."""
-    others = [other for other in others if other["name"] == identity["name"]]
     differ = [key for key in identity if len({json.dumps(other.get(key)) for other in others}) > 1]
     values = [f"{key}={str(identity[key])[:12]}" for key in differ]
-    return identity["name"] + (f" ({', '.join(values)})" if values else "")
+    return name + (f" ({', '.join(values)})" if values else "")
 
 
 def _set(
-    identity: dict[str, Any], folders: list[Path], thumbs: Thumbs, limit: int | None
+    name: str, identity: dict[str, Any], folders: list[Path], thumbs: Thumbs, limit: int | None
 ) -> tuple[dict[str, Any], list[str]]:
     """One data set, and the ids of its samples in the order that statuses and scores of its runs are in."""
     configs = [OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))["data"] for folder in folders]
@@ -68,7 +71,7 @@ def _set(
     known = {id_: (data, i) for data in reversed(readable) for i, id_ in enumerate(data.ids)}
     order = [id_ for id_ in dict.fromkeys(id_ for data in readable for id_ in data.ids) if id_ in done]
     order = [*order, *sorted(done - set(order))][:limit]
-    place, side = thumbs.use(f"{identity['name']}/sources/{sha256_of(identity)[:10]}"), configs[0]["size"]
+    place, side = thumbs.use(f"{file_name(name)}/sources/{sha256_of(identity)[:10]}"), configs[0]["size"]
     facts = _samples([id_ for id_ in order if id_ in known], known, place, thumbs, thumbs.ending(side))
     types = {} if readable else _types(folders)
     samples = []
@@ -94,7 +97,7 @@ def _same(node: dict[str, Any], identity: dict[str, Any]) -> EditData:
         UserError: it cannot be read, or is no longer what was edited.
     """
     data = make_data(node)
-    if rounded({"name": node["name"], **data.identity()}) != identity:
+    if of_data(node, data) != identity:
         raise UserError(f"data={node['name']} is no longer what these runs edited")
     return data
 

@@ -1,6 +1,5 @@
 """Seconds that one evaluation of a denoiser takes on this machine, from the journals of runs that it made."""
 
-import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -67,8 +66,7 @@ def _runs(out: Path) -> list[_Run]:
     found = []
     for file in sorted(out.glob("*/*/*/config.yaml")):
         store, cfg = Store(file.parent), OmegaConf.to_container(OmegaConf.load(file))
-        environments = json.loads(store.env_file.read_text()) if store.env_file.exists() else []
-        places = {(made_on["machine"], made_on["device"]) for made_on in environments}
+        places = {(made_on["machine"], made_on["device"]) for made_on in store.environments()}
         if len(places) == 1 and "model" in cfg["method"]["uses"]:  # of several, no entry says which one made it
             rates = [entry["seconds"] / entry["nfe"] for entry in store.journal().values() if entry.get("nfe")]
             found.append(_Run(places.pop(), _model(cfg, cfg["data"]["size"]), cfg["method"]["name"], rates))
