@@ -51,8 +51,7 @@ def golden(tmp_path_factory):
     """The original's model, converted."""
     folder = tmp_path_factory.mktemp("models") / "ldm_a"
     convert("cin256", GOLDEN / "ldm_a/original.safetensors", folder)
-    with torch.inference_mode():
-        yield ClassLDM(str(folder)).load(CPU, torch.float32)
+    return ClassLDM(str(folder)).load(CPU, torch.float32)
 
 
 def close(found, expected, relative):

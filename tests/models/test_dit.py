@@ -38,8 +38,7 @@ def golden(tmp_path_factory):
     del spec["pos_embed"]  # a table of sines, which diffusers makes itself
     (root / "spec.json").write_text(json.dumps(spec))
     tensors = dit_tensors(originals.state("dit_a", root / "spec.json"), depth=2)
-    with torch.inference_mode():
-        yield DiT(str(dit_folder(root / "dit_a", tensors, classes=10))).load(CPU, torch.float32)
+    return DiT(str(dit_folder(root / "dit_a", tensors, classes=10))).load(CPU, torch.float32)
 
 
 def close(found, expected, relative):
