@@ -79,6 +79,8 @@ class FlexIT:
         clip_dtype: float32, or float16 as on the authors' GPU.
     """
 
+    version = 1
+
     updates: int = 160
     views: int = 1
     image_weight: float = 0.2

@@ -28,6 +28,8 @@ class ILVR:
         clip: holds the predicted picture to [-1, 1], as published.
     """
 
+    version = 1
+
     down: int = 32
     range_t: int = 20
     respacing: int = 100

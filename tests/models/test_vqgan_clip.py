@@ -145,7 +145,7 @@ def test_no_method_of_a_denoiser_runs_on_it(method, tiny, tmp_path, capsys):
     assert run.main(words) == 2
     word = "instruct_pix2pix" if method == "instruct_pix2pix" else "sd14"
     said = capsys.readouterr().err
-    assert said.startswith(f"error: method={method} needs a model that ")
+    assert said.startswith(f"error: method={'Copy' if method == 'custom' else method} needs a model that ")
     assert said.endswith(f"; model=vqgan_clip is a VQGAN with CLIP encoders: use model={word}\n")
 
 
