@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bench.config import cli
+from bench.edits.plan import points
 from bench.errors import UserError
 from bench.reproduce import cells, items, listings, outcomes, published
 from bench.reproduce import theory as measured
@@ -269,3 +270,15 @@ def test_samples_are_counted_and_queries_shown(tmp_path):
     assert header == ["data shapes, coco"]
     assert pd.read_csv(next(file for file in files if file.suffix == ".csv")).id.tolist() == [0, 1, 2, 3, 4]
     assert all(file.stat().st_size > 100 for file in files)
+
+
+def test_readmes_main_line_is_part_of_figure_4():
+    """The same operating points, so that neither makes the other's pictures again."""
+    line = ["method=diffedit", "data=imagenet", "r=[0.3,0.5,0.7,0.9]"]
+    (cfg,) = cli.jobs(line)
+    rows = outcomes.compose(items.load("diffedit/fig4"), [])
+    parts = ("data", "model", "method", "seed")
+    made = [{part: point.cfg[part] for part in parts} for one in rows for point in one.points]
+    for point in points(cfg):
+        assert {part: point[part] for part in parts} in made
+        assert point["method"]["guidance"] == 5

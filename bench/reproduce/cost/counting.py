@@ -15,6 +15,7 @@ from bench.config import cli, validate
 from bench.data.shapes import Shapes
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, UserError
+from bench.files.hashing import sha256_of
 from bench.models import checkpoint as checkpoints
 from bench.models.base import Model
 from bench.types import AttentionLayer, Condition, EditBatch, EditSample, Geometry, Method, Query
@@ -31,16 +32,16 @@ class Cost:
 
     Attributes:
         nfe: by itself, as the journal's `nfe`.
-        backward: of these, rows that gradients pass through again.
-        spent, spent_backward: after sharing with the points of the same job, as `nfe_spent`.
+        spent: after sharing with the points of the same job, as `nfe_spent`.
+        updates, spent_updates: of a method that optimises a picture and asks no denoiser, alone and after sharing.
         most: whether it is the most it can be: the method stops earlier where its answers are good enough.
     """
 
     nfe: int
-    backward: int
     spent: int
-    spent_backward: int
-    most: bool
+    most: bool = False
+    updates: int = 0
+    spent_updates: int = 0
 
 
 class _Denoiser(Model):
@@ -102,13 +103,29 @@ def count(methods: list[dict[str, Any]], geometry: Geometry) -> list[Cost]:
     Raises:
         UserError: a method refuses such a model, or every sample that it was offered.
     """
+    if methods[0].get("needs") == "codes":
+        return _updates(methods)
     made = [build(method) for method in methods]
     most, least = ([_once([one], geometry, agreeing)[0] for one in made] for agreeing in (False, True))
     shared = _once(made, geometry, agreeing=False) if len(made) > 1 else most
     return [
-        Cost(rows, backward, spent, spent_backward, most=(rows, backward) != fewest[:2])
-        for (rows, backward, *_), fewest, (*_, spent, spent_backward) in zip(most, least, shared, strict=True)
+        Cost(rows, spent, most=(rows, backward) != fewest[:2])
+        for (rows, backward, _), fewest, (*_, spent) in zip(most, least, shared, strict=True)
     ]
+
+
+def _updates(methods: list[dict[str, Any]]) -> list[Cost]:
+    """Points that differ in nothing but the number of updates go on from each other."""
+    costs, done = [], dict.fromkeys(map(_without_updates, methods), 0)
+    for method in methods:
+        before, own = done[kind := _without_updates(method)], method["updates"]
+        done[kind] = max(before, own)
+        costs.append(Cost(0, 0, updates=own, spent_updates=max(0, own - before)))
+    return costs
+
+
+def _without_updates(method: dict[str, Any]) -> str:
+    return sha256_of(method | {"updates": None})
 
 
 def build(method: dict[str, Any]) -> Method:
@@ -118,10 +135,10 @@ def build(method: dict[str, Any]) -> Method:
     return instantiate(validate.knobs(method) | dict.fromkeys(own, tower))
 
 
-def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[int, int, int, int]]:
-    """For each method in turn: rows and backward rows by itself, and those really evaluated."""
+def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[int, int, int]]:
+    """For each method in turn: rows by itself, those that gradients pass through again, and rows really evaluated."""
 
-    def edit(sample: EditSample) -> list[tuple[int, int, int, int]]:
+    def edit(sample: EditSample) -> list[tuple[int, int, int]]:
         model, found = _Denoiser(geometry, agreeing), []
         pixels = torch.from_numpy(sample.image)[None]
         batch = EditBatch([sample], pixels, Shared(lambda: model.rows), points=made)
@@ -130,8 +147,7 @@ def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[
             before = model.backward
             with torch.inference_mode():
                 method(model, batch, SampleNoise(0, [sample.id]))
-            spent = model.backward - before
-            found.append((batch.shared.rows, spent, batch.shared.spent, spent))
+            found.append((batch.shared.rows, model.backward - before, batch.shared.spent))
         return found
 
     return on_a_sample(edit)

@@ -19,7 +19,7 @@ from bench.reproduce.cost import amounts, counting, pace
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Rows
 
-NUMBERS = ["n", "done", "left", "nfe", "nfe_spent", "hours"]
+NUMBERS = ["n", "done", "left", "nfe", "nfe_spent", "updates", "hours"]
 COLUMNS = ["item", "label", "run", "data", "model", *NUMBERS, "most", "how", "why"]
 UNKNOWN = "how many samples they have is not known without the data"
 
@@ -112,7 +112,7 @@ def _count(job: list[tuple[dict[str, Any], dict[str, Any]]], costs: dict[str, li
             line["why"] = f"cannot be counted: {type(error).__name__}: {one_line(error)}"
         return
     for (line, _), cost in zip(job, costs[name], strict=True):
-        line |= {"nfe": cost.nfe, "nfe_spent": cost.spent, "most": cost.most}
+        line |= {"nfe": cost.nfe, "nfe_spent": cost.spent, "most": cost.most, "updates": cost.spent_updates}
 
 
 def _key(cfg: dict[str, Any]) -> str:
@@ -123,7 +123,7 @@ def _key(cfg: dict[str, Any]) -> str:
 
 def readable(table: pd.DataFrame, words: list[str]) -> str:
     """The estimate as text: a line for each label of an item, the total, what is not in it, where seconds are from."""
-    table = table.assign(evaluations=table.left * table.nfe_spent)
+    table = table.assign(evaluations=table.left * table.nfe_spent, optimised=table.left * table.updates)
     untimed, timed, lines = table[table.hours.isna() & (table.evaluations > 0)], table.how.notna().any(), []
     for (item, label), part in table.groupby(["item", "label"], sort=False):
         nothing = "" if (part.left == 0).all() else "?"
@@ -139,10 +139,15 @@ def readable(table: pd.DataFrame, words: list[str]) -> str:
             "shared": _range(part.nfe_spent, nothing),
             "evaluations": f"{part.evaluations.sum():,.0f}" if part.evaluations.notna().any() else nothing,
         }
+        if table.optimised.any():
+            line["updates"] = f"{part.optimised.sum():,.0f}"
         hours = _time(part.hours.sum()) if part.hours.notna().any() else nothing
         lines.append(line | ({"hours": hours} if timed else {}))
     text = [pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True), ""] if lines else []
     total = f"{table.left.sum():,.0f} images to make, {table.evaluations.sum():,.0f} evaluations of a denoiser"
+    total += f" and {table.optimised.sum():,.0f} updates of pictures, whose time is not in it" * bool(
+        table.optimised.any()
+    )
     hours = f": {'at least ' * bool(len(untimed))}{_time(table.hours.sum())}" if timed else ""
     text.append(f"in all {table.run.nunique()} runs, {total}{hours}")
     text += [f"not in it: {part.run.nunique()} runs: {why}" for why, part in table[table.why != ""].groupby("why")]
