@@ -391,7 +391,7 @@ def test_root_that_is_no_folder(tmp_path, capsys, words, sentence):
     assert said(capsys).startswith(sentence)
 
 
-@pytest.mark.parametrize("names", [[], ["0.png", "edits/00000.png", "00000.txt", "00000", "00000_0.png"]])
+@pytest.mark.parametrize("names", [[], ["0.png", "edits/0.png", "00000.txt", "00000", "00000_0.png"]])
 def test_folder_without_a_picture_of_any_sample(tmp_path, capsys, names):
     root = tmp_path / "theirs"
     root.mkdir()
