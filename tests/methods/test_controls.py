@@ -47,21 +47,21 @@ def test_alignment_is_the_original_codes():
     pairs = json.loads((GOLDEN / "p2p/align.json").read_text())["pairs"]
     for name, pair in pairs.items():
         tokens = [golden.tokens(prompt) for prompt in pair["prompts"]]
-        assert [[id_ for id_, _ in one] for one in tokens] == pair["token_ids"]
+        assert [[id_ for id_, *_ in one] for one in tokens] == pair["token_ids"]
         mapper, found = align.refinement(*tokens, 77)
         expected = arrays[f"{name}.refine_alphas"][0]
         assert np.array_equal(found, expected)
         assert np.array_equal(mapper[expected > 0], arrays[f"{name}.refine_mapper"][0][expected > 0])
         if f"{name}.replace_mapper" in arrays:
-            mapper = align.replacement(*pair["prompts"], *tokens, 77)
+            mapper = align.replacement(*pair["prompts"], *tokens, 77, "published")
             assert np.allclose(mapper, arrays[f"{name}.replace_mapper"][0], atol=1e-7)
         else:
             with pytest.raises(BadSample, match="word by word; use method"):
-                align.replacement(*pair["prompts"], *tokens, 77)
+                align.replacement(*pair["prompts"], *tokens, 77, "published")
         for prompt, one, side in zip(pair["prompts"], tokens, ("src", "tgt"), strict=True):
             for key, where in pair["word_inds"].items():
                 if key.startswith(side):
-                    assert align.positions(prompt, one, key.removeprefix(f"{side}:")) == where
+                    assert align.positions(prompt, one, key.removeprefix(f"{side}:"), "published") == where
 
 
 @needs_shared
@@ -73,7 +73,7 @@ def test_local_blend_mask_is_the_original_codes(case):
     golden = StableDiffusion(str(GOLDEN / "model")).load(CPU, torch.float32)
     maps = [torch.from_numpy(arrays[f"{name}.{place}"]) for place in (*_DOWN, *_UP)]
     words = [
-        align.positions(prompt, golden.tokens(prompt), word)
+        align.positions(prompt, golden.tokens(prompt), word, "published")
         for prompt, word in zip(settings["prompts"], settings["words"], strict=True)
     ]
     totals = [sum(one[n][:, words[n]].sum(-1) for one in maps).view(16, 16) for n in (0, 1)]

@@ -101,7 +101,7 @@ def test_queries_that_the_model_does_not_take_fail_sample_by_sample(greys, tmp_p
 def test_a_class_index_for_a_text_model_fails_sample_by_sample(greys, tmp_path, capsys):
     assert run.main([*data(greys), "method=sdedit", "steps=2", f"out={tmp_path}"]) != 0
     assert "3 of 3 samples failed" in (said := capsys.readouterr().err)
-    assert "this model takes text and got the class index 5; set data.queries=names" in said
+    assert "target is 5; this model takes text" in said
 
 
 def test_what_the_model_cannot_be_asked_is_said_in_a_sentence(greys, tmp_path, capsys):
