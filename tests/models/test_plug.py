@@ -93,8 +93,8 @@ def test_queries_that_the_model_does_not_take_fail_sample_by_sample(greys, tmp_p
     assert "2 of 5 samples failed" in capsys.readouterr().err
     (folder,) = tmp_path.glob("*/sdedit/*")
     journal = {e["id"]: e for e in map(json.loads, (folder / "edits-0of1.jsonl").read_text().splitlines())}
-    assert journal["3"] == {"id": "3", "error": "this model takes class indices from 0 to 7 and got 8"}
-    assert journal["4"]["error"] == "this model takes class indices from 0 to 7 and got 'a cat'"
+    assert journal["3"] == {"id": "3", "error": "target is 8; this model takes class indices from 0 to 7 and got 8"}
+    assert journal["4"]["error"] == "target is 'a cat'; this model takes class indices from 0 to 7 and got 'a cat'"
     assert len(list((folder / "edits").glob("*.png"))) == 3
 
 
