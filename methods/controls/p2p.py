@@ -62,6 +62,7 @@ class Control:
             raise UserError(
                 "control=p2p steers maps of cross-attention to words, and this model has none; use control=none"
             )
+        model.tokens(None)  # a model that reads no words says so, before samples are blamed
         context, device, pairs, bad = null.states.shape[1], null.states.device, [], {}
         for sample in samples:
             try:
