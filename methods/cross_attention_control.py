@@ -11,11 +11,10 @@ from diffusers import LMSDiscreteScheduler
 
 from bench.diffusion.guidance import guided_eps, mixed
 from bench.diffusion.path import Diffusion
-from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
+from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise, Token
 from methods import latents
 from methods.branches import attend
 from methods.controls import Call, Steering
-from methods.controls.align import Tokens
 from methods.controls.p2p import Maps
 
 _FACTOR = 0.25  # the inverter asks the model a quarter step early when it corrects itself
@@ -139,14 +138,14 @@ class CrossAttentionControl:
         return best
 
 
-def token_map(source: Tokens, target: Tokens, context: int) -> tuple[torch.Tensor, torch.Tensor]:
+def token_map(source: list[Token], target: list[Token], context: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Target tokens that take a source token's map: those of runs that are equal, or replaced by as many tokens.
 
     Returns:
         M float64 `[context, context]`, source token (row) to target token (column), and what remains of the target's
         own map, `[context]`.
     """
-    old, new = ([id_ for id_, _ in tokens] for tokens in (source, target))
+    old, new = ([id_ for id_, *_ in tokens] for tokens in (source, target))
     old, new = (ids + [ids[-1]] * (context - len(ids)) for ids in (old, new))  # padded with the end token
     take, keep = torch.zeros(context, context, dtype=torch.float64), torch.ones(context, dtype=torch.float64)
     for name, a, a_end, b, b_end in SequenceMatcher(None, old, new).get_opcodes():

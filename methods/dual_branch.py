@@ -30,7 +30,7 @@ class DualBranch(ABC):
         source_text: `caption` or `empty`, what the source is inverted and generated again with; None: the caption,
             except with a control whose authors leave it empty.
         keep_source: go on with the source branch when nothing looks at it any more; changes the cost alone.
-        cross_replace, self_replace, edit, reweight, local_blend, blend_size, blend_threshold, blend_start: of
+        cross_replace, self_replace, edit, words, reweight, local_blend, blend_size, blend_threshold, blend_start: of
             `control=p2p`, see there.
         start_layer, start_step: of `control=masactrl`, see there.
     """
@@ -45,6 +45,7 @@ class DualBranch(ABC):
     cross_replace: float | None = 0.4
     self_replace: float | None = 0.6
     edit: str | None = "refine"
+    words: str | None = "offsets"
     reweight: float | None = 2.0
     local_blend: bool | None = True
     blend_size: int | None = 16

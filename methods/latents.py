@@ -29,7 +29,9 @@ def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> 
             try:
                 model.condition([query])
             except BadSample as error:
-                bad[sample.id] = str(error)
+                fields = ("source", "target", "instruction")
+                name = next((name for name in fields if getattr(sample, name) is query), "query")
+                bad[sample.id] = f"{name} is {query!r}; {error}"
         raise BadSample(next(iter(bad.values()), ""), bad) from None
 
 
@@ -106,7 +108,8 @@ def cut(model: DiffusionModel | CodesModel, batch: EditBatch) -> list[dict[str, 
     """For the journal: prompts that did not fit."""
     notes = []
     for sample in batch.samples:
-        excess = {side: model.excess(query) for side, query in (("source", sample.source), ("target", sample.target))}
+        texts = (("source", sample.source), ("target", sample.target))
+        excess = {side: model.excess(text) for side, text in texts if isinstance(text, str)}
         long = [f"{side} prompt cut by {n} tokens" for side, n in excess.items() if n]
         notes.append({"cut": ", ".join(long)} if long else {})
     return notes

@@ -75,6 +75,11 @@ class StyleDiffusion(DualBranch):
             collect = _Maps(self.blend_size)
             with model.attend(collect):
                 trajectory.append(ddim.invert_step(model, trajectory[j], levels, j, words, words, 1.0))
+            if not collect.found:
+                raise UserError(
+                    f"no cross-attention map of this model has {self.blend_size} x {self.blend_size} cells, and "
+                    "style_diffusion trains on them: set method.blend_size"
+                )
             maps.append(collect.found)
         return trajectory, maps
 

@@ -9,13 +9,15 @@ from PIL import Image
 
 from bench.errors import UserError, one_line
 from bench.types import ScoreBatch
+from metrics import words
 
 
 class ClipScore:
     """`scale` x cosine of the CLIP embeddings of edit and target prompt. DiffEdit's gains of "0.25 points" (section
     4.4) only fit 100 x cosine; Hessel et al. 2021 have 2.5 x max(cosine, 0) and a prefix.
 
-    Own code, since torchmetrics' CLIPScore crashes with transformers 5 and keeps no per-image values.
+    Own code, since torchmetrics' CLIPScore crashes with transformers 5 and keeps no per-image values. NaN for a sample
+    whose target is no words.
 
     Args:
         weights: folder of a Hugging Face CLIP model and its processor.
@@ -31,7 +33,7 @@ class ClipScore:
         notes: sample id -> what was wrong with its prompt.
     """
 
-    version, higher_is_better = 1, True
+    version, higher_is_better = 2, True
 
     def __init__(self, weights: Path, region="frame", scale=100.0, floor=None, prefix="", resize="torchvision"):
         if region not in ("frame", "edited"):
@@ -46,19 +48,25 @@ class ClipScore:
             inside = [np.zeros(pictures.shape[-2:], bool) if s.mask is None else s.mask for s in batch.samples]
             known = np.array([mask.any() for mask in inside])
             pictures = pictures * torch.from_numpy(np.stack(inside)).to(pictures.device)[:, None]
-        cosines = torch.cosine_similarity(self._embed_images(pictures), self._embed_prompts(batch), dim=-1)
-        values = self.scale * cosines.double().cpu().numpy()
+        texts, notes = words.targets(batch)
+        self.notes |= notes
+        values = np.full(len(batch.samples), np.nan)
+        if texts:
+            places = list(texts)
+            images = self._embed_images(pictures)[places]
+            cosines = torch.cosine_similarity(images, self._embed_prompts(batch, texts), dim=-1)
+            values[places] = self.scale * cosines.double().cpu().numpy()
         return np.where(known, values if self.floor is None else np.maximum(values, self.floor), np.nan)
 
     def _embed_images(self, pictures: torch.Tensor) -> torch.Tensor:
         return embed_images(self.weights, pictures, self.resize).double()
 
-    def _embed_prompts(self, batch: ScoreBatch) -> torch.Tensor:
+    def _embed_prompts(self, batch: ScoreBatch, targets: dict[int, str]) -> torch.Tensor:
         model, tokenizer, longest = _clip(self.weights)
-        texts = [f"{self.prefix} {sample.target}".strip() for sample in batch.samples]
-        for sample, ids in zip(batch.samples, tokenizer(texts, verbose=False).input_ids, strict=True):
+        texts = [f"{self.prefix} {target}".strip() for target in targets.values()]
+        for place, ids in zip(targets, tokenizer(texts, verbose=False).input_ids, strict=True):
             if len(ids) > longest:
-                self.notes[sample.id] = f"prompt of {len(ids)} tokens cut at CLIP's {longest}"
+                self.notes[batch.samples[place].id] = f"prompt of {len(ids)} tokens cut at CLIP's {longest}"
 
         def embed() -> torch.Tensor:
             inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=longest)

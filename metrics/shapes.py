@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.types import EditSample, ScoreBatch, Undefined
-from metrics import features
+from metrics import features, words
 from metrics.judge import Judge
 
 
@@ -60,14 +60,24 @@ class Kept(_Judged):
 
 
 class TextAgreement(_Judged):
-    """100 x cosine of the judge's embeddings of edit and target caption: this world's CLIPScore."""
+    """100 x cosine of the judge's embeddings of edit and target caption: this world's CLIPScore; NaN for a sample whose
+    target is no words."""
 
-    higher_is_better, unit = True, "x 10^2"
+    version, higher_is_better, unit = 2, True, "x 10^2"
+
+    def __init__(self, weights: Path):
+        super().__init__(weights)
+        self.notes: dict[str, str] = {}
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        image = self.judge(batch).embed_images(self.maps(batch, "edits")[-1])
-        text = self.judge(batch).embed_texts([str(sample.target) for sample in batch.samples])
-        return 100 * (image * text).sum(-1).double().cpu().numpy()
+        texts, notes = words.targets(batch)
+        self.notes |= notes
+        values = np.full(len(batch.samples), np.nan)
+        if texts:
+            image = self.judge(batch).embed_images(self.maps(batch, "edits")[-1])[list(texts)]
+            text = self.judge(batch).embed_texts(list(texts.values()))
+            values[list(texts)] = 100 * (image * text).sum(-1).double().cpu().numpy()
+        return values
 
 
 class Perceptual(_Judged):

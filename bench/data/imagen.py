@@ -13,6 +13,7 @@ from bench.data.files.annotations import field, read_json
 from bench.data.preprocess import read_rgb
 from bench.errors import UserError
 from bench.files.hashing import sha256_of_files
+from bench.files.paths import listed
 from bench.types import EditSample
 
 SLOTS = {
@@ -182,7 +183,7 @@ class Imagen(Benchmark):
         path = known.get(_key(head))
         if path is not None and tail:
             path = path / tail
-        return path if path is not None and path.is_file() else None
+        return path if path is not None and listed(path) else None
 
 
 class Templated(Imagen):

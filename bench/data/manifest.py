@@ -7,10 +7,11 @@ import numpy as np
 from PIL import Image
 
 from bench.data.base import Benchmark, Count
-from bench.data.preprocess import UNREADABLE, read_mask, read_rgb, seen_size
+from bench.data.preprocess import READING_VERSION, UNREADABLE, read_mask, read_rgb, seen_size
+from bench.data.text import unfit
 from bench.errors import BadSample, UserError, nearest
-from bench.files.hashing import sha256
-from bench.files.paths import find
+from bench.files.hashing import sha256, sha256_if_readable
+from bench.files.paths import find, listed
 from bench.types import EditSample
 
 REQUIRED = ("id", "image", "source", "target")
@@ -37,6 +38,7 @@ class Manifest(Benchmark):
         root: the folder.
         size: pixels a side; pictures are resized and centre-cropped to it.
         resample: one of `bench.data.preprocess.FILTERS`.
+        mask_edit: what means edit in masks, see `bench.data.masks.edited`.
 
     Raises:
         UserError: naming the line that is wrong and why.
@@ -44,7 +46,7 @@ class Manifest(Benchmark):
 
     licence = "your own"
 
-    def __init__(self, root: str | None, size: int, resample: str = "bicubic"):
+    def __init__(self, root: str | None, size: int, resample: str = "bicubic", mask_edit: str | None = None):
         if root is None:
             raise UserError("data=manifest needs data.root=<folder with a manifest.jsonl>")
         folder = find(root)
@@ -52,7 +54,7 @@ class Manifest(Benchmark):
             raise UserError(
                 f"no manifest.jsonl in data.root={root}; write one there, one JSON object a line (docs: README)"
             )
-        self.root, self.size, self.resample = folder, size, resample
+        self.root, self.size, self.resample, self.mask_edit = folder, size, resample, mask_edit
         self.file = folder / "manifest.jsonl"
         self.annotations = [self.file]
         self.rows = self._read()
@@ -62,10 +64,10 @@ class Manifest(Benchmark):
         row = self.rows[index]
         return EditSample(
             id=self.ids[index],
-            image=read_rgb(self.root / row["image"], self.size, self.resample, row["image"], as_seen=True),
+            image=read_rgb(self.root / row["image"], self.size, self.resample, row["image"], upright=True),
             source=row["source"],
             target=row["target"],
-            mask=read_mask(self.root / row["mask"], self.size) if row.get("mask") else None,
+            mask=self._mask(row["mask"]) if row.get("mask") else None,
             type=_text(row.get("type")),
             group=_text(row.get("group", row["image"])),
             classes=tuple(row["classes"]) if row.get("classes") else None,
@@ -74,13 +76,15 @@ class Manifest(Benchmark):
         )
 
     def identity(self) -> dict[str, Any]:
-        """Size, resampling, and the hashes of the manifest and of every file it names."""
+        """Options, and the hashes of the manifest and of every file it names."""
         names = sorted({row[key] for row in self.rows for key in ("image", "mask") if row.get(key)})
         return {
             "size": self.size,
             "resample": self.resample,
+            "mask_edit": self.mask_edit,
+            "reading": READING_VERSION,
             "manifest": sha256(self.file),
-            "files": [sha256(self.root / name) for name in names],
+            "files": [sha256_if_readable(self.root / name) for name in names],
         }
 
     def counts(self) -> list[Count]:
@@ -93,13 +97,18 @@ class Manifest(Benchmark):
         names = sorted({row["image"] for row in self.rows if row.get("classes") and row["classes"][0] == class_id})
         if not names:
             raise BadSample(f"no picture in {self.file} is of class {class_id}")
-        return read_rgb(self.root / names[rng.integers(len(names))], self.size, self.resample, as_seen=True)
+        return read_rgb(self.root / names[rng.integers(len(names))], self.size, self.resample, upright=True)
+
+    def _mask(self, name: str) -> np.ndarray:
+        return read_mask(self.root / name, self.size, self.mask_edit, name)
 
     def _read(self) -> list[dict]:
         try:
             text = self.file.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
         except UnicodeDecodeError as error:
             raise UserError(f"{self.file} is not UTF-8 ({error}); save it in that encoding") from None
+        except OSError as error:
+            raise UserError(f"{self.file} cannot be read ({error.strerror})") from None
         rows, seen = [], {}
         for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028 inside a prompt
             if not line.strip():
@@ -133,20 +142,22 @@ class Manifest(Benchmark):
                 raise UserError(f"{where}: {name} is {value!r}; expected {expected}")
         if row["id"] == "":
             raise UserError(f"{where}: id is empty; it names the files of the results")
+        if why := unfit(str(row["id"])):
+            raise UserError(f"{where}: id {why}")
         for name, kind in (("classes", int), ("blend", str)):
             if row.get(name) is not None and [type(value) for value in row[name]] != [kind, kind]:
                 raise UserError(f"{where}: {name} is {row[name]!r}; expected two {kind.__name__}, of source and target")
-        if not (self.root / row["image"]).is_file():
+        if not listed(self.root / row["image"]):
             raise UserError(f"{where}: there is no picture {self.root / row['image']}; paths are relative to data.root")
         if row.get("mask"):
             self._check_mask(row, where)
 
     def _check_mask(self, row: dict, where: str) -> None:
-        if not (self.root / row["mask"]).is_file():
+        if not listed(self.root / row["mask"]):
             raise UserError(f"{where}: there is no mask {self.root / row['mask']}; paths are relative to data.root")
         try:
             with Image.open(self.root / row["image"]) as image, Image.open(self.root / row["mask"]) as mask:
-                sizes = seen_size(image), mask.size
+                sizes = seen_size(image), seen_size(mask)
         except UNREADABLE:
             return  # unreadable: the sample is recorded as failed when its turn comes
         if sizes[0] != sizes[1]:

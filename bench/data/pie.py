@@ -13,6 +13,7 @@ from bench.data.files.annotations import field, inside, read_json
 from bench.data.preprocess import fit, read_rgb, stored_size
 from bench.errors import BadSample, UserError, nearest
 from bench.files.hashing import sha256, sha256_of_files
+from bench.files.paths import listed
 from bench.types import EditSample
 
 FOLDERS = {
@@ -130,7 +131,7 @@ class Pie(PieTypes):
         records = [_record(id_, entry, f"{file}, record {id_!r}") for id_, entry in mapping.items()]
         self._file = {r.id: inside(self.folder, r.path, f"{file}, record {r.id!r}") for r in records}
         super().__init__(records, types, size, resample, file)
-        missing = [record for record in self.records if not self._file[record.id].is_file()]
+        missing = [record for record in self.records if not listed(self._file[record.id])]
         if missing:
             raise UserError(
                 f"{len(missing)} of {len(self.records)} pictures of {file} are missing, the first is "

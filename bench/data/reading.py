@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from torch.utils.data import DataLoader, Dataset
 
+from bench.data.text import checked
 from bench.errors import BadSample
 from bench.types import EditData, EditSample
 
@@ -21,7 +22,10 @@ class _Reader(Dataset):
     def __getitem__(self, position: int) -> tuple[str, EditSample | str]:
         index = self.indices[position]
         try:
-            return self.data.ids[index], self.data[index]
+            found = self.data[index]
+            return self.data.ids[index], checked(found) if isinstance(
+                found, EditSample
+            ) else found  # else with its edit
         except BadSample as error:
             return self.data.ids[index], str(error)
 

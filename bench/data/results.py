@@ -10,10 +10,10 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
-from bench.data.preprocess import UNREADABLE
+from bench.data.preprocess import READING_VERSION, UNREADABLE, as_rgb, seen_size
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of_files
-from bench.files.paths import find
+from bench.files.paths import files_under, find
 from bench.types import EditData, EditSample
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -21,7 +21,8 @@ ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
 
 
 class Results:
-    """A folder with one edited picture for each sample, all named after the same convention of the data set's.
+    """A folder with one edited picture for each sample, all named after the same convention of the data set's, there or
+    in one folder below it.
 
     Square pictures are taken whole; of a panel of several squares in a row (PIE-Bench's runners save 2048x512: prompts,
     source, reconstruction, edit) the last square is, as the owners' evaluation does. No picture is ever resampled.
@@ -31,7 +32,8 @@ class Results:
         data: the data set that was edited.
 
     Raises:
-        UserError: no file there is named after a sample, or the first has another size than the data set.
+        UserError: no file there is named after a sample, several folders have such files, or the first has another size
+            than the data set.
     """
 
     def __init__(self, root: str | None, data: EditData):
@@ -41,8 +43,10 @@ class Results:
         if self.folder is None or not self.folder.is_dir():
             raise UserError(f"method.root={root} is no folder; expected one with an edited picture for each sample")
         self.size = data.size
-        there = {str(file.relative_to(self.folder)): file for file in self._pictures()}
         names = [data.result_names(index) for index in range(len(data.ids))]
+        pictures = [file for file in files_under(self.folder) if file.suffix.lower() in ENDINGS]
+        self.folder = _base(self.folder, pictures, {name for of in names for name in of.values()})
+        there = {str(f.relative_to(self.folder)): f for f in pictures if f.is_relative_to(self.folder)}
         found = {rule: _files(data.ids, [of[rule] for of in names], there) for rule in names[0]}
         self.rule = max(found, key=lambda rule: len(found[rule]))
         self.files = found[self.rule]
@@ -56,7 +60,7 @@ class Results:
 
     def identity(self) -> dict[str, Any]:
         """Convention, and the hashes of the pictures; not where they lie."""
-        return {"named by": self.rule, "files": sha256_of_files(self.files)}
+        return {"named by": self.rule, "reading": READING_VERSION, "files": sha256_of_files(self.files)}
 
     def read(self, samples: list[EditSample]) -> tuple[np.ndarray, list[dict[str, Any]]]:
         """Pictures of samples, uint8 `[B, 3, H, W]`, and for each the file, what was taken of it, and whether it is a
@@ -73,10 +77,10 @@ class Results:
         if file is None:
             raise BadSample(f"there is no {self._name[id_]}.png (or .jpg, .jpeg, .webp) in {self.folder}")
         with _opened(file) as image:
-            width, height = image.size
+            width, height = seen_size(image)
             if height != self.size:
                 raise BadSample(f"{file} is {height} px and is not resampled, data.size={self.size}")
-            pixels = np.asarray(image.convert("RGB").crop((width - height, 0, width, height)))
+            pixels = np.asarray(as_rgb(image, str(file)).crop((width - height, 0, width, height)))
             taken = "whole" if width == height else f"last square of {width}x{height}"
             note = {"file": str(file.relative_to(self.folder)), "taken": taken, "jpeg": image.format == "JPEG"}
         return pixels.transpose(2, 0, 1), note
@@ -86,13 +90,10 @@ class Results:
         for file in self.files.values():
             try:
                 with _opened(file) as image:
-                    return file, image.height
+                    return file, seen_size(image)[1]
             except BadSample as error:
                 why = error
         raise UserError(f"no picture under {self.folder} can be taken; the last: {why}")
-
-    def _pictures(self) -> Iterator[Path]:
-        return (file for file in sorted(self.folder.rglob("*")) if file.suffix.lower() in ENDINGS)
 
 
 @contextmanager
@@ -100,12 +101,35 @@ def _opened(file: Path) -> Iterator[Image.Image]:
     """A picture of one or several squares in a row. Raises: BadSample: it is none."""
     try:
         with Image.open(file) as image:
-            if image.width % image.height:
-                size = f"{image.width}x{image.height}"
+            width, height = seen_size(image)
+            if width % height:
+                size = f"{width}x{height}"
                 raise BadSample(f"{file} is {size} px; expected a square, or a panel of squares in a row")
             yield image
     except UNREADABLE as error:
         raise BadSample(f"{file} is not a readable picture ({error})") from None
+
+
+def _spelled(name: str) -> tuple[str, ...]:
+    """The ways in which a name may be written, without its ending."""
+    name = normalize("NFC", name)  # some file systems take accents apart
+    return name, quote(name, safe="/"), quote(name, safe="")  # the last as runs store edits
+
+
+def _base(folder: Path, pictures: list[Path], names: set[str]) -> Path:
+    """The uppermost folder from which names of results lead to pictures. Raises: UserError: there are several."""
+    wanted, bases = {spelled for name in names for spelled in _spelled(name)}, set()
+    for file in pictures:
+        parts = file.relative_to(folder).with_suffix("").parts
+        bases |= {parts[:i] for i in range(len(parts)) if normalize("NFC", "/".join(parts[i:])) in wanted}
+    tops = sorted(base for base in bases if not any(base[:i] in bases for i in range(len(base))))
+    if len(tops) > 1:
+        first, second = (Path(*base) for base in tops[:2])
+        raise UserError(
+            f"several folders below {folder} hold pictures that are named after samples, such as {first} and {second}; "
+            "set method.root= to one of them"
+        )
+    return folder.joinpath(*tops[0]) if tops else folder
 
 
 def _files(ids: list[str], names: list[str], there: dict[str, Path]) -> dict[str, Path]:
@@ -115,8 +139,6 @@ def _files(ids: list[str], names: list[str], there: dict[str, Path]) -> dict[str
         stems.setdefault(normalize("NFC", name[: -len(file.suffix)]), []).append(file)
     found = {}
     for id_, name in zip(ids, names, strict=True):
-        name = normalize("NFC", name)  # some file systems take accents apart
-        spelled = (name, quote(name, safe="/"), quote(name, safe=""))  # the last as runs store edits
-        if files := next(filter(None, map(stems.get, spelled)), None):
+        if files := next(filter(None, map(stems.get, _spelled(name))), None):
             found[id_] = min(files, key=lambda file: ENDINGS.index(file.suffix.lower()))
     return found

@@ -8,6 +8,7 @@ from bench.data.files.annotations import field, inside, read_json
 from bench.data.preprocess import read_rgb
 from bench.errors import UserError
 from bench.files.hashing import sha256, sha256_of_files
+from bench.files.paths import listed
 from bench.types import EditSample
 
 BASES = ("", "data/annotation_images/", "data/annotation_images/ti2i_benchmark/")
@@ -45,9 +46,9 @@ class Ti2i(Benchmark):
                 inside(folder, path.removeprefix(base), where)
             self.ids.append(id_)
             self.rows.append((path, field(entry, "original_prompt", str, where) or None, target))
-        base = next((b for b in BASES if all((folder / p.removeprefix(b)).is_file() for p, _, _ in self.rows)), None)
+        base = next((b for b in BASES if all(listed(folder / p.removeprefix(b)) for p, _, _ in self.rows)), None)
         if base is None:
-            lost = [p for p, _, _ in self.rows if not any((folder / p.removeprefix(b)).is_file() for b in BASES)]
+            lost = [p for p, _, _ in self.rows if not any(listed(folder / p.removeprefix(b)) for b in BASES)]
             raise UserError(
                 f"{len(set(lost))} of {len({p for p, _, _ in self.rows})} pictures of {file} are not under {folder}, "
                 f"the first is {lost[0] if lost else self.rows[0][0]}; get them from {_PICTURES}"

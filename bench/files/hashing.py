@@ -27,21 +27,45 @@ def sha256(file: Path) -> str:
     return digest
 
 
+def sha256_if_readable(file: Path) -> str | None:
+    """The same; None for a file that cannot be read, which is the failure of its sample and not of the data set."""
+    try:
+        return sha256(file)
+    except (OSError, RuntimeError):  # a loop of links
+        return None
+
+
 def sha256_of_files(files: dict[str, Path]) -> str:
     """Hex digest of the content of named files, wherever they lie; remembered for all of them together, so that ten
-    thousands of pictures cost one look at their sizes and times of change."""
-    stats = [(os.path.abspath(file), file.stat()) for file in dict.fromkeys(files.values())]
+    thousands of pictures cost one look at their sizes and times of change. What cannot be read has no content."""
     places = {name: os.path.abspath(file) for name, file in files.items()}
-    stamp = sha256_of([places, [[file, stat.st_size, stat.st_mtime_ns] for file, stat in stats]])
-    known = _remembered()
+    unique = list(dict.fromkeys(places.values()))
+    stamp, known = sha256_of([places, [_stamp(file) for file in unique]]), _remembered()
     if entry := known.get(stamp):
         return entry[0]
-    if len(stats) > 5000:
-        print(f"hashing {len(stats)} files, once ...", file=sys.stderr, flush=True)
+    if len(unique) > 5000:
+        print(f"hashing {len(unique)} files, once ...", file=sys.stderr, flush=True)
     with ThreadPoolExecutor(4) as pool:
-        digests = dict(zip((file for file, _ in stats), pool.map(_digest, (Path(f) for f, _ in stats)), strict=True))
-    known[stamp] = [digest := sha256_of({name: digests[place] for name, place in places.items()})]
+        digests = dict(zip(unique, pool.map(_digest_if_readable, unique), strict=True))
+    digest = sha256_of({name: digests[place] for name, place in places.items()})
+    if None not in digests.values():
+        known[stamp] = [digest]
     return digest
+
+
+def _stamp(file: str) -> list:
+    try:
+        stat = os.stat(file)
+    except OSError:
+        return [file, None, None]
+    return [file, stat.st_size, stat.st_mtime_ns]
+
+
+def _digest_if_readable(file: str) -> str | None:
+    try:
+        return _digest(Path(file))
+    except OSError:
+        return None
 
 
 def sha256_of(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import stat
 from pathlib import Path
 from urllib.parse import quote
 
@@ -29,3 +30,28 @@ def file_name(text: str) -> str:
     name = quote(text, safe=" ")
     name = name.replace(".", "%2E", 1) if name.startswith(".") else name
     return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+
+def listed(file: Path) -> bool:
+    """Whether there is a file under this name, be it one that cannot be opened (a dead link, no permission): such a
+    file is its sample's failure."""
+    try:
+        return stat.S_ISREG(os.stat(file).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return os.path.islink(file)
+    except ValueError:  # no name that a file can have
+        return False
+    except OSError:
+        return True
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Every file below a folder, sorted, also behind links to folders; a link to a folder above itself ends there."""
+    found, above = [], {str(folder): {os.path.realpath(folder)}}
+    for place, folders, names in os.walk(folder, followlinks=True):
+        found += [Path(place, name) for name in names]
+        before = above.pop(place)
+        real = {name: os.path.realpath(os.path.join(place, name)) for name in folders}
+        folders[:] = [name for name in folders if real[name] not in before]
+        above |= {os.path.join(place, name): before | {real[name]} for name in folders}
+    return sorted(found)

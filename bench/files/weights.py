@@ -7,7 +7,7 @@ from typing import Any
 from bench.errors import UserError
 from bench.files import hub
 from bench.files.hashing import sha256, sha256_of
-from bench.files.paths import find
+from bench.files.paths import files_under, find
 
 RANDOM = "random"
 """What `metrics.weights.<name>.path` is set to for seeded random weights."""
@@ -44,7 +44,7 @@ def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
 
 
 def _of_folder(folder: Path) -> str:
-    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    files = (file for file in files_under(folder) if file.is_file())
     return sha256_of([[str(file.relative_to(folder)), sha256(file)] for file in files])
 
 

@@ -8,7 +8,7 @@ import torch
 
 from bench.diffusion.grid import Grid, leading
 from bench.errors import UserError
-from bench.types import AttentionHook, AttentionLayer, Condition, Query
+from bench.types import AttentionHook, AttentionLayer, Condition, Query, Token
 
 
 class Model(ABC):
@@ -47,7 +47,7 @@ class Model(ABC):
     def eps(self, z, t, condition, values=None, picture=None) -> torch.Tensor:
         """See `bench.types.DiffusionModel`; adds `len(z)` to `rows`."""
 
-    def tokens(self, query: Query) -> list[tuple[int, str]]:
+    def tokens(self, query: Query) -> list[Token]:
         """Raises: UserError: it has no words."""
         raise UserError("this model reads no words, so its attention to them cannot be steered; use control=none")
 

@@ -12,7 +12,7 @@ from bench.errors import BadSample, UserError
 from bench.models.folder import DiffusersFolder
 from bench.models.loading import network
 from bench.models.unet import UNetModel
-from bench.types import Condition, Query
+from bench.types import Condition, Query, Token
 
 _log = logging.getLogger(__name__)
 diffusers.utils.logging.disable_progress_bar()
@@ -59,8 +59,8 @@ class LatentDiffusion(UNetModel):
         Raises:
             BadSample: what is no text.
         """
-        if unfit := [query for query in queries if not isinstance(query, str | None)]:
-            raise BadSample(f"this model takes text and got the class index {unfit[0]}; set data.queries=names")
+        if not all(isinstance(query, str | None) for query in queries):
+            raise BadSample("this model takes text (data=imagenet: data.queries=names)")
         texts = [query or "" for query in queries]
         states = {text: self._texts[text] for text in texts if text in self._texts}
         new = [text for text in dict.fromkeys(texts) if text not in states]
@@ -76,10 +76,11 @@ class LatentDiffusion(UNetModel):
             self._texts = states if len(self._texts) + len(new) > _KEPT_TEXTS else self._texts | states
         return Condition(torch.stack([states[text] for text in texts]))
 
-    def tokens(self, query: Query) -> list[tuple[int, str]]:
-        """Ids and characters, start and end included, as `condition` sees them."""
-        ids = self.tokenizer(query or "", truncation=True, max_length=self.context).input_ids
-        return [(int(id_), self.tokenizer.decode([id_]).strip()) for id_ in ids]
+    def tokens(self, query: Query) -> list[Token]:
+        """Ids, characters and spans, start and end included, as `condition` sees them."""
+        read = self.tokenizer(query or "", truncation=True, max_length=self.context, return_offsets_mapping=True)
+        places = zip(read.input_ids, read.offset_mapping, strict=True)
+        return [(int(id_), self.tokenizer.decode([id_]).strip(), tuple(span)) for id_, span in places]
 
     def excess(self, query: Query) -> int:
         """Number of tokens beyond the context."""

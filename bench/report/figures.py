@@ -97,7 +97,8 @@ def contact_sheet(table: pd.DataFrame, file: Path, rows: int) -> list[Path]:
     heads = ["source"] + ["truth"] * has_truth + [_short(row) for _, row in table.iterrows()]
     lines = []
     for sample in samples:
-        words = f"{sample.id}  {sample.type or ''}:  {sample.source} → {sample.target}"
+        source, target = ("∅" if query is None else query for query in (sample.source, sample.target))
+        words = f"{sample.id}  {sample.type or ''}:  {source} → {target}"
         cells = [sheets.outlined(sheets.picture(sample.image), sample.mask)]
         cells += [sheets.picture(sample.truth)] if has_truth else []
         lines.append((words, [*cells, *(sheets.edit(store, sample.id) for store in stores)]))

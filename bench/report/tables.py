@@ -122,6 +122,7 @@ def _cautions(table: pd.DataFrame, shown: list[str]) -> list[str]:
     if any(0 < row[f"{name}_n"] < row.n for _, row in table.iterrows() for name in shown if f"{name}_n" in row):
         lines.append("n=: pictures with a finite value; nan=: without one; the others are identical to the source")
     notes = {f"{name}: {f['note']}" for s in table.summary for name, f in s["metrics"].items() if f.get("note")}
+    notes |= {f"{s['method']}, {note}" for s in table.summary for note in s.get("notes", [])}
     return lines + sorted(notes)
 
 

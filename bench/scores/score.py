@@ -23,6 +23,8 @@ from bench.types import SAMPLE
 PREPARATION = ("size", "resample", "jpeg")
 """Keys of a metric profile that say how pictures are prepared for every metric."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
+NOTES = ("blend", "words", "cut")
+"""Of the journal: what became of a sample's words."""
 
 
 def columns(profile: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -178,6 +180,7 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
         "n_expected": len(run.ids),
         "n_failed": sum("error" in journal.get(id_, {}) for id_ in run.ids),
         "ids": sha256_of(ids),
+        "notes": _notes(journal, ids),
         "metrics": metrics,
         **costs,
     }
@@ -186,6 +189,12 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
 def _mean(costs: list[float | None]) -> float | None:
     """None where one is not known: pictures made elsewhere."""
     return float(np.mean(costs)) if costs and None not in costs else None
+
+
+def _notes(journal: dict, ids: list[str]) -> list[str]:
+    """For each kind of note that the method left on words: how many samples have one, and the first."""
+    found = {kind: [(id_, journal[id_][kind]) for id_ in ids if kind in journal[id_]] for kind in NOTES}
+    return [f"{kind}: {len(n)} samples, the first is {n[0][0]!r}: {n[0][1]}" for kind, n in found.items() if n]
 
 
 def _by_type(values: np.ndarray, rows: list[dict[str, str]]) -> dict[str, dict[str, float]]:

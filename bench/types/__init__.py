@@ -2,7 +2,7 @@
 
 from bench.types.codes import CodesModel, JointEncoder
 from bench.types.grid import Grid, Path
-from bench.types.model import AttentionHook, AttentionLayer, Condition, DiffusionModel, Geometry
+from bench.types.model import AttentionHook, AttentionLayer, Condition, DiffusionModel, Geometry, Token
 from bench.types.protocols import EditData, Method, Noise, PairMetric, SetMetric
 from bench.types.records import SAMPLE, EditBatch, EditResult, EditSample, Query, ScoreBatch, Undefined
 
@@ -27,5 +27,6 @@ __all__ = [
     "Query",
     "ScoreBatch",
     "SetMetric",
+    "Token",
     "Undefined",
 ]

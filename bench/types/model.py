@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import torch
 
 Self = TypeVar("Self", bound="Condition")
+Token = tuple[int, str, tuple[int, int]]
+"""Id, the characters it stands for, and where in the prompt it comes from: first character and one past the last,
+equal for a token that comes from nowhere (start and end)."""
 
 
 @dataclass(frozen=True)
@@ -165,9 +168,9 @@ class DiffusionModel(Protocol):
         `attend` only); `picture` `[B, picture_channels, h, w]` goes in beside the latents where a model needs it.
         """
 
-    def tokens(self, query: Query) -> list[tuple[int, str]]:
-        """Tokens of a prompt as `condition` sees them: id and the characters it stands for. The start and end tokens
-        are there, the padding is not; what exceeds the context is cut."""
+    def tokens(self, query: Query) -> list[Token]:
+        """Tokens of a prompt as `condition` sees them. The start and end tokens are there, the padding is not; what
+        exceeds the context is cut."""
 
     def excess(self, query: Query) -> int:
         """Number of a prompt's tokens that the context has no room for."""

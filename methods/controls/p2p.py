@@ -6,6 +6,7 @@ Only LocalBlend needs numbers of the maps, and of those one column of the small 
 word's indicator.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -25,6 +26,7 @@ class Control:
         cross_replace: share of the steps, from the noisiest, during which cross-attention is steered.
         self_replace: the same for self-attention over at most 32 x 32 cells.
         edit: `refine` maps by aligning the tokens, `replace` word by word.
+        words: how a word's tokens are found, `offsets` or `published`, see `methods.controls.align`.
         reweight: factor on the map of the blend word of the target, while cross-attention is steered.
         local_blend: keep the source's latents where neither blend word attends; for samples that have blend words.
         blend_size: cells a side of the cross-attention maps that LocalBlend reads (Stable Diffusion: 16).
@@ -41,14 +43,15 @@ class Control:
         cross_replace: float = 0.4,
         self_replace: float = 0.6,
         edit: str = "refine",
+        words: str = "offsets",
         reweight: float = 2.0,
         local_blend: bool = True,
         blend_size: int = 16,
         blend_threshold: float = 0.3,
         blend_start: float = 0.2,
     ):
-        self.cross_replace, self.self_replace, self.edit, self.reweight = cross_replace, self_replace, edit, reweight
-        self.local_blend, self.blend_size = local_blend, blend_size
+        self.cross_replace, self.self_replace, self.edit, self.words = cross_replace, self_replace, edit, words
+        self.reweight, self.local_blend, self.blend_size = reweight, local_blend, blend_size
         self.blend_threshold, self.blend_start = blend_threshold, blend_start
 
     def prepare(
@@ -59,6 +62,7 @@ class Control:
             raise UserError(
                 "control=p2p steers maps of cross-attention to words, and this model has none; use control=none"
             )
+        model.tokens(None)  # a model that reads no words says so, before samples are blamed
         context, device, pairs, bad = null.states.shape[1], null.states.device, [], {}
         for sample in samples:
             try:
@@ -92,31 +96,49 @@ class Control:
         )
 
     def _pair(self, model: DiffusionModel, sample: EditSample, context: int) -> "_Pair":
-        source, target = sample.source or "", sample.target or ""
-        old, new = model.tokens(source), model.tokens(target)
-        if self.edit == "replace":
-            take = torch.from_numpy(align.replacement(source, target, old, new, context))
-            found = torch.ones(context)
-        else:
-            mapper, found = (torch.from_numpy(a) for a in align.refinement(old, new, context))
-            take = torch.nn.functional.one_hot(mapper, context).T * found
-        note, columns = {}, torch.zeros(2, context, dtype=torch.float64)
+        for side, query in (("source", sample.source), ("target", sample.target)):
+            if not isinstance(query, str | None):
+                raise BadSample(f"{side} is {query!r}; prompt-to-prompt takes text")
+        prompts = sample.source or "", sample.target or ""
+        old, new = map(model.tokens, prompts)
         blend = sample.blend or (None, None)
-        places = [align.positions(*args) for args in ((source, old, blend[0]), (target, new, blend[1]))]
-        for row, where in enumerate(places):
+
+        def told(rule: str) -> tuple[list[list[int]], list | None]:
+            """Positions of the blend words, and Replace's map."""
+            found = [align.positions(*args, rule) for args in zip(prompts, (old, new), blend, strict=True)]
+            replaced = self.edit == "replace"
+            return found, align.replacement(*prompts, old, new, context, rule).tolist() if replaced else None
+
+        (found, take), note = told(self.words), {}
+        if self.words == "published" and _differs((found, take), told):
+            note["words"] = "method.words=offsets finds other tokens"
+        if take is None:
+            mapper, kept = (torch.from_numpy(a) for a in align.refinement(old, new, context))
+            take = torch.nn.functional.one_hot(mapper, context).T * kept
+        else:
+            take, kept = torch.tensor(take, dtype=torch.float64), torch.ones(context)
+        columns = torch.zeros(2, context, dtype=torch.float64)
+        for row, where in enumerate(found):
             columns[row, where] = 1
         missing = [
             f"{side} word {word!r} is not in {prompt!r}"
-            for side, word, prompt, where in zip(("source", "target"), blend, (source, target), places, strict=True)
+            for side, word, prompt, where in zip(("source", "target"), blend, prompts, found, strict=True)
             if word and not where
         ]
         if sample.blend and (self.local_blend or self.reweight != 1) and (missing or not all(blend)):
             missing = missing or [f"{'source' if not blend[0] else 'target'} word is absent"]
-            rest = "the other word's mask alone" if any(places) else "no LocalBlend"
-            note = {"blend": f"{' and '.join(missing)}: {rest}"}
+            rest = "the other word's mask alone" if any(found) else "no LocalBlend"
+            note["blend"] = f"{' and '.join(missing)}: {rest}"
         weight = torch.ones(context, dtype=torch.float64)
-        weight[places[1]] = self.reweight
-        return _Pair(take * weight, (1 - found) * weight, columns, torch.tensor(self.local_blend and any(places)), note)
+        weight[found[1]] = self.reweight
+        return _Pair(take * weight, (1 - kept) * weight, columns, torch.tensor(self.local_blend and any(found)), note)
+
+
+def _differs(found: tuple, told: Callable[[str], tuple]) -> bool:
+    try:
+        return told("offsets") != found
+    except BadSample:
+        return True
 
 
 @dataclass
@@ -143,6 +165,7 @@ class Maps(Steering):
         blended: whether LocalBlend acts, bool `[B]`.
         size: cells a side of the maps it reads.
         totals: sums of both words' maps over layers, heads and steps so far, `[B, 2, size, size]`.
+        asked: whether the words of both branches have been evaluated.
         masks: for each step at which it acted, what it kept of the target, bool `[B, 1, h, w]`.
     """
 
@@ -157,11 +180,13 @@ class Maps(Steering):
     threshold: float = 0.3
     blend_from: int = 0
     totals: torch.Tensor | None = None
+    asked: bool = False
     masks: list[torch.Tensor] = field(default_factory=list)
 
     def attend(self, layer: AttentionLayer, call: Call) -> dict[str, torch.Tensor]:
         if "words" not in call.target or "words" not in call.source:
             return {}
+        self.asked = True
         donor, rows = call.source["words"], call.target["words"]
         query, key, value = call.query, call.key, call.value[rows]
         if not layer.cross:
@@ -194,6 +219,11 @@ class Maps(Steering):
         self.totals = maps if self.totals is None else self.totals + maps
 
     def after(self, step: int, z_source: torch.Tensor, z_target: torch.Tensor) -> torch.Tensor:
+        if self.asked and self.totals is None and self.blended.any():
+            raise UserError(
+                f"LocalBlend found no cross-attention map of {self.size} x {self.size} cells: set method.blend_size, "
+                "or method.local_blend=false"
+            )
         if step < self.blend_from or self.totals is None:  # none: no blend words, or guidance without the target's
             return z_target
         mask = blend_mask(self.totals, z_target.shape[-2:], self.threshold)

@@ -5,8 +5,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench import run
 from bench.data.manifest import Manifest
 from bench.data.preprocess import read_mask, read_rgb
+from bench.data.reading import read
+from bench.edits.folder import Store
 from bench.errors import BadSample, UserError
 from tests.helpers.trees import manifest, picture
 
@@ -214,3 +217,86 @@ def test_real_image_is_a_source_picture_of_the_class(tmp_path):
     assert np.array_equal(data.real_image(4, rng), data[1].image)
     with pytest.raises(BadSample, match="is of class 5"):
         data.real_image(5, rng)
+
+
+def outcomes(data) -> dict[str, str | None]:
+    """Id -> why a sample cannot be edited, None if it can."""
+    found = dict.fromkeys(data.ids)
+    for _, bad in read(data, list(range(len(data.ids))), 2):
+        found |= bad
+    return found
+
+
+def test_files_that_cannot_be_opened_are_their_samples_failure(tmp_path):
+    rows = [DOG, CAKE | {"id": "dead", "image": "dead.png"}, CAKE | {"id": "loop", "image": "loop.png"}]
+    rows += [CAKE | {"id": "mask", "mask": "dead.png"}, CAKE | {"id": "gone", "image": "gone.png"}]
+    (tmp_path / "dead.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "loop.png").symlink_to(tmp_path / "loop.png")
+    picture(7).save(tmp_path / "gone.png")
+    data = Manifest(str(manifest(tmp_path, rows)), 32)
+    (tmp_path / "gone.png").unlink()
+    assert data.identity()["files"].count(None) == 3
+    found = outcomes(data)
+    assert found.pop("2") is None
+    names = {"dead": "dead.png", "loop": "loop.png", "mask": "dead.png", "gone": "gone.png"}
+    assert found.keys() == names.keys()
+    assert all(f"{names[id_]} is not a readable" in message for id_, message in found.items())
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("target", "a \ud83d cake", "target holds half a character (a lone surrogate)"),
+        ("source", "a \0 cake", "source holds the character NUL"),
+        ("instruction", "\udc00", "instruction holds half a character"),
+        ("type", "a\0", "type holds the character NUL"),
+        ("group", "\ud800", "group holds half a character"),
+        ("blend", ["cake", "\ud800"], "the target word of blend holds half a character"),
+    ],
+)
+def test_text_that_nobody_can_read_is_its_sample_s_failure(tmp_path, field, value, said):
+    root = manifest(tmp_path, [DOG, json.dumps(CAKE | {field: value})])  # escaped, as programs write it
+    found = outcomes(Manifest(str(root), 32))
+    assert found["2"] is None
+    assert found["a cake/1"].startswith(said)
+    assert found["a cake/1"].isprintable()
+
+
+def test_an_id_that_can_name_no_file_is_refused(tmp_path):
+    assert "line 1: id holds half a character" in refusal(tmp_path, [json.dumps(CAKE | {"id": "\ud800"})])
+
+
+def test_what_means_edit_in_masks_is_part_of_the_identity(tmp_path):
+    root = manifest(tmp_path, [FULL])
+    white, dark = Manifest(str(root), 32), Manifest(str(root), 32, mask_edit="dark")
+    assert np.array_equal(white[0].mask, ~dark[0].mask)
+    assert white.identity() != dark.identity()
+
+
+def test_pictures_and_masks_are_turned_together(tmp_path):
+    root = manifest(tmp_path, [FULL])
+    tag = Image.Exif()
+    tag[0x0112] = 6
+    for name in ("pictures/cake.png", "cake mask.png"):
+        with Image.open(root / name) as image:
+            image.save(root / name, exif=tag)
+    sample = Manifest(str(root), 32)[0]
+    assert sample.mask[:15].all()
+    assert not sample.mask[17:].any()
+
+
+def test_a_run_goes_on_past_masks_and_words_that_are_wrong(tmp_path, capsys):
+    rows = [CAKE, CAKE | {"id": "grey", "mask": "grey.png"}, CAKE | {"id": "class", "target": 7}]
+    root = manifest(tmp_path / "mine", rows)
+    Image.fromarray(np.where(np.arange(53) < 20, 100, 0)[None].repeat(41, 0).astype(np.uint8)).save(root / "grey.png")
+    words = [f"data.root={root}", f"out={tmp_path / 'out'}", "steps=2", "metrics=pixel", "model=shapes"]
+    assert run.main(["data=manifest", "method=sdedit", *words]) == 1
+    assert "2 of 3 samples failed" in capsys.readouterr().err
+    (folder,) = (file.parent for file in (tmp_path / "out").glob("*/*/*/identity.json"))
+    journal = Store(folder).journal()
+    assert journal["class"]["error"].startswith("target is 7; this model takes text")
+    assert journal["grey"]["error"].startswith(
+        "grey.png is not a readable mask (it has levels from 0 to 100 and nothing"
+    )
+    assert not any("traceback" in entry for entry in journal.values())
+    assert "error" not in journal["a cake/1"]

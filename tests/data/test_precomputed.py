@@ -349,6 +349,45 @@ def test_the_convention_that_names_most_samples_counts(tmp_path):
     assert np.array_equal(stored(folders(tmp_path / "out")[0])["000000000000.png"], pixels)
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_pictures_in_one_folder_below_are_found_also_behind_a_link(tmp_path, linked):
+    root, scratch = tmp_path / "theirs", tmp_path / "scratch"
+    root.mkdir()
+    results(scratch if linked else root / "run1/edits")
+    if linked:
+        (root / "run1").symlink_to(scratch)
+        (scratch / "again").symlink_to(root)  # a loop
+    assert go(tmp_path / "out", root, "limit=3") == 0
+    assert len(stored(folders(tmp_path / "out")[0])) == 3
+
+
+def test_several_folders_below_are_named(tmp_path, capsys):
+    for name in ("edits", "masks"):
+        results(tmp_path / "theirs" / name, 1)
+    assert go(tmp_path / "out", tmp_path / "theirs") == 2
+    assert "such as edits and masks; set method.root= to one of them" in said(capsys)
+
+
+def test_every_kind_of_picture_is_read_by_the_same_rule(tmp_path):
+    root = results(tmp_path / "theirs", 1)
+    grey, tag = np.asarray(trees.picture(3, 64, 64).convert("L")), Image.Exif()
+    Image.fromarray(grey.astype(np.uint16) * 257).save(root / "00001.png")
+    Image.new("RGBA", (64, 64)).save(root / "00002.png")
+    tag[0x0112] = 6
+    trees.picture(4, 64, 192).save(root / "00003.png", exif=tag)  # a panel once it is turned
+    Image.fromarray(grey.astype(np.uint16)).save(root / "00004.png")
+    (root / "00005.png").symlink_to(root / "gone.png")
+    assert go(tmp_path / "out", root, "limit=6") == 1
+    (folder,) = folders(tmp_path / "out")
+    edits, journal = stored(folder), Store(folder).journal()
+    assert np.array_equal(edits["00001.png"], np.dstack([grey] * 3))
+    assert (edits["00002.png"] == 255).all()
+    assert np.array_equal(edits["00003.png"], np.rot90(np.asarray(trees.picture(4, 64, 192)), -1)[:, -64:])
+    assert "it has more than 8 bits a channel" in journal["00004"]["error"]
+    assert "00005.png is not a readable picture" in journal["00005"]["error"]
+    assert not any("traceback" in entry for entry in journal.values())
+
+
 @pytest.mark.skipif(not PANELS.is_dir(), reason=f"published panels are not at {PANELS}")
 def test_published_panels(tmp_path):
     """2048x512 JPEGs of one PIE-Bench picture by two methods."""
@@ -391,7 +430,7 @@ def test_root_that_is_no_folder(tmp_path, capsys, words, sentence):
     assert said(capsys).startswith(sentence)
 
 
-@pytest.mark.parametrize("names", [[], ["0.png", "edits/00000.png", "00000.txt", "00000", "00000_0.png"]])
+@pytest.mark.parametrize("names", [[], ["0.png", "edits/0.png", "00000.txt", "00000", "00000_0.png"]])
 def test_folder_without_a_picture_of_any_sample(tmp_path, capsys, names):
     root = tmp_path / "theirs"
     root.mkdir()

@@ -47,21 +47,21 @@ def test_alignment_is_the_original_codes():
     pairs = json.loads((GOLDEN / "p2p/align.json").read_text())["pairs"]
     for name, pair in pairs.items():
         tokens = [golden.tokens(prompt) for prompt in pair["prompts"]]
-        assert [[id_ for id_, _ in one] for one in tokens] == pair["token_ids"]
+        assert [[id_ for id_, *_ in one] for one in tokens] == pair["token_ids"]
         mapper, found = align.refinement(*tokens, 77)
         expected = arrays[f"{name}.refine_alphas"][0]
         assert np.array_equal(found, expected)
         assert np.array_equal(mapper[expected > 0], arrays[f"{name}.refine_mapper"][0][expected > 0])
         if f"{name}.replace_mapper" in arrays:
-            mapper = align.replacement(*pair["prompts"], *tokens, 77)
+            mapper = align.replacement(*pair["prompts"], *tokens, 77, "published")
             assert np.allclose(mapper, arrays[f"{name}.replace_mapper"][0], atol=1e-7)
         else:
             with pytest.raises(BadSample, match="word by word; use method"):
-                align.replacement(*pair["prompts"], *tokens, 77)
+                align.replacement(*pair["prompts"], *tokens, 77, "published")
         for prompt, one, side in zip(pair["prompts"], tokens, ("src", "tgt"), strict=True):
             for key, where in pair["word_inds"].items():
                 if key.startswith(side):
-                    assert align.positions(prompt, one, key.removeprefix(f"{side}:")) == where
+                    assert align.positions(prompt, one, key.removeprefix(f"{side}:"), "published") == where
 
 
 @needs_shared
@@ -73,7 +73,7 @@ def test_local_blend_mask_is_the_original_codes(case):
     golden = StableDiffusion(str(GOLDEN / "model")).load(CPU, torch.float32)
     maps = [torch.from_numpy(arrays[f"{name}.{place}"]) for place in (*_DOWN, *_UP)]
     words = [
-        align.positions(prompt, golden.tokens(prompt), word)
+        align.positions(prompt, golden.tokens(prompt), word, "published")
         for prompt, word in zip(settings["prompts"], settings["words"], strict=True)
     ]
     totals = [sum(one[n][:, words[n]].sum(-1) for one in maps).view(16, 16) for n in (0, 1)]
@@ -250,3 +250,96 @@ def test_local_blend_reads_the_layers_that_the_original_lists():
     layers = list(attention.find(unet))
     assert len(layers) == 32
     assert [y.index for y in layers if y.cross and y.place != "mid" and 64 // y.factor == 16] == [4, 5, 7, 8, 9]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word", "covered"),
+    [
+        ("a red star", "star", "star"),
+        (" a red star", "star", "star"),
+        ("a  red   star", "star", "star"),
+        ("a\tred\u3000star", "star", "star"),
+        ("a “red” star", "red", "red"),
+        ("a “red” star", "star", "star"),
+        ("a 红 star", "star", "star"),
+        ("一只猫在沙发上", "猫", "猫"),
+        ("a cafe\u0301 star", "star", "star"),
+        ("a cafe\u0301 star", "café", "cafe"),
+        ("a 👩\u200d👧 star 🐈", "star", "star"),
+        ("a 👩\u200d👧 star 🐈", "🐈", "🐈"),
+        ("Star, a red star.", "star", "Starstar"),
+        ("a red star", "red star", "redstar"),
+        ("a cat's bed", "cat", "cat"),
+        ("a redstar", "star", ""),
+        ("a cafe\u0301", "cafe", ""),
+        ("a star", "", ""),
+        ("a  star", None, ""),
+    ],
+)
+def test_words_are_where_the_tokenizer_says(model, prompt, word, covered):
+    tokens = model.tokens(prompt)
+    found = align.positions(prompt, tokens, word)
+    places = sorted({place for position in found for place in range(*tokens[position][2])})
+    assert "".join(prompt[place] for place in places) == covered
+    assert found == sorted(set(found))
+
+
+def test_spaces_change_no_word_s_tokens(model):
+    plain_, odd = "a green circle on the left", " a green  circle on\tthe left "
+    assert [id_ for id_, *_ in model.tokens(plain_)] == [id_ for id_, *_ in model.tokens(odd)]
+    for word in plain_.split():
+        expected = align.positions(plain_, model.tokens(plain_), word)
+        assert expected
+        assert align.positions(plain_, model.tokens(plain_), word, "published") == expected  # where both rules agree
+        assert align.positions(odd, model.tokens(odd), word) == expected
+    pairs = [
+        (source, target)
+        for source in (plain_, odd)
+        for target in ("a red circle on the left", "a  red circle on the left")
+    ]
+    maps = [align.replacement(*pair, *map(model.tokens, pair), 24) for pair in pairs]
+    assert all(np.array_equal(map_, maps[0]) for map_ in maps)
+
+
+def test_steering_is_the_same_whatever_the_spaces(model):
+    ones = [
+        sample("a red star", "a red heart", ("star", "heart")),
+        sample(" a red  star", "a  red heart ", ("star", "heart")),
+    ]
+    first, second = (prepared(model, one) for one in ones)
+    for name in ("take", "keep", "columns", "blended"):
+        assert torch.equal(getattr(first, name), getattr(second, name))
+    assert second.notes == [{}]
+
+
+@pytest.mark.parametrize("edit", ["refine", "replace"])
+def test_the_published_rule_notes_where_the_other_differs(model, edit):
+    odd = sample(" a red star", " a red heart", ("star", "heart"))
+    plain_ = sample("a red star", "a red heart", ("star", "heart"))
+    knobs = {"words": "published", "edit": edit}
+    assert prepared(model, odd, **knobs).notes[0]["words"] == "method.words=offsets finds other tokens"
+    assert prepared(model, plain_, **knobs).notes == [{}]
+    steerings = [prepared(model, plain_, **{**knobs, "words": rule}) for rule in ("published", "offsets")]
+    assert torch.equal(steerings[0].take, steerings[1].take)
+    assert torch.equal(steerings[0].columns, steerings[1].columns)
+
+
+@pytest.mark.parametrize(("source", "target", "said"), [(7, "a", "source is 7"), ("a", 0, "target is 0")])
+def test_what_is_no_text_is_named(model, source, target, said):
+    with pytest.raises(BadSample) as error:
+        prepared(model, sample(source, target))
+    assert error.value.ids["x"] == f"{said}; prompt-to-prompt takes text"
+
+
+def test_local_blend_that_collects_nothing_is_an_error(model, samples):
+    """A layer that says to have other cells than it has."""
+    steering = prepared(model, samples[0], blend_size=8)
+    steering.size = 7
+    with pytest.raises(UserError, match="LocalBlend found no cross-attention map of 7 x 7 cells"):
+        edited(model, samples[0], SimInversion(7.5, 3, blend_size=8), steering)
+
+
+def test_local_blend_without_the_target_s_words_leaves_it_alone(model, samples):
+    z, steering, _ = edited(model, samples[0], SimInversion(0.0, 3, blend_size=8))
+    assert steering.totals is None
+    assert torch.isfinite(z).all()

@@ -1,14 +1,17 @@
 """Identities, costs and sharing of the inversion-based methods, on the embedded model."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import torch
+from PIL import Image
 
 from bench import run
 from bench.data.shapes import Shapes
 from bench.models.latent_diffusion import LatentDiffusion
 from bench.models.stable_diffusion import StableDiffusion
+from bench.report import tables
 from bench.types import EditSample
 from bench.types.bill import Part, Shared
 from methods import branches
@@ -329,3 +332,19 @@ def test_a_point_that_refuses_samples_leaves_its_siblings_alone(tmp_path):
     assert run.main([*words, f"out={tmp_path}"]) == 1
     counts = sorted(len(list(folder.glob("edits/*.png"))) for folder in (tmp_path / "shapes/siminversion").iterdir())
     assert counts == [2, 4]
+
+
+def test_notes_on_words_reach_the_table(tmp_path):
+    """A count and the first sample; here the original's rule against the tokenizer's."""
+    world, rows = Shapes(64), []
+    for i in (0, 1, 4):
+        one = world[i]
+        Image.fromarray(one.image.transpose(1, 2, 0)).save(tmp_path / f"{i}.png")
+        spaces = " " if i else ""
+        rows.append({"id": str(i), "image": f"{i}.png", "source": spaces + one.source, "target": one.target})
+        rows[-1]["blend"] = list(one.blend)
+    (tmp_path / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["data=manifest", f"data.root={tmp_path}", f"out={tmp_path / 'out'}", "model=shapes", "metrics=pixel"]
+    assert run.main([*words, "method=ddim", "steps=2", "method.blend_size=8", "words=published"]) == 0
+    table = tables.readable(tables.collect(tmp_path / "out"))
+    assert "ddim, words: 2 samples, the first is '1': method.words=offsets finds other tokens" in table

@@ -68,6 +68,7 @@ def method(settings):
     else:
         weight = settings["equalizer"]["values"][0] if settings["equalizer"] else 1.0
         knobs |= {"edit": settings["controller"], "reweight": weight, "local_blend": settings["local_blend"]}
+        knobs |= {"words": "published"}
         if settings["source_guidance_w"] is not None:
             knobs["w_s"] = settings["source_guidance_w"]
         if settings["num_inner_steps"]:

@@ -224,7 +224,7 @@ def test_condition():
     assert states.shape == (4, 24, 128)
     assert torch.equal(states[1], states[2])
     assert torch.equal(states[0], states[3])
-    with pytest.raises(BadSample, match="takes text and got the class index 3"):
+    with pytest.raises(BadSample, match="this model takes text"):
         model.condition([3])
 
 

@@ -93,15 +93,15 @@ def test_queries_that_the_model_does_not_take_fail_sample_by_sample(greys, tmp_p
     assert "2 of 5 samples failed" in capsys.readouterr().err
     (folder,) = tmp_path.glob("*/sdedit/*")
     journal = {e["id"]: e for e in map(json.loads, (folder / "edits-0of1.jsonl").read_text().splitlines())}
-    assert journal["3"] == {"id": "3", "error": "this model takes class indices from 0 to 7 and got 8"}
-    assert journal["4"]["error"] == "this model takes class indices from 0 to 7 and got 'a cat'"
+    assert journal["3"] == {"id": "3", "error": "target is 8; this model takes class indices from 0 to 7 and got 8"}
+    assert journal["4"]["error"] == "target is 'a cat'; this model takes class indices from 0 to 7 and got 'a cat'"
     assert len(list((folder / "edits").glob("*.png"))) == 3
 
 
 def test_a_class_index_for_a_text_model_fails_sample_by_sample(greys, tmp_path, capsys):
     assert run.main([*data(greys), "method=sdedit", "steps=2", f"out={tmp_path}"]) != 0
     assert "3 of 3 samples failed" in (said := capsys.readouterr().err)
-    assert "this model takes text and got the class index 5; set data.queries=names" in said
+    assert "target is 5; this model takes text" in said
 
 
 def test_what_the_model_cannot_be_asked_is_said_in_a_sentence(greys, tmp_path, capsys):

@@ -54,7 +54,7 @@ def test_summary_means_are_those_of_the_per_image_tables(out, files):
 def test_printed_table_names_profile_backbone_and_notice(out):
     text = tables.readable(tables.collect(out))
     head = text.splitlines()
-    assert head[0] == "data shapes; profile shapes-v1 (shapes judge); model shapes; N = 6; metric version 1"
+    assert head[0].startswith("data shapes; profile shapes-v1 (shapes judge); model shapes; N = 6; metric version 1 (")
     assert head[1] == "embedded model of a drawn world, comparable with no paper"
     assert "edit_success ↑ (%)" in text
     assert "perceptual ↓" in text

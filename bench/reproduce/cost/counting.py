@@ -1,6 +1,7 @@
 """How often a method asks the denoiser: the method itself is run on a sample of the embedded world, with answers made
 up, so that nothing of the real model or data need be here and a count takes milliseconds."""
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of
 from bench.models import checkpoint as checkpoints
 from bench.models.base import Model
-from bench.types import AttentionLayer, Condition, EditBatch, EditSample, Geometry, Method, Query
+from bench.types import AttentionLayer, Condition, EditBatch, EditSample, Geometry, Method, Query, Token
 from bench.types.bill import Shared
 
 _SIZE = 512  # of a model that is not here and states none
@@ -84,10 +85,11 @@ class _Denoiser(Model):
         """Counts the rows; the variance is the mean of what it can be."""
         return self.eps(z, t, condition), torch.zeros_like(z)
 
-    def tokens(self, query: Query) -> list[tuple[int, str]]:
+    def tokens(self, query: Query) -> list[Token]:
         """A token a word."""
-        words = str(query or "").split()
-        return [(0, "<start>"), *((2 + zlib.crc32(word.encode()), word) for word in words), (1, "<end>")]
+        words = re.finditer(r"\S+", str(query or ""))
+        inner = ((2 + zlib.crc32(word[0].encode()), word[0], word.span()) for word in words)
+        return [(0, "<start>", (0, 0)), *inner, (1, "<end>", (0, 0))]
 
     def attention(self) -> list[AttentionLayer]:
         """The layers of the model that is stood in for."""
