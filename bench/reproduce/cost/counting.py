@@ -27,19 +27,18 @@ _CONTEXT, _WIDTH = 77, 128  # of made-up words
 
 @dataclass(frozen=True)
 class Cost:
-    """What one edit asks of the denoiser, in rows.
+    """What one edit costs.
 
     Attributes:
-        nfe: by itself, as the journal's `nfe`.
-        backward: of these, rows that gradients pass through again.
-        spent, spent_backward: after sharing with the points of the same job, as `nfe_spent`.
+        nfe: evaluations of the denoiser by itself, as the journal's `nfe`.
+        spent: after sharing with the points of the same job, as `nfe_spent`.
+        updates: gradients that it follows, as the journal's `backward`.
         most: whether it is the most it can be: the method stops earlier where its answers are good enough.
     """
 
     nfe: int
-    backward: int
     spent: int
-    spent_backward: int
+    updates: int
     most: bool
 
 
@@ -51,7 +50,7 @@ class _Denoiser(Model):
 
     def __init__(self, geometry: Geometry, agreeing: bool):
         super().__init__(8 * geometry.side, np.linspace(0.9999, 0.0001, 1000))
-        self.geometry, self.agreeing, self.backward = geometry, agreeing, 0
+        self.geometry, self.agreeing = geometry, agreeing
         self.picture_channels, self.distilled = geometry.picture_channels, geometry.distilled
         self._random = torch.Generator().manual_seed(0)
 
@@ -75,7 +74,6 @@ class _Denoiser(Model):
             x for x in (condition.states, values) if x is not None and x.requires_grad and torch.is_grad_enabled()
         ]
         self.rows += len(z)
-        self.backward += len(z) if states else 0
         noise = torch.randn(z.shape, generator=self._random) * (not self.agreeing)
         return noise.to(z.dtype) + sum(0 * states_.sum() for states_ in states)
 
@@ -103,11 +101,13 @@ def count(methods: list[dict[str, Any]], geometry: Geometry) -> list[Cost]:
         UserError: a method refuses such a model, or every sample that it was offered.
     """
     made = [build(method) for method in methods]
+    if all(hasattr(one, "backward") for one in made):  # they ask no denoiser, and say what they do instead
+        return [Cost(0, 0, one.backward, most=False) for one in made]
     most, least = ([_once([one], geometry, agreeing)[0] for one in made] for agreeing in (False, True))
     shared = _once(made, geometry, agreeing=False) if len(made) > 1 else most
     return [
-        Cost(rows, backward, spent, spent_backward, most=(rows, backward) != fewest[:2])
-        for (rows, backward, *_), fewest, (*_, spent, spent_backward) in zip(most, least, shared, strict=True)
+        Cost(rows, spent, updates, most=(rows, updates) != (fewest, fewest_updates))
+        for (rows, _, updates), (fewest, _, fewest_updates), (_, spent, _) in zip(most, least, shared, strict=True)
     ]
 
 
@@ -118,20 +118,18 @@ def build(method: dict[str, Any]) -> Method:
     return instantiate(validate.knobs(method) | dict.fromkeys(own, tower))
 
 
-def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[int, int, int, int]]:
-    """For each method in turn: rows and backward rows by itself, and those really evaluated."""
+def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[int, int, int]]:
+    """For each method in turn: rows by itself, those really evaluated, and updates."""
 
-    def edit(sample: EditSample) -> list[tuple[int, int, int, int]]:
+    def edit(sample: EditSample) -> list[tuple[int, int, int]]:
         model, found = _Denoiser(geometry, agreeing), []
         pixels = torch.from_numpy(sample.image)[None]
         batch = EditBatch([sample], pixels, Shared(lambda: model.rows), points=made)
         for method in made:
             batch.shared.open_bill()
-            before = model.backward
             with torch.inference_mode():
-                method(model, batch, SampleNoise(0, [sample.id]))
-            spent = model.backward - before
-            found.append((batch.shared.rows, spent, batch.shared.spent, spent))
+                (notes,) = method(model, batch, SampleNoise(0, [sample.id])).notes or [{}]
+            found.append((batch.shared.rows, batch.shared.spent, notes.get("backward", 0)))
         return found
 
     return on_a_sample(edit)

@@ -19,9 +19,10 @@ from bench.reproduce.cost import amounts, counting, pace
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Rows
 
-NUMBERS = ["n", "done", "left", "nfe", "nfe_spent", "hours"]
+NUMBERS = ["n", "done", "left", "nfe", "nfe_spent", "updates", "hours"]
 COLUMNS = ["item", "label", "run", "data", "model", *NUMBERS, "most", "how", "why"]
 UNKNOWN = "how many samples they have is not known without the data"
+NO_DENOISER = "updates are no evaluations of a denoiser, and how long one takes is not known"
 
 
 def of_items(chosen: list[Item], words: list[str], seconds_per_nfe: float | None = None) -> str:
@@ -43,8 +44,8 @@ def estimate(chosen: list[Item], words: list[str], seconds_per_nfe: float | None
     Returns:
         columns `item`, `label`, `run` (equal for equal data, model, knobs and seed), `data`, `model` (or none), `n`
         images, `done` of these and `left` to make; where something is left, `nfe` of an image by itself, `nfe_spent`
-        after sharing with the label's other runs, whether these are the `most` it can be, `hours` for what is left,
-        `how` these are known; `why` something is not known.
+        after sharing with the label's other runs, `updates` along gradients, whether these are the `most` it can be,
+        `hours` for what is left, `how` these are known; `why` something is not known.
     """
     rows: list[dict[str, Any]] = []
     made: dict[str, set[str]] = {}
@@ -100,7 +101,7 @@ def _count(job: list[tuple[dict[str, Any], dict[str, Any]]], costs: dict[str, li
     methods = [cfg["method"] for _, cfg in job]
     if not job or "model" not in methods[0]["uses"]:
         for line, _ in job:
-            line |= {"nfe": 0, "nfe_spent": 0, "hours": 0.0}
+            line |= {"nfe": 0, "nfe_spent": 0, "updates": 0, "hours": 0.0}
         return
     first = job[0][1]
     name = sha256_of([methods, first["model"], counting.size_of(first)])
@@ -112,7 +113,8 @@ def _count(job: list[tuple[dict[str, Any], dict[str, Any]]], costs: dict[str, li
             line["why"] = f"cannot be counted: {type(error).__name__}: {one_line(error)}"
         return
     for (line, _), cost in zip(job, costs[name], strict=True):
-        line |= {"nfe": cost.nfe, "nfe_spent": cost.spent, "most": cost.most}
+        line |= {"nfe": cost.nfe, "nfe_spent": cost.spent, "updates": cost.updates, "most": cost.most}
+        line["why"] = line["why"] or ("" if cost.nfe else NO_DENOISER * bool(cost.updates))
 
 
 def _key(cfg: dict[str, Any]) -> str:
@@ -139,6 +141,7 @@ def readable(table: pd.DataFrame, words: list[str]) -> str:
             "shared": _range(part.nfe_spent, nothing),
             "evaluations": f"{part.evaluations.sum():,.0f}" if part.evaluations.notna().any() else nothing,
         }
+        line |= {"updates": _range(part.updates, nothing)} if table.updates.any() else {}
         hours = _time(part.hours.sum()) if part.hours.notna().any() else nothing
         lines.append(line | ({"hours": hours} if timed else {}))
     text = [pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True), ""] if lines else []
@@ -160,6 +163,7 @@ def readable(table: pd.DataFrame, words: list[str]) -> str:
 NOTES = (
     "NFE: an image by itself, counted by running each method at these steps on a made-up denoiser; at most: it stops "
     "earlier where its answers are good enough. shared: with the other runs of the line, such as values of r",
+    "updates: along gradients, an image; those of null-text inversion and its like are evaluations too",
     "done: images that are there, or that a line above makes; ?: cannot be told without the data or the model",
 )
 
