@@ -92,6 +92,11 @@ class FlexIT:
     antialias: bool = False
     clip_dtype: str = "float32"
 
+    @property
+    def backward(self) -> int:
+        """Backward passes an image: what it costs, since it asks no denoiser."""
+        return self.updates
+
     def __call__(self, model: CodesModel, batch: EditBatch, noise: Noise) -> EditResult:
         _check(batch)
         mine = self._lineage()
@@ -109,7 +114,7 @@ class FlexIT:
 
                 codes = batch.shared(("codes", mine, stop), moved)
             images = to_uint8(2 * picture(model, codes) - 1)
-        notes = [{"backward": self.updates, **cut} for cut in latents.cut(model, batch)]
+        notes = [{"backward": self.backward, **cut} for cut in latents.cut(model, batch)]
         return EditResult(images, notes=notes)
 
     def goal(self, model: CodesModel, batch: EditBatch) -> Goal:

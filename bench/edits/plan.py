@@ -112,11 +112,14 @@ def plan(cfg: DictConfig) -> list[Run]:
     method, problems = resolved["method"], []
     checkpoint = data = None
     try:
-        if "model" in method["uses"] or not (resolved["data"]["size"] or resolved["model"]["size"]):
-            checkpoint = checkpoints.make(resolved["model"])
-        if "model" in method["uses"]:
-            who, name = f"method={method['name']}", resolved["model"]["name"]
-            checkpoints.check_fits(checkpoint, who, method.get("needs"), name, resolved["guidance"])
+        node, used = resolved["model"], "model" in method["uses"]
+        wanted = (f"method={method['name']}", method.get("needs"), node["name"], resolved["guidance"])
+        if used:
+            checkpoints.check_fits(checkpoints.kind(node), *wanted)
+        if used or not (resolved["data"]["size"] or node["size"]):
+            checkpoint = checkpoints.make(node)
+        if used:
+            checkpoints.check_fits(checkpoint, *wanted)
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
     except UserError as error:
         problems.append(str(error))

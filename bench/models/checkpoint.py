@@ -34,12 +34,12 @@ class Checkpoint(ABC):
     A kind of model is a subclass, named by `_target_`; its arguments are its knobs in the YAML.
 
     Attributes:
-        offers: the one of `KINDS` that it is.
+        offers: the one of `KINDS` that it is; of a class, all that its files may make it.
         guided: whether guidance other than 1 can be asked of it.
         notice: what every table and plot made with it must say, such as that it was never trained; None for nothing.
     """
 
-    offers: str = "denoiser"
+    offers: str | tuple[str, ...] = "denoiser"
     guided: bool = True
     notice: str | None = None
 
@@ -86,10 +86,13 @@ def make(node: dict[str, Any]) -> Checkpoint:
     return made
 
 
-def check_fits(checkpoint: Checkpoint, who: str, needs: str | None, model: str, guidance: Any) -> None:
+def check_fits(
+    checkpoint: Checkpoint | type[Checkpoint], who: str, needs: str | None, model: str, guidance: Any
+) -> None:
     """Whether something can work with a model at all.
 
     Args:
+        checkpoint: or its class, where its files may not be here.
         who: wants it, such as `method=diffedit`.
         needs: one of `KINDS`; None: denoiser.
         model: what the model is called.
@@ -99,14 +102,15 @@ def check_fits(checkpoint: Checkpoint, who: str, needs: str | None, model: str, 
         UserError: it cannot.
     """
     needed, offered = needs or "denoiser", getattr(checkpoint, "offers", "denoiser")
-    if needed != offered:
-        (wanted, word), (found, _) = (KINDS.get(kind, (f"is {kind}", "another model")) for kind in (needed, offered))
+    offered = (offered,) if isinstance(offered, str) else offered
+    if needed not in offered:
+        (wanted, word), (found, _) = (KINDS.get(kind, (f"is {kind}", "another model")) for kind in (needed, offered[0]))
         raise UserError(f"{who} needs a model that {wanted}; model={model} {found}: use {word}")
     if not getattr(checkpoint, "guided", True) and guidance not in (1, [1]):
         raise UserError(
             f"guidance={guidance}, expected 1: model={model} has no unconditional half to guide by; leave guidance= out"
         )
-    if offered == "codes" and guidance is not None:
+    if "codes" in offered and guidance is not None:
         raise UserError(f"guidance={guidance}, but {who} has no guidance: leave it out")
 
 
@@ -115,13 +119,17 @@ def arguments(node: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in validate.knobs(node).items() if name not in (*HARNESS, "_target_")}
 
 
-def geometry(node: dict[str, Any], size: int) -> Geometry:
-    """`Checkpoint.geometry` of a resolved model configuration. Raises: UserError: its class does not exist."""
+def kind(node: dict[str, Any]) -> type[Checkpoint]:
+    """The class of a resolved model configuration. Raises: UserError: it does not exist."""
     try:
-        kind = get_class(node["_target_"])
+        return get_class(node["_target_"])
     except (ImportError, ValueError) as error:
         raise UserError(f"model={node['name']}: {one_line(error)}") from None
-    return getattr(kind, "geometry", Checkpoint.geometry)(size, **arguments(node))
+
+
+def geometry(node: dict[str, Any], size: int) -> Geometry:
+    """`Checkpoint.geometry` of a resolved model configuration. Raises: UserError: its class does not exist."""
+    return getattr(kind(node), "geometry", Checkpoint.geometry)(size, **arguments(node))
 
 
 _loaded: dict[str, DiffusionModel] = {}

@@ -34,6 +34,7 @@ class StableDiffusion(DiffusersFolder):
     }
     tokenizers = ("tokenizer",)
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
+    offers = ("denoiser", "beside")
 
     def __init__(self, path: str):
         super().__init__(path)
@@ -47,10 +48,7 @@ class StableDiffusion(DiffusersFolder):
             )
         if prediction not in _PREDICTIONS:
             raise UserError(f"{self.folder}/scheduler predicts {prediction!r}; expected {' or '.join(_PREDICTIONS)}")
-
-    @property
-    def offers(self) -> str:
-        return "beside" if self._beside(self.config) else "denoiser"
+        self.offers = "beside" if self._beside(self.config) else "denoiser"
 
     @property
     def size(self) -> int:

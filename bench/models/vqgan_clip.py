@@ -24,7 +24,7 @@ class VqganClip(ConvertedFolder):
         path: folder that `bench.convert` made.
         clips: names of the CLIPs, of `weights`.
         weights: name -> entry as `bench.files.weights.locate` takes it; of each CLIP, and of `vgg16`.
-        lpips: dotted name of the function `(net, trunk's file) -> network` that loads LPIPS.
+        lpips: node of the function that loads LPIPS, given its trunk's `file`.
 
     Raises:
         UserError: one sentence for each thing that is missing or is not what it should be.
@@ -37,7 +37,7 @@ class VqganClip(ConvertedFolder):
     offers = "codes"
     size = 288  # FlexIT's
 
-    def __init__(self, path: str, clips: Sequence[str], weights: Mapping[str, Any], lpips: str):
+    def __init__(self, path: str, clips: Sequence[str], weights: Mapping[str, Any], lpips: Mapping[str, Any]):
         self.clips, self.lpips, problems = list(dict.fromkeys(clips)), lpips, []
         if unknown := [name for name in self.clips if name not in weights or name == _TRUNK]:
             known = [name for name in weights if name != _TRUNK]

@@ -6,7 +6,7 @@ from pickle import UnpicklingError
 import open_clip
 import torch
 from diffusers import VQModel
-from hydra.utils import get_method
+from hydra.utils import instantiate
 from lpips import normalize_tensor
 from open_clip.model import build_model_from_openai_state_dict, convert_weights_to_lp
 from torch.nn.functional import normalize
@@ -47,7 +47,7 @@ class VqganNetworks:
             UserError: something does not fit its architecture.
         """
         vqgan = network(checkpoint, VQModel, "vqgan", device, dtype)
-        lpips, tokenizer = get_method(checkpoint.lpips)("vgg", trunk).to(device), open_clip.SimpleTokenizer()
+        lpips, tokenizer = instantiate(checkpoint.lpips, file=trunk).to(device), open_clip.SimpleTokenizer()
         towers = {name: Clip(_clip(file).to(device), tokenizer) for name, file in clips.items()}
         return cls(vqgan, towers, lpips, checkpoint.size)
 

@@ -57,6 +57,7 @@ _VQ_NAMES = {
     "mid_block.resnets.1": "mid.block_2",
     "down_blocks": "down",
     "resnets": "block",
+    "attentions": "attn",
     "downsamplers.0": "downsample",
     "upsamplers.0": "upsample",
     "conv_norm_out": "norm_out",

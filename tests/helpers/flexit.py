@@ -2,7 +2,6 @@
 with, rebuilt by their rule (golden README of the baselines, section 1), and others that need no reference."""
 
 import json
-import re
 from pathlib import Path
 
 import torch
@@ -29,32 +28,6 @@ def state(tag: str) -> dict[str, torch.Tensor]:
         made[name] = value.long() if name.endswith("num_batches_tracked") else value
         assert originals.digest(made[name]) == entry["sha256_16"], name
     return made
-
-
-def original(name: str, levels: int) -> str:
-    """The original name of a tensor of diffusers' VQModel."""
-    name = re.sub(r"up_blocks\.(\d+)", lambda found: f"up.{levels - 1 - int(found[1])}", name)
-    name = re.sub(r"mid_block\.resnets\.(\d+)", lambda found: f"mid.block_{int(found[1]) + 1}", name)
-    for ours, theirs in _NAMES.items():
-        name = name.replace(ours, theirs)
-    return name
-
-
-_NAMES = {
-    "mid_block.attentions.0": "mid.attn_1",
-    "down_blocks": "down",
-    "resnets": "block",
-    "attentions": "attn",
-    "downsamplers.0": "downsample",
-    "upsamplers.0": "upsample",
-    "conv_shortcut": "nin_shortcut",
-    "conv_norm_out": "norm_out",
-    "group_norm": "norm",
-    "to_out.0": "proj_out",
-    "to_q": "q",
-    "to_k": "k",
-    "to_v": "v",
-}
 
 
 def folder(to: Path) -> Path:

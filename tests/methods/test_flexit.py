@@ -84,7 +84,8 @@ def off(found: torch.Tensor, expected: torch.Tensor) -> float:
 def networks(tmp_path_factory):
     root = tmp_path_factory.mktemp("golden")
     entries = {name: {"path": str(file)} for name, file in helper.files(root).items()}
-    checkpoint = VqganClip(str(helper.folder(root / "model")), helper.CLIPS, entries, "metrics.perceptual.load")
+    lpips = {"_target_": "metrics.perceptual.load", "net": "vgg"}
+    checkpoint = VqganClip(str(helper.folder(root / "model")), helper.CLIPS, entries, lpips)
     return checkpoint.load(torch.device("cpu"), torch.float32)
 
 

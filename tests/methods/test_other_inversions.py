@@ -191,11 +191,11 @@ def test_instructions_cost_three_evaluations_a_step_and_must_be_there(follower, 
 def test_method_and_model_must_fit_each_other(follower, tmp_path, capsys):
     folder, _ = follower
     common = ["limit=1", "steps=2", "metrics=pixel", f"out={tmp_path}"]
-    assert run.main(["method=instruct_pix2pix", *common]) == 1
+    assert run.main(["method=instruct_pix2pix", *common]) == 2
     assert "use model=instruct_pix2pix" in capsys.readouterr().err
     here = ["model=instruct_pix2pix", f"model.path={folder}", "data.size=64"]
-    assert run.main(["method=siminversion", *here, *common]) == 1
-    assert "use method=instruct_pix2pix, or another model" in capsys.readouterr().err
+    assert run.main(["method=siminversion", *here, *common]) == 2
+    assert "takes a picture beside the latents: use model=sd14" in capsys.readouterr().err
     assert run.main(["method=instruct_pix2pix", *here, *common]) == 0
 
 

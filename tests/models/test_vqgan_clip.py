@@ -143,10 +143,22 @@ def test_no_method_of_a_denoiser_runs_on_it(method, tiny, tmp_path, capsys):
     words = [f"method={method}", "data=shapes", "data.size=32", "metrics=pixel", f"out={tmp_path}", *tiny]
     words += ["method._target_=methods.copy.Copy"] if method == "custom" else []
     assert run.main(words) == 2
+    method = "Copy" if method == "custom" else method
     word = "instruct_pix2pix" if method == "instruct_pix2pix" else "sd14"
     said = capsys.readouterr().err
     assert said.startswith(f"error: method={'Copy' if method == 'custom' else method} needs a model that ")
     assert said.endswith(f"; model=vqgan_clip is a VQGAN with CLIP encoders: use model={word}\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "model", "word"), [("diffedit", "vqgan_clip", "sd14"), ("flexit", "sd14", "vqgan_clip")]
+)
+def test_the_word_to_type_is_said_where_no_file_is_here(method, model, word, nothing, capsys):
+    words = [f"method={method}", f"model={model}", "model.path=no/such", "data=shapes", "metrics=pixel"]
+    assert run.main([*words, f"out={nothing}"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith(f": use model={word}\n")
 
 
 def test_nor_does_it_generate_sources(tiny, tmp_path, capsys):
@@ -157,8 +169,8 @@ def test_nor_does_it_generate_sources(tiny, tmp_path, capsys):
 def test_flexit_runs_on_no_denoiser(tmp_path, capsys):
     assert run.main(["method=flexit", "model=sd14", f"model.path={SHIPPED}", "data=shapes", f"out={tmp_path}"]) == 2
     assert capsys.readouterr().err == (
-        "error: method=flexit needs a model that is a VQGAN with CLIP encoders; model=sd14 predicts noise or velocity: "
-        "use model=vqgan_clip\n"
+        "error: method=flexit needs a model that is a VQGAN with CLIP encoders; model=sd14 predicts noise or velocity "
+        "alone: use model=vqgan_clip\n"
     )
 
 

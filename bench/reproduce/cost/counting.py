@@ -16,7 +16,6 @@ from bench.config import cli, validate
 from bench.data.shapes import Shapes
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, UserError
-from bench.files.hashing import sha256_of
 from bench.models import checkpoint as checkpoints
 from bench.models.base import Model
 from bench.types import AttentionLayer, Condition, EditBatch, EditSample, Geometry, Method, Query, Token
@@ -29,20 +28,19 @@ _CONTEXT, _WIDTH = 77, 128  # of made-up words
 
 @dataclass(frozen=True)
 class Cost:
-    """What one edit asks of the denoiser, in rows.
+    """What one edit costs.
 
     Attributes:
-        nfe: by itself, as the journal's `nfe`.
+        nfe: evaluations of the denoiser by itself, as the journal's `nfe`.
         spent: after sharing with the points of the same job, as `nfe_spent`.
-        updates, spent_updates: of a method that optimises a picture and asks no denoiser, alone and after sharing.
+        updates: gradients that it follows, as the journal's `backward`.
         most: whether it is the most it can be: the method stops earlier where its answers are good enough.
     """
 
     nfe: int
     spent: int
-    most: bool = False
-    updates: int = 0
-    spent_updates: int = 0
+    updates: int
+    most: bool
 
 
 class _Denoiser(Model):
@@ -53,7 +51,7 @@ class _Denoiser(Model):
 
     def __init__(self, geometry: Geometry, agreeing: bool):
         super().__init__(8 * geometry.side, np.linspace(0.9999, 0.0001, 1000))
-        self.geometry, self.agreeing, self.backward = geometry, agreeing, 0
+        self.geometry, self.agreeing = geometry, agreeing
         self.picture_channels, self.distilled = geometry.picture_channels, geometry.distilled
         self._random = torch.Generator().manual_seed(0)
 
@@ -77,7 +75,6 @@ class _Denoiser(Model):
             x for x in (condition.states, values) if x is not None and x.requires_grad and torch.is_grad_enabled()
         ]
         self.rows += len(z)
-        self.backward += len(z) if states else 0
         noise = torch.randn(z.shape, generator=self._random) * (not self.agreeing)
         return noise.to(z.dtype) + sum(0 * states_.sum() for states_ in states)
 
@@ -105,29 +102,15 @@ def count(methods: list[dict[str, Any]], geometry: Geometry) -> list[Cost]:
     Raises:
         UserError: a method refuses such a model, or every sample that it was offered.
     """
-    if methods[0].get("needs") == "codes":
-        return _updates(methods)
     made = [build(method) for method in methods]
+    if all(hasattr(one, "backward") for one in made):  # they ask no denoiser, and say what they do instead
+        return [Cost(0, 0, one.backward, most=False) for one in made]
     most, least = ([_once([one], geometry, agreeing)[0] for one in made] for agreeing in (False, True))
     shared = _once(made, geometry, agreeing=False) if len(made) > 1 else most
     return [
-        Cost(rows, spent, most=(rows, backward) != fewest[:2])
-        for (rows, backward, _), fewest, (*_, spent) in zip(most, least, shared, strict=True)
+        Cost(rows, spent, updates, most=(rows, updates) != (fewest, fewest_updates))
+        for (rows, _, updates), (fewest, _, fewest_updates), (_, spent, _) in zip(most, least, shared, strict=True)
     ]
-
-
-def _updates(methods: list[dict[str, Any]]) -> list[Cost]:
-    """Points that differ in nothing but the number of updates go on from each other."""
-    costs, done = [], dict.fromkeys(map(_without_updates, methods), 0)
-    for method in methods:
-        before, own = done[kind := _without_updates(method)], method["updates"]
-        done[kind] = max(before, own)
-        costs.append(Cost(0, 0, updates=own, spent_updates=max(0, own - before)))
-    return costs
-
-
-def _without_updates(method: dict[str, Any]) -> str:
-    return sha256_of(method | {"updates": None})
 
 
 def build(method: dict[str, Any]) -> Method:
@@ -138,7 +121,7 @@ def build(method: dict[str, Any]) -> Method:
 
 
 def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[int, int, int]]:
-    """For each method in turn: rows by itself, those that gradients pass through again, and rows really evaluated."""
+    """For each method in turn: rows by itself, those really evaluated, and updates."""
 
     def edit(sample: EditSample) -> list[tuple[int, int, int]]:
         model, found = _Denoiser(geometry, agreeing), []
@@ -146,10 +129,9 @@ def _once(made: list[Method], geometry: Geometry, agreeing: bool) -> list[tuple[
         batch = EditBatch([sample], pixels, Shared(lambda: model.rows), points=made)
         for method in made:
             batch.shared.open_bill()
-            before = model.backward
             with torch.inference_mode():
-                method(model, batch, SampleNoise(0, [sample.id]))
-            found.append((batch.shared.rows, model.backward - before, batch.shared.spent))
+                (notes,) = method(model, batch, SampleNoise(0, [sample.id])).notes or [{}]
+            found.append((batch.shared.rows, batch.shared.spent, notes.get("backward", 0)))
         return found
 
     return on_a_sample(edit)

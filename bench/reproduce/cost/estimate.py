@@ -22,6 +22,7 @@ from bench.reproduce.outcomes import Rows
 NUMBERS = ["n", "done", "left", "nfe", "nfe_spent", "updates", "hours"]
 COLUMNS = ["item", "label", "run", "data", "model", *NUMBERS, "most", "how", "why"]
 UNKNOWN = "how many samples they have is not known without the data"
+NO_DENOISER = "updates are no evaluations of a denoiser, and how long one takes is not known"
 
 
 def of_items(chosen: list[Item], words: list[str], seconds_per_nfe: float | None = None) -> str:
@@ -43,8 +44,8 @@ def estimate(chosen: list[Item], words: list[str], seconds_per_nfe: float | None
     Returns:
         columns `item`, `label`, `run` (equal for equal data, model, knobs and seed), `data`, `model` (or none), `n`
         images, `done` of these and `left` to make; where something is left, `nfe` of an image by itself, `nfe_spent`
-        after sharing with the label's other runs, whether these are the `most` it can be, `hours` for what is left,
-        `how` these are known; `why` something is not known.
+        after sharing with the label's other runs, `updates` along gradients, whether these are the `most` it can be,
+        `hours` for what is left, `how` these are known; `why` something is not known.
     """
     rows: list[dict[str, Any]] = []
     made: dict[str, set[str]] = {}
@@ -100,7 +101,7 @@ def _count(job: list[tuple[dict[str, Any], dict[str, Any]]], costs: dict[str, li
     methods = [cfg["method"] for _, cfg in job]
     if not job or "model" not in methods[0]["uses"]:
         for line, _ in job:
-            line |= {"nfe": 0, "nfe_spent": 0, "hours": 0.0}
+            line |= {"nfe": 0, "nfe_spent": 0, "updates": 0, "hours": 0.0}
         return
     first = job[0][1]
     name = sha256_of([methods, first["model"], counting.size_of(first)])
@@ -112,7 +113,8 @@ def _count(job: list[tuple[dict[str, Any], dict[str, Any]]], costs: dict[str, li
             line["why"] = f"cannot be counted: {type(error).__name__}: {one_line(error)}"
         return
     for (line, _), cost in zip(job, costs[name], strict=True):
-        line |= {"nfe": cost.nfe, "nfe_spent": cost.spent, "most": cost.most, "updates": cost.spent_updates}
+        line |= {"nfe": cost.nfe, "nfe_spent": cost.spent, "updates": cost.updates, "most": cost.most}
+        line["why"] = line["why"] or ("" if cost.nfe else NO_DENOISER * bool(cost.updates))
 
 
 def _key(cfg: dict[str, Any]) -> str:
@@ -123,7 +125,7 @@ def _key(cfg: dict[str, Any]) -> str:
 
 def readable(table: pd.DataFrame, words: list[str]) -> str:
     """The estimate as text: a line for each label of an item, the total, what is not in it, where seconds are from."""
-    table = table.assign(evaluations=table.left * table.nfe_spent, optimised=table.left * table.updates)
+    table = table.assign(evaluations=table.left * table.nfe_spent)
     untimed, timed, lines = table[table.hours.isna() & (table.evaluations > 0)], table.how.notna().any(), []
     for (item, label), part in table.groupby(["item", "label"], sort=False):
         nothing = "" if (part.left == 0).all() else "?"
@@ -139,15 +141,11 @@ def readable(table: pd.DataFrame, words: list[str]) -> str:
             "shared": _range(part.nfe_spent, nothing),
             "evaluations": f"{part.evaluations.sum():,.0f}" if part.evaluations.notna().any() else nothing,
         }
-        if table.optimised.any():
-            line["updates"] = f"{part.optimised.sum():,.0f}"
+        line |= {"updates": _range(part.updates, nothing)} if table.updates.any() else {}
         hours = _time(part.hours.sum()) if part.hours.notna().any() else nothing
         lines.append(line | ({"hours": hours} if timed else {}))
     text = [pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True), ""] if lines else []
     total = f"{table.left.sum():,.0f} images to make, {table.evaluations.sum():,.0f} evaluations of a denoiser"
-    total += f" and {table.optimised.sum():,.0f} updates of pictures, whose time is not in it" * bool(
-        table.optimised.any()
-    )
     hours = f": {'at least ' * bool(len(untimed))}{_time(table.hours.sum())}" if timed else ""
     text.append(f"in all {table.run.nunique()} runs, {total}{hours}")
     text += [f"not in it: {part.run.nunique()} runs: {why}" for why, part in table[table.why != ""].groupby("why")]
@@ -165,6 +163,7 @@ def readable(table: pd.DataFrame, words: list[str]) -> str:
 NOTES = (
     "NFE: an image by itself, counted by running each method at these steps on a made-up denoiser; at most: it stops "
     "earlier where its answers are good enough. shared: with the other runs of the line, such as values of r",
+    "updates: along gradients, an image; those of null-text inversion and its like are evaluations too",
     "done: images that are there, or that a line above makes; ?: cannot be told without the data or the model",
 )
 
