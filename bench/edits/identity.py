@@ -1,5 +1,6 @@
 """What decides the pixels of a run, composed; its hash is the run's key. No torch."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import lru_cache
@@ -48,7 +49,7 @@ def compose(
         "code": {role: _stamp(role, target, method) for role, target in _classes(method)},
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
     }
-    return rounded(identity)
+    return json.loads(json.dumps(rounded(identity), sort_keys=True))  # as it is read again from the run's folder
 
 
 def of_data(node: dict[str, Any], data: EditData) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from bench.errors import UserError
 from bench.files import sources
 
 FILES = {
-    "own/__init__.py": "",
-    "own/mod.py": "import abc\nfrom own.base import Base\nfrom . import helper\n\n\nclass Editor(Base, abc.ABC): ...\n",
-    "own/base.py": "from beside import Root\n\n\nclass Base(Root):\n    pass\n",
-    "own/helper.py": "def f():\n    from own.deep import late\n",
-    "own/deep/__init__.py": "",
-    "own/deep/late.py": "from own import mod  # a circle\n",
-    "own/unused.py": "1\n",
+    "sourced/__init__.py": "",
+    "sourced/mod.py": "import abc\nfrom .base import Base\nfrom . import helper\n\n\nclass Editor(Base, abc.ABC): 1\n",
+    "sourced/base.py": "from beside import Root\n\n\nclass Base(Root):\n    pass\n",
+    "sourced/helper.py": "def f():\n    from sourced.deep import late\n",
+    "sourced/deep/__init__.py": "",
+    "sourced/deep/late.py": "from sourced import mod  # a circle\n",
+    "sourced/unused.py": "1\n",
     "beside.py": "class Root:\n    pass\n",
 }
 
@@ -34,14 +34,14 @@ def write(tmp_path, monkeypatch):
 
     written()
     yield written
-    assert "own" not in sys.modules
+    assert "sourced" not in sys.modules
 
 
-def hashed(target="own.mod.Editor"):
+def hashed(target="sourced.mod.Editor"):
     return sources.stamp(target)["sha256"]
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name != "own/unused.py"])
+@pytest.mark.parametrize("name", [name for name in FILES if name != "sourced/unused.py"])
 def test_every_module_that_it_is_made_of_counts(write, name):
     before = hashed()
     write(**{name: FILES[name] + "# other\n"})
@@ -52,11 +52,11 @@ def test_every_module_that_it_is_made_of_counts(write, name):
 
 def test_what_it_does_not_import_and_where_it_lies_do_not_count(write, tmp_path):
     before = hashed()
-    write(**{"own/unused.py": "2\n"})
+    write(**{"sourced/unused.py": "2\n"})
     assert hashed() == before
-    assert sources.stamp("own.mod.Editor")["name"] == "Editor"
-    assert {file.relative_to(tmp_path).as_posix() for file in sources.files("own.mod.Editor")} == FILES.keys() - {
-        "own/unused.py"
+    assert sources.stamp("sourced.mod.Editor")["name"] == "Editor"
+    assert {file.relative_to(tmp_path).as_posix() for file in sources.files("sourced.mod.Editor")} == FILES.keys() - {
+        "sourced/unused.py"
     }
 
 
@@ -68,10 +68,10 @@ def test_what_it_is_called_and_where_it_lies_does_not_count(write, tmp_path):
 
 
 def test_a_class_handed_on_is_that_of_its_module(write):
-    write(**{"own/__init__.py": "from .mod import *\n"})
-    before = hashed("own.Editor")
-    write(**{"own/__init__.py": "from .mod import *\n", "beside.py": "class Root:\n    x = 1\n"})
-    assert hashed("own.Editor") != before
+    write(**{"sourced/__init__.py": "from .mod import *\n"})
+    before = hashed("sourced.Editor")
+    write(**{"sourced/__init__.py": "from .mod import *\n", "beside.py": "class Root:\n    x = 1\n"})
+    assert hashed("sourced.Editor") != before
 
 
 def test_bases_of_the_project_count_by_their_version(write, monkeypatch):
@@ -148,8 +148,8 @@ def test_what_is_no_module_of_ones_own_is_said(target):
 
 
 def test_what_is_not_python_is_said(write):
-    write(**{"own/helper.py": "def\n"})
-    with pytest.raises(UserError, match=r"own/helper\.py, line 1: not Python"):
+    write(**{"sourced/helper.py": "def\n"})
+    with pytest.raises(UserError, match=r"sourced/helper\.py, line 1: not Python"):
         hashed()
 
 
