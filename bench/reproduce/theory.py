@@ -198,12 +198,9 @@ def _draw(item: Item, part: str, found: measure.Measured, of_part: list[Cell], t
             published=[printed.get((row, f"{by} = {text(k)}")) for row, k in zip(table.name, table[by], strict=True)]
         )
     stem = to / "figures" / (item.name if len(found.tables) == 1 else f"{item.name}_{part}")
-    stem.parent.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = found.facts | {"about": f"{item.title}\n{found.facts['about']}"}
     drawn = plots.draw(part, table, extra, stem, facts)
-    numbers = stem.with_name(stem.name + ".csv")
-    plots.write(numbers, table if extra is None else extra, facts)
-    return [*drawn, numbers]
+    return [*drawn, plots.write(stem, table if extra is None else extra, facts)]
 
 
 def _with_published(found: measure.Measured, of_part: list[Cell]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from PIL import Image
 from bench import run, score
 from bench.edits.plan import make_data
 from bench.files.hashing import sha256
-from bench.scores import verify
+from bench.scores import seal
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +57,9 @@ def test_only_the_column_that_changed_is_computed_again(folder):
     for name in ("psnr", "ssim"):  # numbers that no metric gives
         file = columns / f"{name}@1.csv"
         file.write_text("id,value\n" + "".join(f"{i:05d},-7.0\n" for i in range(10)))
-        made_with = json.loads((columns / verify.RECORD).read_text())
+        made_with = json.loads((columns / seal.RECORD).read_text())
         made_with["files"][file.name] = sha256(file)  # else they would be told and computed again
-        (columns / verify.RECORD).write_text(json.dumps(made_with))
+        (columns / seal.RECORD).write_text(json.dumps(made_with))
     assert score.main([f"run={folder}", "+metrics.ssim.region=background"]) == 0
     scores = pd.read_csv(folder / "per_image.pixel-v1.csv")
     assert (scores.psnr == -7).all()
