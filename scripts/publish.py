@@ -11,7 +11,6 @@ import argparse
 import json
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -47,11 +46,7 @@ def scores(table: pd.DataFrame, to: Path) -> list[dict]:
 
 
 def _first(folder: Path) -> list[dict]:
-    """Scored in a copy, since a run's summary is of the last command's images."""
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary) / "/".join(folder.parts[-3:])
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("scores", "summary*", "per_image*", ".lock*"))
-        facts = score(rescore.finished(copy, [f"limit={FIRST}"])).summary.metrics.values()
+    facts = score(rescore.finished(folder, [f"limit={FIRST}"])).summary.metrics.values()
     return [{"metric": fact.name, "value": fact.value} for fact in facts if fact.kind == "set"]
 
 

@@ -28,12 +28,20 @@ def score(run: Run) -> Scored:
     """Scores the current command's samples of a run, as far as they are edited; only what is missing is computed, and
     nothing is imported if nothing is. Scores that were changed by hand (`bench.scores.seal`) count as missing.
 
-    Writes `per_image.<profile>.csv` and `summary.<profile>.json`.
+    Writes `per_image.<profile>.csv` and `summary.<profile>.json`. What is stored of more samples than these (an earlier
+    command had a larger `limit`) stays, brought up to date, and the scores of these are returned only.
 
     Raises:
         UserError: pictures were changed by hand.
     """
-    return _score(run, run.ids, Store(run.folder).journal())
+    journal, before = Store(run.folder).journal(), _intact(run)
+    if before and before.summary.n_expected > len(run.ids):
+        covered, wider = set(before.table.index), run.data.ids[: before.summary.n_expected]
+        if covered >= set(_edited(run.ids, journal)):
+            if covered <= set(wider):  # else the command's data are a choice of those
+                _score(run, wider, journal)
+            return _score(run, run.ids, journal, keep=False)
+    return _score(run, run.ids, journal)
 
 
 def _intact(run: Run) -> Scored | None:

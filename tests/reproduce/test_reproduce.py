@@ -150,6 +150,7 @@ def test_only_what_is_missing_is_run(world, capsys):
     assert before == {file: file.stat().st_mtime_ns for file in world.glob("shapes/*/*/edits/*.png")}
     assert "| Copy " in capsys.readouterr().out
     assert pd.read_csv(world / "elsewhere/tables/mine/tiny.csv").n.max() == 2
+    assert {run.summary.n for run in stored.under(world)} == {6}  # what reports and claims read
     assert main(["mine/tiny", f"out={world / 'empty'}", "run=false", "page=false"]) == 0
     assert not list((world / "empty").glob("shapes/*/*/edits"))
     assert one(world / "empty", "SDEdit once", "psnr").verdict == "not run"
