@@ -20,7 +20,8 @@ from bench.config import cli
 from bench.edits.plan import plan
 from bench.errors import UserError, nearest
 from bench.files.hashing import sha256_of
-from bench.files.write import atomic, write
+from bench.files.write import write
+from bench.report.write import csv
 from bench.reproduce import cells, grids
 from bench.reproduce.items import Item, merged
 from bench.reproduce.outcomes import text
@@ -113,8 +114,7 @@ def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, st
             table = table.assign(name=table.id.map(ids))
             order = list(names).index
             found.tables[part] = table = table.sort_values("name", key=lambda c: c.map(order), kind="stable")
-        with atomic(folder / f"{part}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+        csv(table, folder / part)
     write(folder / "facts.json", json.dumps({"facts": found.facts, "alphas": found.alphas.tolist()}))
     return found
 

@@ -179,6 +179,11 @@ def _again(folder: Path) -> str:
     return f"score it with `python -m bench.score run={folder}`"
 
 
+def folders(out: Path) -> list[Path]:
+    """Every run under a folder that anything has scored."""
+    return sorted({file.parent for file in out.glob("*/*/*/summary.*.json")})
+
+
 def under(out: Path, data: str | None = None) -> list[Scored]:
     """Every run under a folder, once for each profile that it is scored by.
 
@@ -188,10 +193,9 @@ def under(out: Path, data: str | None = None) -> list[Scored]:
     Raises:
         UserError: there is none, or none of this data set.
     """
-    folders = sorted({file.parent for file in out.glob("*/*/*/summary.*.json")})
-    if not folders:
+    runs = [read(folder, profile) for folder in folders(out) for profile in profiles(folder)]
+    if not runs:
         raise UserError(f"no run under out={out}; make one with `python -m bench.run out={out}`")
-    runs = [read(folder, profile) for folder in folders for profile in profiles(folder)]
     known = sorted({run.summary.data for run in runs})
     if data is not None and str(data) not in known:  # data=2024
         raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), known)}")
@@ -204,7 +208,7 @@ def unscored(out: Path, data: str | None = None) -> list[Path]:
     return [folder for folder in found if not profiles(folder)]
 
 
-def shared_profile(folders: Iterable[Path], profile: str | None = None) -> str:
+def shared_profile(runs: Iterable[Path], profile: str | None = None) -> str:
     """The metric profile that all of these runs are scored by.
 
     Args:
@@ -213,7 +217,7 @@ def shared_profile(folders: Iterable[Path], profile: str | None = None) -> str:
     Raises:
         UserError: a folder that is no scored run, no such profile, or several to choose from.
     """
-    have = {folder: profiles(folder) for folder in folders}
+    have = {folder: profiles(folder) for folder in runs}
     for folder, names in have.items():
         if not names or not (folder / "identity.json").exists():
             raise UserError(f"{folder} holds no scores; expected a run folder; {_again(folder)}")
