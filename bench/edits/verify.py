@@ -24,7 +24,7 @@ def altered(folder: Path) -> list[str]:
 
     Not told: a journal whose costs were changed, and an identity in a folder that was renamed.
     """
-    if not any(file for name in ("identity.json", "edits-*", "summary.*") for file in folder.glob(name)):
+    if not any(file for name in ("identity.json", "edits-*") for file in folder.glob(name)):
         return []  # not begun; another shard may be about to
     return [*_pictures(Store(folder)), *_identity(folder)]
 

@@ -160,7 +160,7 @@ def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured
         "data": cfg["data"]["name"],
         "method": method["name"],
         "model": cfg["model"]["name"] if run.identity["model"] else None,
-        "model_files": run.identity["model"] and run.identity["model"].get("files"),
+        "model_files": dict(sorted((run.identity["model"] or {}).get("files", {}).items())) or None,
         "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],
