@@ -7,18 +7,17 @@ runs' `per_image.<profile>.csv` are read.
 """
 
 import fnmatch
-import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bench.config import cli, options
 from bench.errors import UserError, nearest
-from bench.files.paths import file_name
-from bench.files.write import write
-from bench.scores.best_of import best_of
+from bench.report import words, write
+from bench.report.write import Table
+from bench.scores import stored
+from bench.scores.best_of import aligned, best_of
 from bench.statistics.intervals import mean_interval
 
 OPTIONS = {"runs": None, "out": "results/runs", "data": None, "profile": None, "to": None}
@@ -33,76 +32,44 @@ def oracle(runs: list[str], out: Path, data: str | None, profile: str | None, to
         UserError: runs that do not exist, are not scored, or do not belong together.
     """
     folders = _folders(runs, out, data)
-    profile = profile or _only_profile(folders)
-    summaries, tables = [], []
-    for folder in folders:
-        file = folder / f"summary.{profile}.json"
-        if not file.is_file():
-            raise UserError(f"{folder} has no scores of profile {profile}; score it with the command that made it")
-        summaries.append(json.loads(file.read_text()))
-        tables.append(pd.read_csv(folder / f"per_image.{profile}.csv", dtype={"id": str}).set_index("id"))
-    common = [id_ for id_ in tables[0].index if all(id_ in table.index for table in tables)]
-    if not common:
+    profile = profile or stored.shared_profile(folders)
+    scored = [stored.read(folder, profile) for folder in folders]
+    stored.check_alike(scored)
+    tables = aligned([run.table for run in scored])
+    if tables[0].empty:
         raise UserError("the runs have no image in common")
-    most = max(len(table) for table in tables)
-    facts = {
-        name: fact
-        for name, fact in summaries[0]["metrics"].items()
-        if all(name in table for table in tables) and all(name in s["metrics"] for s in summaries)
-    }
-    best = best_of([table.loc[common] for table in tables], facts)
-    groups = tables[0].loc[common].get("group", pd.Series(common, index=common)).fillna("").astype(str)
-    groups = [group or id_ for group, id_ in zip(groups, common, strict=True)]
+    facts = [fact for name, fact in scored[0].summary.metrics.items() if all(name in table for table in tables)]
+    best = best_of(tables, {fact.name: fact.higher_is_better for fact in facts})
     rows = []
-    for label, table in [*zip(_labels(folders), (t.loc[common] for t in tables), strict=True), ("oracle", best)]:
-        row = {"method": label, "n": str(len(common))}
-        for name, fact in facts.items():
-            mean, low, high, _ = mean_interval(table[name].to_numpy(), groups)
-            arrow = "↑" if fact["higher_is_better"] else "↓"
-            unit = f" ({fact['unit']})" if fact["unit"] else ""
-            row[f"{name} {arrow}{unit}"] = "" if np.isnan(mean) else f"{mean:.2f} ±{(high - low) / 2:.2f}"
+    for label, table in zip([*_labels(folders), "oracle"], [*tables, best], strict=True):
+        row = {"method": label, "n": f"{len(table)}"}
+        for fact in facts:
+            mean, low, high, _ = mean_interval(table[fact.name].to_numpy(), tables[0].group.tolist())
+            row[words.of(fact)] = words.value(mean, low, high)
         rows.append(row)
-    notices = sorted({s["notice"] for s in summaries if s["notice"]})
-    lines = [f"data {summaries[0]['data']}; profile {profile} ({summaries[0]['backbone']})", *notices]
-    lines.append("oracle: the best run for each image and each metric by itself, which no method can know beforehand")
-    if len(common) < most:
-        lines.append(f"only the {len(common)} images that all runs have; the largest has {most}")
-    text = "\n".join([*lines, "", pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)])
-    print(text, end="\n\n")
-    to.mkdir(parents=True, exist_ok=True)
-    write(to / "table.md", text + "\n")
-    write(to / "per_image.csv", best.to_csv())
-    print(f"written: {to / 'table.md'}\nwritten: {to / 'per_image.csv'}")
+    lead = ["; ".join(words.scored_by(scored[0].summary)), *words.notices(run.summary for run in scored)]
+    lead.append("oracle: the best run for each image and each metric by itself, which no method can know beforehand")
+    if len(best) < (most := max(len(run.table) for run in scored)):
+        lead.append(f"only the {len(best)} images that all runs have; the largest has {most}")
+    shown = Table(pd.DataFrame(rows), "", lead)
+    print(shown.text(), end="\n\n")
+    written = [*write.save(shown, to / "table", ["md"]), write.csv(best, to / "per_image", index=True)]
+    print("\n".join(f"written: {file}" for file in written))
     return best
 
 
 def _folders(runs: list[str], out: Path, data: str | None) -> list[Path]:
-    known = sorted({file.parent for file in out.glob("*/*/*/summary.*.json")})
-    if data is not None:
-        known = [folder for folder in known if folder.parts[-3] == file_name(data)]
+    known = list(dict.fromkeys(run.folder for run in stored.under(out, data)))
     found: list[Path] = []
     for pattern in runs:
         hits = [f for f in known if fnmatch.fnmatch("/".join(f.parts[-2:]), pattern) or f == Path(pattern)]
         if not hits:
             names = ["/".join(folder.parts[-2:]) for folder in known]
-            hint = nearest(pattern, names) if names else f"there is none under out={out}"
-            raise UserError(f"no scored run matches {pattern!r}; {hint}")
+            raise UserError(f"no scored run matches {pattern!r}; {nearest(pattern, names)}")
         found += [folder for folder in hits if folder not in found]
-    if len({folder.parts[-3] for folder in found}) > 1:
-        raise UserError(
-            f"the runs are of several data sets ({', '.join(sorted({f.parts[-3] for f in found}))}); set data="
-        )
     if len(found) < 2:
         raise UserError(f"runs={runs} matches only {found[0]}; the best of several needs at least two")
     return found
-
-
-def _only_profile(folders: list[Path]) -> str:
-    common = set.intersection(*({f.name[8:-5] for f in folder.glob("summary.*.json")} for folder in folders))
-    if len(common) != 1:
-        what = f"have {', '.join(sorted(common))}" if common else "share none"
-        raise UserError(f"name the metric profile with profile=; these runs {what}")
-    return common.pop()
 
 
 def _labels(folders: list[Path]) -> list[str]:

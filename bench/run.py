@@ -16,6 +16,7 @@ from bench.edits import identity
 from bench.edits.plan import plan
 from bench.errors import UserError
 from bench.files import hashing
+from bench.report.words import headline
 from bench.scores.complete import complete
 
 
@@ -29,7 +30,7 @@ def execute(cfg: DictConfig) -> None:
     for done in complete(plan(cfg)):
         failed += done.failures
         if not done.stopped:
-            print(done, flush=True)
+            print(done, headline(done.scores), flush=True)
     hashing.remember()
     if failed:
         raise UserError("\n".join(dict.fromkeys(failed)))

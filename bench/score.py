@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.config import cli
 from bench.errors import UserError
 from bench.files import hashing
+from bench.report.words import headline
 from bench.scores import rescore
 from bench.scores.complete import Completed, complete
 from bench.scores.score import score
@@ -23,10 +24,10 @@ def main(argv: list[str] | None = None) -> int:
         if len(folders) != 1 or not folders[0]:
             raise UserError("expected run=<folder> once: a run, or a folder of edited pictures with data=<name>")
         (run,) = rescore.runs(Path(folders[0]), [word for word in words if not word.startswith("run=")])
-        (done,) = complete([run]) if run.results else [Completed(run, summary=score(run))]
+        (done,) = complete([run]) if run.results else [Completed(run, scores=score(run))]
         hashing.remember()
         if not done.stopped:
-            print(done)
+            print(done, headline(done.scores))
         if done.failures:
             raise UserError("\n".join(done.failures))
     except UserError as error:

@@ -21,6 +21,7 @@ from bench.diffusion.device import pick, to_float, to_uint8
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
 from bench.models import checkpoint as checkpoints
+from bench.scores import stored
 from bench.statistics.intervals import mean_interval
 from metrics.judge import Judge
 from metrics.pixel import mean_squared_error, peak_signal_noise_ratio
@@ -103,7 +104,7 @@ def edit_bars(card: Card, count: int, out: Path) -> None:
         run.main(options)
         best = None
         for point in plan(cli.jobs(options)[0]):
-            table = _columns(point.folder / "per_image.shapes-v1.csv", point.ids)
+            table = stored.read(point.folder, "shapes-v1").table.loc[point.ids]
             if best is None or table["edit_success"].mean() > best[1]["edit_success"].mean():
                 best = point.cfg["method"]["r"], table
         r, table = best
@@ -112,16 +113,9 @@ def edit_bars(card: Card, count: int, out: Path) -> None:
         empty = [*options[:1], "r=0", *options[2:], "method.reference=none"]  # the mask alone
         run.main(empty)
         (point,) = plan(cli.jobs(empty)[0])
-        table = _columns(point.folder / "per_image.shapes-v1.csv", point.ids)
+        table = stored.read(point.folder, "shapes-v1").table.loc[point.ids]
         what = f"DiffEdit, {type_} edits: mask IoU with method.reference=none"
         card.add(what, table["mask_iou"], overlap, "x 10^2")
-
-
-def _columns(file: Path, ids: list[str]) -> dict[str, np.ndarray]:
-    import pandas as pd
-
-    table = pd.read_csv(file, dtype={"id": str}).set_index("id").loc[ids]
-    return {name: table[name].to_numpy(float) for name in ("edit_success", "mask_iou")}
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -11,7 +11,6 @@ import argparse
 import json
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +20,9 @@ from bench.edits.environment import environment
 from bench.edits.folder import Store
 from bench.errors import UserError
 from bench.files import hashing
-from bench.files.write import atomic, write
+from bench.files.write import write
 from bench.report.tables import collect
+from bench.report.write import csv
 from bench.reproduce.__main__ import main as reproduce
 from bench.scores import rescore
 from bench.scores.score import score
@@ -38,24 +38,16 @@ def scores(table: pd.DataFrame, to: Path) -> list[dict]:
         metrics of whole sets over the first images of each run.
     """
     firsts = []
-    for folder in map(Path, table.folder):
-        (file,) = folder.glob("per_image.*.csv")
-        target = to / folder.parent.name / f"{folder.name}.csv"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        images = pd.read_csv(file, dtype={"id": str}).drop(columns=["seconds"])  # of one machine on one day
-        with atomic(target) as temporary:
-            images.to_csv(temporary, index=False, float_format="%.7g")
+    for run in table.scored:
+        folder, images = run.folder, run.table.drop(columns=["seconds"])  # of one machine on one day
+        csv(images, to / folder.parent.name / folder.name, index=True, float_format="%.7g")
         firsts += [{"run": f"{folder.parent.name}/{folder.name}"} | fact for fact in _first(folder)]
     return firsts
 
 
 def _first(folder: Path) -> list[dict]:
-    """Scored in a copy, since a run's summary is of the last command's images."""
-    with tempfile.TemporaryDirectory() as temporary:
-        copy = Path(temporary) / "/".join(folder.parts[-3:])
-        shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("scores", "summary*", "per_image*", ".lock*"))
-        found = score(rescore.finished(copy, [f"limit={FIRST}"]))["metrics"]
-    return [{"metric": name, "value": fact["value"]} for name, fact in found.items() if fact["kind"] == "set"]
+    facts = score(rescore.finished(folder, [f"limit={FIRST}"])).summary.metrics.values()
+    return [{"metric": fact.name, "value": fact.value} for fact in facts if fact.kind == "set"]
 
 
 def provenance(table: pd.DataFrame) -> dict:
@@ -81,8 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     table = collect(args.out)
     table = table[table.data == DATA].drop_duplicates("folder")
     first = pd.DataFrame(scores(table, args.to / "scores" / DATA))
-    with atomic(args.to / "scores" / DATA / f"sets-of-first-{FIRST}.csv") as temporary:
-        first.to_csv(temporary, index=False, float_format="%.7g")
+    csv(first, args.to / "scores" / DATA / f"sets-of-first-{FIRST}", float_format="%.7g")
     write(args.to / "made.json", json.dumps(provenance(table), indent=1) + "\n")
     hashing.remember()
     return 0

@@ -79,6 +79,18 @@ def test_what_is_installed_imports_nothing_that_is_not():
     assert not _arrows(("bench", "methods", "metrics"), ("scripts", "tests"))
 
 
+def test_editing_knows_no_scores_and_scoring_no_report():
+    assert not _arrows(("bench.edits",), ("bench.scores", "bench.report"))
+    assert not _arrows(("bench.scores",), ("bench.report", "bench.claims", "bench.reproduce"))
+
+
+def test_stored_scores_have_one_reader():
+    """No module but those of `bench.scores` spells the names of their files."""
+    spelled = re.compile(r'"[*/]*(summary|per_image)\.')
+    found = {_name(file) for file in FILES if spelled.search(file.read_text())}
+    assert {name for name in found if not _is_in(name, "bench.scores")} == set()
+
+
 def test_networks_of_libraries_are_behind_models_and_backbones():
     found = _arrows(("bench", "methods"), ("diffusers", "transformers"))
     allowed = ("bench.models", "methods.cross_attention_control")  # its scheduler is the library's

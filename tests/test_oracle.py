@@ -8,7 +8,7 @@ import pytest
 
 from bench import oracle, run
 
-FACTS = {"up": {"higher_is_better": True}, "down": {"higher_is_better": False}}
+BETTER = {"up": True, "down": False}
 
 
 def test_best_is_taken_for_each_image_and_metric_and_nan_only_where_all_are():
@@ -17,7 +17,7 @@ def test_best_is_taken_for_each_image_and_metric_and_nan_only_where_all_are():
         pd.DataFrame({"up": [1.0, 5, nan, nan], "down": [1.0, 5, 2, nan], "nfe": [9] * 4}, index=list("abcd")),
         pd.DataFrame({"up": [2.0, 4, 3, nan], "down": [2.0, 4, nan, nan], "nfe": [1] * 4}, index=list("abcd")),
     ]
-    best = oracle.best_of(tables, FACTS)
+    best = oracle.best_of(tables, BETTER)
     np.testing.assert_array_equal(best["up"], [2, 5, 3, nan])
     np.testing.assert_array_equal(best["down"], [1, 4, 2, nan])
     assert list(best) == ["up", "down"]

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bench.claims.evidence import Group, Scored
+from bench.claims.evidence import Group
 from bench.claims.file import Claim, Claims
 from bench.claims.sample import Sample, Untestable, fact_of
-from bench.scores.best_of import best_of
+from bench.report import words
+from bench.scores.best_of import aligned, best_of
+from bench.scores.stored import Fact, Scored
 from bench.statistics import curves
 from bench.statistics.intervals import half_sample_interval, mean_interval, sign_flip_p
 
@@ -56,10 +58,7 @@ class Row:
     @property
     def interval(self) -> str:
         """The difference with its interval, as text; empty where there is none."""
-        if isnan(self.difference):
-            return ""
-        ends = "" if isnan(self.lo) or self.lo == self.hi else f" [{self.lo:+.3g}, {self.hi:+.3g}]"
-        return f"{self.difference:+.3g}{ends}"
+        return words.between(self.difference, self.lo, self.hi, sign="+")
 
 
 def rows(claim: Claim, name: str, chosen: tuple[Group, ...], claims: Claims, profile: str) -> list[Row]:
@@ -95,24 +94,23 @@ def rows(claim: Claim, name: str, chosen: tuple[Group, ...], claims: Claims, pro
         made = [(m, label, partial(_paired, chosen, m, name, claims.margins.get(m, 0.0))) for m in metrics]
     found = []
     for metric, compared, make in made:
-        fact = next((fact for run in runs if (fact := run.fact(metric))), {"unit": ""})
+        fact = next((fact for run in runs if (fact := run.summary.fact(metric))), None)
         try:
             row = make()
         except Untestable as reason:
             row = Row(metric, compared, why=str(reason))
-        row.metric, row.compared = metric if name == "cost" else runs[0].metric(metric), compared
-        row.unit = fact["unit"]
-        row.notices = tuple(dict.fromkeys(run.notice for run in runs if run.notice))
+        row.metric, row.unit, row.compared = fact.name if fact else metric, fact.unit if fact else "", compared
+        row.notices = tuple(words.notices(run.summary for run in runs))
         found.append(row)
     return found
 
 
-def _region(fact: dict[str, Any], test: str, margin: float) -> tuple[float, float]:
+def _region(fact: Fact, test: str, margin: float) -> tuple[float, float]:
     """Where the claim puts the difference."""
     if test == "close":
         return -margin, margin
     allowed = margin if test == "as_good" else 0.0
-    return (0.0 - allowed, inf) if fact["higher_is_better"] else (-inf, allowed)
+    return (0.0 - allowed, inf) if fact.higher_is_better else (-inf, allowed)
 
 
 def _judged(row: tuple[float, float, float, int], region: tuple[float, float], p_at: Callable[[float], float]) -> Row:
@@ -143,7 +141,7 @@ def _judged(row: tuple[float, float, float, int], region: tuple[float, float], p
 def _paired(chosen: tuple[Group, ...], metric: str, test: str, margin: float) -> Row:
     fact = fact_of([run for group in chosen for run in group.runs], metric)
     region = _region(fact, test, margin)
-    if fact["kind"] != "set":
+    if fact.kind != "set":
         return _of_pairs(*(_scores(group, metric) for group in chosen), region)
     if any(group.best for group in chosen):
         raise Untestable(f"{metric} is of whole sets, of which there is no best for each image")
@@ -156,7 +154,7 @@ def _stepping(pair: tuple[Scored, Scored], metric: str, test: str) -> Row:
     """Neighbouring values of a knob, lower - higher."""
     fact = fact_of(list(pair), metric)
     low, high = _region(fact, "better", 0.0)
-    if fact["kind"] == "set":
+    if fact.kind == "set":
         raise Untestable(f"{metric} is of whole sets; expected a metric of single images")
     region = (low, high) if test == "worsens" else (0.0 - high, 0.0 - low)
     return _of_pairs(*(_column(run, metric) for run in pair), region)
@@ -167,21 +165,20 @@ def _scores(group: Group, metric: str) -> pd.DataFrame:
     tables = [_column(run, metric) for run in group.runs]
     if not group.best:
         return tables[0]
-    ids = [id_ for id_ in tables[0].index if all(id_ in table.index for table in tables)]
-    best = best_of([table.loc[ids] for table in tables], {"v": fact_of(group.runs, metric)})
-    return best.assign(group=tables[0].loc[ids, "group"])
+    best = best_of(tables, {"v": fact_of(group.runs, metric).higher_is_better})
+    return best.assign(group=tables[0].group)
 
 
 def _column(run: Scored, metric: str) -> pd.DataFrame:
-    return run.table[[run.metric(metric), "group"]].set_axis(["v", "group"], axis=1)
+    return run.table[[fact_of([run], metric).name, "group"]].set_axis(["v", "group"], axis=1)
 
 
 def _of_pairs(first: pd.DataFrame, second: pd.DataFrame, region: tuple[float, float]) -> Row:
     """Mean of first - second over the images that both have with a finite value, clustered by source picture."""
-    both = first.join(second, how="inner", lsuffix="_1", rsuffix="_2")
-    change = both.v_1.to_numpy(np.float64) - both.v_2.to_numpy(np.float64)
-    finite = np.isfinite(both.v_1.to_numpy(np.float64)) & np.isfinite(both.v_2.to_numpy(np.float64))
-    change, groups = change[finite], both.group_1[finite].tolist()
+    tables = aligned([first, second])
+    values = [table.v.to_numpy(np.float64) for table in tables]
+    finite = np.isfinite(values[0]) & np.isfinite(values[1])
+    change, groups = (values[0] - values[1])[finite], tables[0].group[finite].tolist()
     if not len(change):
         raise Untestable("no image has a finite value in both")
     return _judged(mean_interval(change, groups), region, lambda border: sign_flip_p(change - border, groups))
@@ -230,7 +227,7 @@ def _common_points(chosen: tuple[Group, ...], metric: str) -> tuple[list[list[An
     if len(points) < 2:
         raise Untestable(f"both sides must have two points in common, and have {len(points)}")
     sample = Sample([[side[point] for point in points] for side in by_point], [metric], least=2, together=True)
-    sign = 1 if fact["higher_is_better"] else -1
+    sign = 1 if fact.higher_is_better else -1
     values = [[tuple(sign * part for part in sample.value(run, metric)) for run in side] for side in sample.sides]
     return values, sample, sign
 

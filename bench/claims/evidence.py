@@ -1,72 +1,17 @@
 """Scored runs that a claim is about, in pairs that are alike in everything else. No torch."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from bench.claims.file import Claim, Side, defaults, matches
 from bench.files.hashing import sha256_of
-from bench.report.tables import notice, versions
+from bench.report import words
+from bench.scores.stored import Scored
 
 _OPAQUE = ("data.files", "data.annotations", "model.files", "scored")
 """What must be alike in two runs and has no short value to show."""
-
-
-@dataclass(eq=False)
-class Scored:
-    """A run with the scores of one metric profile.
-
-    Attributes:
-        summary: its summary.
-        folder: where it is.
-        traits: everything that two runs must have alike to be compared: knobs, `data.<option>`, model, seed, and
-            versions and weights of the metrics. What a run has not (a seed, a model) is not among them.
-    """
-
-    summary: dict[str, Any]
-    folder: Path
-
-    @cached_property
-    def traits(self) -> dict[str, Any]:
-        identity = json.loads((self.folder / "identity.json").read_text())
-        data = {f"data.{key}": value for key, value in identity["data"].items()}
-        model = {f"model.{key}": sha256_of(value) for key, value in (identity["model"] or {}).items()}
-        code = {f"code.{one['name']}": sha256_of(one)[:6] for one in identity.get("code", {}).values()}
-        more = {"model": self.summary["model"], "seed": self.summary["seed"], **code}
-        more["identity"] = identity.get("identity_version")
-        scored = sha256_of([versions(self.summary), self.summary["weights"]])
-        return {
-            name: sha256_of(value) if isinstance(value, list | dict) else value
-            for name, value in (self.summary["knobs"] | data | model | more | {"scored": scored}).items()
-            if value is not None
-        }
-
-    @cached_property
-    def table(self) -> pd.DataFrame:
-        """Scores of each image, by id; `group` and `class` as text."""
-        file = self.folder / f"per_image.{self.summary['profile']}.csv"
-        table = pd.read_csv(file, dtype={"id": str, "group": str, "class": str}).set_index("id")
-        table["group"] = table.group.fillna(pd.Series(table.index, table.index))
-        return table
-
-    @property
-    def notice(self) -> str | None:
-        """What everything that is said of it must say."""
-        return notice(self.summary)
-
-    def metric(self, name: str) -> str:
-        """The metric's name in this run; that of a backbone with random weights ends so."""
-        return name if name in self.summary["metrics"] else f"{name}_random"
-
-    def fact(self, name: str) -> dict[str, Any] | None:
-        """What the summary says of a metric, None where it has none."""
-        return self.summary["metrics"].get(self.metric(name))
 
 
 @dataclass(eq=False)
@@ -96,7 +41,7 @@ def select(claim: Claim, side: Side, along: str | None, runs: list[Scored]) -> l
     own_defaults, _ = defaults(side.method)  # a method's own affair, also where another has a knob of that name
     found: dict[str, Group] = {}
     for run in runs:
-        if run.summary["method"] != side.method or not _belongs(claim, side, run, along):
+        if run.summary.method != side.method or not _belongs(claim, side, run, along):
             continue
         if along and not isinstance(run.traits.get(along), int | float):
             continue
@@ -104,7 +49,7 @@ def select(claim: Claim, side: Side, along: str | None, runs: list[Scored]) -> l
         traits = {name: value for name, value in run.traits.items() if name not in named | own_defaults.keys()}
         key = sha256_of([traits, None if side.best else own])
         listed = {(knob, run.traits[knob]) for knob, wanted in side.knobs.items() if isinstance(wanted, list)}
-        label = side.label or f"{side.method} {words(side.knobs if side.best else own)}".strip()
+        label = side.label or f"{side.method} {typed(side.knobs if side.best else own)}".strip()
         group = found.setdefault(key, Group(label, traits, set(), [], [], side.best))
         group.listed |= listed
         group.runs.append(run)
@@ -122,18 +67,10 @@ def _belongs(claim: Claim, side: Side, run: Scored, along: str | None) -> bool:
     return all(matches(run.traits.get(knob), value) for knob, value in (wanted | side.knobs).items())
 
 
-def words(knobs: dict[str, Any]) -> str:
+def typed(knobs: dict[str, Any]) -> str:
     """Knobs as one types them: `w_s=[0,1] mask_noise>0.6`."""
-    signed = [
-        f"{knob}{value}" if str(value)[:1] in "<>" else f"{knob}={_short(value)}" for knob, value in knobs.items()
-    ]
-    return " ".join(signed)
-
-
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(map(_short, value))}]"
-    return f"{value:g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    signs = {name: "" if str(value)[:1] in "<>" else "=" for name, value in knobs.items()}
+    return " ".join(f"{name}{signs[name]}{words.knob(value)}" for name, value in knobs.items())
 
 
 def alike(first: dict[str, Any], second: dict[str, Any]) -> bool:
@@ -153,7 +90,7 @@ def setting(chosen: tuple[Group, ...], others: list[tuple[Group, ...]]) -> str:
     own = _together(chosen)
     values = {name: {str(made[name]) for made in map(_together, others) if name in made} for name in own}
     differ = [name for name, found in values.items() if len(found) > 1 and name not in _OPAQUE]
-    return ", ".join(f"{name}={_short(own[name])}" for name in differ)
+    return ", ".join(f"{name}={words.knob(own[name])}" for name in differ)
 
 
 def unlike(groups: list[list[Group]]) -> str:

@@ -12,7 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.config import cli, validate
 from bench.errors import UserError, nearest, one_line
-from bench.scores.verify import PROFILE_KEYS
+from bench.scores.profile import metrics
 
 FILE = cli.CONF / "claims.yaml"
 TESTS = {
@@ -140,7 +140,7 @@ def defaults(method: str) -> tuple[dict[str, Any], set[str]]:
 def profiles() -> dict[str, list[str]]:
     """Name of each metric profile -> its metrics."""
     files = [OmegaConf.to_container(OmegaConf.load(file)) for file in sorted((cli.CONF / "metrics").glob("*.yaml"))]
-    return {node["name"]: [name for name in node if name not in PROFILE_KEYS] for node in files}
+    return {node["name"]: list(metrics(node)) for node in files}
 
 
 @lru_cache
@@ -165,9 +165,9 @@ def load(file: Path = FILE) -> Claims:
                 _one_of(f"roles.{role}: metric profile", profile, list(profiles()))
                 _one_of(f"roles.{role}.{profile}: metric", metric, profiles()[profile])
         margins = node.get("margins", {})
-        metrics = sorted({metric for names in profiles().values() for metric in names})
+        known = sorted({metric for names in profiles().values() for metric in names})
         for metric in margins:
-            _one_of("margins: metric", metric, metrics)
+            _one_of("margins: metric", metric, known)
         claims = [_claim(name, claim, node["roles"], margins) for name, claim in node["claims"].items()]
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from None

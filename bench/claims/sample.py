@@ -1,12 +1,11 @@
 """Samples that several runs share, and half-samples of them. No torch."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from bench.claims.evidence import Scored
+from bench.scores.stored import Fact, Scored
 from bench.statistics.intervals import half_samples
 
 
@@ -14,14 +13,14 @@ class Untestable(Exception):
     """Why the runs do not allow a test."""
 
 
-def fact_of(runs: list[Scored], metric: str) -> dict[str, Any]:
+def fact_of(runs: list[Scored], metric: str) -> Fact:
     """What a summary says of a metric.
 
     Raises:
         Untestable: none of the runs has it.
     """
     for run in runs:
-        if (fact := run.fact(metric)) is not None:
+        if (fact := run.summary.fact(metric)) is not None:
             return fact
     raise Untestable(f"{runs[0].folder.name} was scored without {metric}")
 
@@ -51,14 +50,14 @@ class Sample:
 
     def __init__(self, sides: list[list[Scored]], metrics: list[str], least: int, together: bool = False):
         runs = [run for side in sides for run in side]
-        self._sets = {metric for metric in metrics if fact_of(runs, metric)["kind"] == "set"}
+        self._sets = {metric for metric in metrics if fact_of(runs, metric).kind == "set"}
         reasons = {run.folder: reason for run in runs if (reason := self._lacks(run, metrics))}
-        of = {fact_of(runs, metric)["halves_of"] for metric in self._sets} - {None} or {"group"}
+        of = {fact_of(runs, metric).halves_of for metric in self._sets} - {None} or {"group"}
         if len(of) > 1:
             raise Untestable(f"{' and '.join(sorted(self._sets))} are resampled by different things")
         (self.of,) = of
         runs = [run for run in runs if run.folder not in reasons]
-        candidates = {run.summary["ids"]: run.table.index for run in runs}
+        candidates = {run.summary.ids: run.table.index for run in runs}
         kept = {stamp: self._kept(sides, stamp, ids, set(reasons), together) for stamp, ids in candidates.items()}
         full = {stamp: found for stamp, found in kept.items() if all(len(side) >= least for side in found)}
         if not full:
@@ -75,7 +74,7 @@ class Sample:
         finite = np.ones(len(self.units), bool)
         for run, table in zip((run for side in self.sides for run in side), tables, strict=True):
             for metric in set(metrics) - self._sets:
-                finite &= np.isfinite(table[run.metric(metric)].to_numpy(np.float64))
+                finite &= np.isfinite(table[fact_of([run], metric).name].to_numpy(np.float64))
         if not finite.any():
             raise Untestable("no image has a finite value in every run")
         self._all, self._finite, self._halves = candidates[stamp], finite, chosen & finite
@@ -84,11 +83,11 @@ class Sample:
     def _lacks(self, run: Scored, metrics: list[str]) -> str | None:
         """Why a run has no value of a metric, or none on half-samples; None if it has them all."""
         for metric in metrics:
-            if (fact := run.fact(metric)) is None:
+            if (fact := run.summary.fact(metric)) is None:
                 return f"{run.folder.name} was scored without {metric}"
-            if fact["value"] is None:
-                return f"{metric} has no value: {fact.get('reason') or 'no image has one'}"
-            if metric in self._sets and not fact.get("halves"):
+            if fact.value is None:
+                return f"{metric} has no value: {fact.reason or 'no image has one'}"
+            if metric in self._sets and not fact.halves:
                 return (
                     f"{metric} has no half-samples: too few images, too many, or an older score "
                     "(python -m bench.score run=<folder>)"
@@ -101,7 +100,7 @@ class Sample:
         """The runs of each side that have these samples."""
 
         def has(run: Scored) -> bool:
-            same = run.summary["ids"] == stamp if self._sets else ids.isin(run.table.index).all()
+            same = run.summary.ids == stamp if self._sets else ids.isin(run.table.index).all()
             return same and run.folder not in without
 
         if together:
@@ -111,10 +110,10 @@ class Sample:
 
     def value(self, run: Scored, metric: str) -> tuple[float, np.ndarray]:
         """A metric of a run on all samples, and on each half-sample `[H]`."""
+        fact = fact_of([run], metric)
         if metric in self._sets:
-            fact = run.fact(metric)
-            return fact["value"], np.array(fact["halves"])
-        values = np.where(self._finite, run.table.loc[self._all, run.metric(metric)].to_numpy(np.float64), 0.0)
+            return fact.value, np.array(fact.halves)
+        values = np.where(self._finite, run.table.loc[self._all, fact.name].to_numpy(np.float64), 0.0)
         counts = self._halves.sum(1)
         with np.errstate(invalid="ignore"):
             return float(values.sum() / self._finite.sum()), (self._halves @ values) / counts

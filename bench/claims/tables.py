@@ -4,6 +4,8 @@ import pandas as pd
 
 from bench.claims.comparisons import Row
 from bench.claims.verdicts import Result
+from bench.report.words import heading
+from bench.report.write import Table
 
 COLUMNS = [
     *("id", "statement", "source", "data", "profile", "metric", "compared", "difference", "lo", "hi", "n", "verdict"),
@@ -48,9 +50,8 @@ def printed(results: list[Result]) -> str:
 
 def readable(results: list[Result]) -> str:
     """The claims as Markdown: for each data set a table of verdicts and one of the comparisons that they rest on."""
-    parts = ["# Claims", ""]
+    tables = []
     for (data, profile), own in _by_data(results).items():
-        parts += [f"## data {data}, profile {profile}", "", "; ".join(_cautions(own)), ""]
         verdicts = [
             {"statement": r.claim.statement, "source": r.claim.source, "verdict": r.verdict, "n": r.n, "why": r.why}
             for r in own
@@ -59,7 +60,7 @@ def readable(results: list[Result]) -> str:
             {
                 "claim": result.claim.name,
                 "compared": row.compared,
-                "metric": f"{row.metric} ({row.unit})" if row.unit else row.metric,
+                "metric": heading(row.metric, unit=row.unit),
                 "difference": row.interval,
                 "n": f"{row.n}",
                 "": "; ".join(filter(None, [_shows(row, result), row.why])),
@@ -67,18 +68,12 @@ def readable(results: list[Result]) -> str:
             for result in own
             for row in result.rows
         ]
-        parts += [
-            _table(verdicts),
-            "",
-            "The comparisons, first - second with 95 % intervals:",
-            "",
-            _table(compared),
-            "",
-        ]
+        tables.append(Table(pd.DataFrame(verdicts), f"data {data}, profile {profile}", ["; ".join(_cautions(own))]))
+        tables.append(Table(pd.DataFrame(compared), "", ["The comparisons, first - second with 95 % intervals:"]))
     if not_run := [result for result in results if not result.rows]:
         missing = [{"statement": r.claim.statement, "source": r.claim.source, "missing": r.why} for r in not_run]
-        parts += ["## Not run", "", _table(missing), ""]
-    return "\n".join(parts)
+        tables.append(Table(pd.DataFrame(missing), "Not run"))
+    return "\n\n".join(["# Claims", *(table.markdown(2) for table in tables)]) + "\n"
 
 
 def _by_data(results: list[Result]) -> dict[tuple[str, str], list[Result]]:
@@ -90,7 +85,3 @@ def _cautions(results: list[Result]) -> list[str]:
     """Notices of the runs, and what a verdict on such runs is not."""
     notices = list(dict.fromkeys(notice for result in results for notice in result.notices))
     return notices + ["a verdict here is on these runs, and says nothing of the paper's own numbers"] * bool(notices)
-
-
-def _table(lines: list[dict[str, str]]) -> str:
-    return pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True)

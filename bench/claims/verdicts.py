@@ -2,15 +2,14 @@
 
 import fnmatch
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from bench.claims import evidence
 from bench.claims.comparisons import LEVEL, Row, rows
 from bench.claims.file import Claim, Claims, Side, matches
-from bench.scores import verify
+from bench.report import words
+from bench.scores import seal
+from bench.scores.stored import Scored
 from bench.statistics.intervals import holm
 
 
@@ -64,8 +63,7 @@ class Result:
     @property
     def n(self) -> str:
         """How many samples the comparisons have."""
-        counts = [row.n for row in self.rows if row.n] or [0]
-        return f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
+        return words.span(row.n for row in self.rows if row.n)
 
     @property
     def notices(self) -> list[str]:
@@ -80,25 +78,18 @@ def _counted(some: list[Row], of: list[Row], what: str) -> str:
     return f"{number}{first.metric}, {first.compared}: {first.interval}{reason}"
 
 
-def intact(table: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The runs of a table of `bench.report.collect` whose scores are as they were written, and for each of the others a
-    sentence."""
-    found = [verify.scores(Path(row.folder), row.profile) for row in table.itertuples()]
-    said = [f"left out: {sentence}" for sentences in found for sentence in sentences]
-    return table[[not sentences for sentences in found]], said
+def intact(runs: list[Scored]) -> tuple[list[Scored], list[str]]:
+    """The runs whose scores are as they were written, and for each of the others a sentence."""
+    broken = {run: seal.broken(run.folder, run.summary.profile) for run in runs}
+    said = [f"left out: {sentence}" for sentences in broken.values() for sentence in sentences]
+    return [run for run, sentences in broken.items() if not sentences], said
 
 
-def evaluate(claims: Claims, table: pd.DataFrame) -> list[Result]:
-    """Every claim on every data set and profile that has runs of both of its sides; a claim without any is one result.
-
-    Args:
-        table: of `bench.report.collect`.
-    """
-    results = []
-    runs = {
-        key: [evidence.Scored(summary, Path(folder)) for summary, folder in zip(part.summary, part.folder, strict=True)]
-        for key, part in table.groupby(["data", "profile"])
-    }
+def evaluate(claims: Claims, scored: list[Scored]) -> list[Result]:
+    """Every claim on every data set and profile that has runs of both its sides; a claim without any is one result."""
+    results, runs = [], {}
+    for run in sorted(scored, key=lambda run: (run.summary.data, run.summary.profile)):
+        runs.setdefault((run.summary.data, run.summary.profile), []).append(run)
     for claim in claims.claims:
         found, lacking = [], {}
         for (data, profile), made in runs.items():
@@ -114,7 +105,7 @@ def evaluate(claims: Claims, table: pd.DataFrame) -> list[Result]:
     return results
 
 
-def _on(claim: Claim, claims: Claims, runs: list[evidence.Scored], data: str, profile: str) -> Result:
+def _on(claim: Claim, claims: Claims, runs: list[Scored], data: str, profile: str) -> Result:
     result = Result(claim, data, profile)
     seen: set[tuple[str, Any]] = set()  # knobs and values that comparisons have
     pending: list[tuple[str, tuple[evidence.Group, ...], str]] = []
@@ -171,7 +162,7 @@ def _unseen(claim: Claim, seen: set[tuple[str, Any]]) -> list[str]:
 
 
 def _described(side: Side, claim: Claim) -> str:
-    return f"method={side.method} {evidence.words(side.knobs | claim.where)}".strip()
+    return f"method={side.method} {evidence.typed(side.knobs | claim.where)}".strip()
 
 
 def _all_lacking(claim: Claim, lacking: dict[str, list[str]]) -> list[str]:

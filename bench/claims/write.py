@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bench.claims import file, tables
 from bench.claims.verdicts import evaluate, intact
-from bench.errors import UserError, nearest
-from bench.files.write import atomic, write
-from bench.report.tables import collect
+from bench.files.write import write
+from bench.report.write import csv
+from bench.scores import stored
 
 
 def write_all(out: Path, data: str | None, to: Path) -> tuple[str, str, list[Path]]:
@@ -22,19 +22,11 @@ def write_all(out: Path, data: str | None, to: Path) -> tuple[str, str, list[Pat
     Raises:
         UserError: there is no run, or none of this data set.
     """
-    claims, table = file.load(), collect(out)
-    if data is not None:
-        if data not in set(table.data):
-            raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), sorted(set(table.data)))}")
-        table = table[table.data == data]
-    table, left_out = intact(table)
-    results = evaluate(claims, table)
-    to.mkdir(parents=True, exist_ok=True)
-    files = [to / "claims.md", to / "claims.csv"]
+    runs, left_out = intact(stored.under(out, data))
+    results = evaluate(file.load(), runs)
     lines = [tables.readable(results), *(f"- {said}" for said in left_out)]
+    files = [to / "claims.md", csv(tables.tidy(results), to / "claims")]
     write(files[0], "\n".join(lines).rstrip() + "\n")
-    with atomic(files[1]) as temporary:
-        tables.tidy(results).to_csv(temporary, index=False)
     verdicts = Counter(result.verdict for result in results)
     counted = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     return "\n".join([tables.printed(results), *left_out]), f"claims: {counted}", files

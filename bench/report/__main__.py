@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import cli, options
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.files import hashing
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
-from bench.files.write import atomic, write
+from bench.report import write
 from bench.report.tables import by_type, collect, readable
+from bench.scores.stored import Scored
 
 OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10, "page": True, "thumb": 256, "limit": None}
 """Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
@@ -44,53 +45,43 @@ def report(
     from bench.report import figures
 
     table = collect(out)
-    with atomic(out / "summary.csv") as file:
-        table.drop(columns="summary").to_csv(file, index=False)
-    if data is not None:
-        if data not in set(table.data):
-            raise UserError(f"no run of data={data} under out={out}; {nearest(data, sorted(set(table.data)))}")
-        table = table[table.data == data]
-    to, written = to or out / "report", []
-    to.mkdir(parents=True, exist_ok=True)
+    summary = write.csv(table.drop(columns="scored"), out / "summary")
+    table, to, written = collect(out, data), to or out / "report", []
     for (name, profile), part in table.groupby(["data", "profile"]):
-        text, stem = readable(part), f"{file_name(name)}.{profile}"
-        print(text, end="\n\n")
-        written.append(to / f"{stem}.table.md")
-        write(written[-1], text + "\n")
+        shown, stem = readable(part), to / f"{file_name(name)}.{profile}"
+        print(shown.text(), end="\n\n")
+        written += write.save(shown, Path(f"{stem}.table"), ["md"])
         if not (types := by_type(part)).empty:
-            written.append(to / f"{stem}.types.csv")
-            with atomic(written[-1]) as file:
-                types.to_csv(file, index=False)
-        written += figures.trade_off(part, to / f"{stem}.trade-off")
+            written.append(write.csv(types, Path(f"{stem}.types")))
+        written += figures.trade_off(part, Path(f"{stem}.trade-off"))
     for name, runs in table.drop_duplicates("folder").groupby("data"):
-        for number, (_, part) in enumerate(runs.groupby(runs.summary.map(_pictures), sort=False), 1):
+        for number, (_, part) in enumerate(runs.groupby(runs.scored.map(_pictures), sort=False), 1):
             stem = file_name(name) if number == 1 else f"{file_name(name)}.{number}"
-            written += figures.contact_sheet(part, to / f"{stem}.contact-sheet.png", rows)
+            written += figures.contact_sheet(part, to / f"{stem}.contact-sheet", rows)
     if page:
         from bench.report.page import make
 
         written.append(make(table, out, to, data, thumb, limit))
-    print("\n".join(f"written: {file}" for file in [out / "summary.csv", *written]))
+    print("\n".join(f"written: {file}" for file in [summary, *written]))
     return written
 
 
-def _pictures(summary: dict[str, Any]) -> str:
+def _pictures(run: Scored) -> str:
     """What tells the pictures of data sets of one name apart."""
-    return sha256_of({name: value for name, value in summary["told"].items() if name.startswith("data.")})
+    return sha256_of({name: value for name, value in run.told.items() if name.startswith("data.")})
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
-        settings = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
-        to = Path(settings["to"]) if settings["to"] else None
+        given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         for name in ("rows", "thumb", "limit"):
-            _check_count(name, settings[name])
-        if not isinstance(settings["page"], bool):
-            raise UserError(f"page={settings['page']}, expected true or false")
-        given = {name: settings[name] for name in ("rows", "page", "thumb", "limit")}
-        data = None if settings["data"] is None else str(settings["data"])  # 2024
-        report(Path(settings["out"]), data, to, **given)
+            _check_count(name, given[name])
+        if not isinstance(given["page"], bool):
+            raise UserError(f"page={given['page']}, expected true or false")
+        data = None if given["data"] is None else str(given["data"])  # 2024
+        to = Path(given["to"]) if given["to"] else None
+        report(**given | {"out": Path(given["out"]), "data": data, "to": to})
         hashing.remember()
     except UserError as error:
         return cli.fail(error)

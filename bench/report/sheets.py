@@ -1,17 +1,25 @@
 """Grids of pictures: a line for each sample, a column for each way of editing it."""
 
 import textwrap
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from bench.edits.folder import Store
+from bench.errors import BadSample
+from bench.report import write
+from bench.types import EditData, EditSample
 
 CELL = 112
 """Default side of a picture, in pixels."""
 _GAP, _LINE, _WIDTH = 4, 16, 640  # wide enough for most words
 _INK, _OUTLINE = (30, 30, 30), (255, 0, 90)
+
+OUTLINES = "outlines: true mask on the source, the method's own mask on its edit"
 
 Line = tuple[str, list[Image.Image | None]]
 """Words above a line of pictures, and the pictures; None leaves a place empty."""
@@ -53,6 +61,27 @@ def outlined(cell: Image.Image, mask: np.ndarray | None) -> Image.Image:
     return cell
 
 
+def samples(data: EditData, ids: Iterable[str]) -> Iterator[EditSample]:
+    """Those of these samples that the data set has and that can be read."""
+    places = {id_: place for place, id_ in enumerate(data.ids)}
+    for id_ in ids:
+        if id_ in places:
+            with suppress(BadSample):
+                yield data[places[id_]]
+
+
+def start(sample: EditSample, cell: int = CELL, mask: bool = True) -> dict[str, Image.Image]:
+    """What a line begins with, by the heads of its columns: the source with the true mask, the true edit if known."""
+    source = outlined(picture(sample.image, cell), sample.mask if mask else None)
+    return {"source": source} | ({} if sample.truth is None else {"truth": picture(sample.truth, cell)})
+
+
+def caption(sample: EditSample) -> str:
+    """Words above a line."""
+    source, target = ("∅" if query is None else query for query in (sample.source, sample.target))
+    return f"{sample.id}  {sample.type or ''}:  {source} → {target}"
+
+
 def edit(store: Store, id_: str, cell: int = CELL, mask: bool = True) -> Image.Image:
     """A saved edit with the outline of the mask that its method worked with; a grey place where it failed."""
     if not store.edit_file(id_).exists():
@@ -65,6 +94,11 @@ def edit(store: Store, id_: str, cell: int = CELL, mask: bool = True) -> Image.I
         return shown
     with Image.open(store.mask_file(id_)) as area:
         return outlined(shown, np.asarray(area) > 127)
+
+
+def save(image: Image.Image, stem: Path, forms: Iterable[str]) -> list[Path]:
+    """Writes a grid as `<stem>.<form>`; returns the files."""
+    return write.files(stem, forms, lambda file, form: image.save(file, format=form.upper()))
 
 
 def _font() -> ImageFont.FreeTypeFont:

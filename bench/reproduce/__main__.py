@@ -101,10 +101,11 @@ def _page(words: list[str], settings: dict[str, Any]) -> None:
     from bench.claims.write import write_all
     from bench.report import page
     from bench.report.tables import collect
+    from bench.scores import stored
 
     out = Path(out_of(words))
     made = Path(settings["to"] or out)
-    if not any(out.glob("*/*/*/summary.*.json")):
+    if not stored.folders(out):
         return
     _, verdicts, _ = write_all(out, None, made)
     to = out / "report"

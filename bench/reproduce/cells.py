@@ -1,13 +1,12 @@
 """The cells of an item: values of its runs, rows derived from them, published rows that nothing makes. No torch."""
 
-from typing import Any
-
-from bench.report import tables
+from bench.report.words import COSTS, notice
 from bench.reproduce import derived
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point, Rows
-from bench.reproduce.verdicts import COSTS, NOT_RUN, Cell, judge
-from bench.scores.verify import PROFILE_KEYS
+from bench.reproduce.verdicts import NOT_RUN, Cell, judge
+from bench.scores.profile import metrics
+from bench.scores.stored import Fact
 
 NEUTRAL = (
     *("out", "device", "batch_size", "cache", "shard.index", "shard.count", "limit"),
@@ -42,21 +41,17 @@ def of_item(item: Item, rows: list[Rows], words: list[str]) -> list[Cell]:
 def _columns(item: Item, points: list[Point]) -> list[str]:
     """The item's metrics, or the profile's own table where it has none of them, and what the plots show beside."""
     profile = points[0].cfg["metrics"]
-    known = [name for name in profile if name not in PROFILE_KEYS]
+    known = list(metrics(profile))
     there = {*known, *COSTS, *(knob for point in points for knob in point.values)}
     columns = item.metrics if there & set(item.metrics) else [*(profile["table"] or known), "nfe"]
     plotted = [name for panel in item.panels for name in panel.values() if name in there]
     return list(dict.fromkeys([*columns, *plotted]))
 
 
-def _facts(points: list[Point]) -> dict[str, dict[str, Any]]:
+def _facts(points: list[Point]) -> dict[str, Fact]:
     """What is said of each metric, by the profile's name of it."""
-    return {
-        name.removesuffix("_random"): fact | {"column": name}
-        for point in points
-        if point.summary
-        for name, fact in point.summary["metrics"].items()
-    }
+    summaries = [point.summary for point in points if point.summary]
+    return {name.removesuffix("_random"): fact for summary in summaries for name, fact in summary.metrics.items()}
 
 
 def _of_point(item: Item, point: Point, column: str, facts: dict) -> Cell:
@@ -69,20 +64,16 @@ def _of_point(item: Item, point: Point, column: str, facts: dict) -> Cell:
         cell.why = point.why or ""
         return cell
     summary = point.summary
-    cell.n, cell.n_expected = summary["n"], summary["n_expected"]
+    cell.n, cell.n_expected = summary.n, summary.n_expected
     cell.run = "/".join(point.run.folder.parts[-3:])
-    cell.notice = tables.notice(summary) or ""
+    cell.notice = notice(summary) or ""
     if column in COSTS:
-        cell.kind, cell.ours = "cost", summary[column]
-    elif column in facts:
-        fact = summary["metrics"].get(facts[column]["column"])
-        if fact is None:
-            cell.why = f"profile {summary['profile']} has no {column}"
-            return cell
-        cell.kind, cell.why = fact["kind"], fact.get("reason") or ""
-        cell.ours, cell.lo, cell.hi, cell.n = (fact[key] for key in ("value", "lo", "hi", "n"))
+        cell.kind, cell.ours = "cost", getattr(summary, column)
+    elif fact := summary.fact(column):
+        cell.kind, cell.why = fact.kind, fact.reason or ""
+        cell.ours, cell.lo, cell.hi, cell.n = fact.value, fact.lo, fact.hi, fact.n
     else:
-        cell.why = f"profile {summary['profile']} has no {column}"
+        cell.why = f"profile {summary.profile} has no {column}"
     return cell
 
 
@@ -91,11 +82,11 @@ def _reasons(item: Item, point: Point, words: list[str]) -> list[str]:
     found = [*([item.incomparable] if item.incomparable else []), *changes(item, words)]
     if (summary := point.summary) is None:
         return found
-    found += [notice] if (notice := tables.notice(summary)) else []
+    found += [said] if (said := notice(summary)) else []
     wanted = item.samples or len(point.run.data.ids)
-    if summary["n"] != wanted or summary["n_failed"]:
-        failed = f", {summary['n_failed']} failed" if summary["n_failed"] else ""
-        found.append(f"{summary['n']} of {wanted} images{failed}")
+    if summary.n != wanted or summary.n_failed:
+        failed = f", {summary.n_failed} failed" if summary.n_failed else ""
+        found.append(f"{summary.n} of {wanted} images{failed}")
     return found
 
 

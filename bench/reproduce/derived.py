@@ -1,30 +1,28 @@
 """Rows that are made of other rows, image by image: the best of them, their differences. No torch."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from bench.errors import UserError, nearest
-from bench.report.tables import notice
+from bench.report.words import finite, notices
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell, judge
-from bench.scores.best_of import best_of
+from bench.scores.best_of import aligned, best_of
+from bench.scores.stored import Fact
 from bench.statistics.intervals import mean_interval
 
-Combine = Callable[[list[pd.DataFrame], dict[str, Any]], pd.Series]
+Combine = Callable[[list[pd.DataFrame], Fact], pd.Series]
 
 
-def best(tables: list[pd.DataFrame], fact: dict[str, Any]) -> pd.Series:
-    return best_of(tables, {fact["column"]: fact})[fact["column"]]
+def best(tables: list[pd.DataFrame], fact: Fact) -> pd.Series:
+    return best_of(tables, {fact.name: fact.higher_is_better})[fact.name]
 
 
-def difference(tables: list[pd.DataFrame], fact: dict[str, Any]) -> pd.Series:
-    first, second = (table[fact["column"]] for table in tables)
+def difference(tables: list[pd.DataFrame], fact: Fact) -> pd.Series:
+    first, second = (table[fact.name] for table in tables)
     return first - second
 
 
@@ -33,14 +31,14 @@ class Sources:
     """What derived rows are made of.
 
     Attributes:
-        facts: of each metric, by the profile's name of it, with `column`, its name in the scores.
+        facts: of each metric, by the profile's name of it.
         reasons: why a point's values cannot be compared, by the point's id.
     """
 
     item: Item
     points: list[Point]
     columns: list[str]
-    facts: dict[str, dict[str, Any]]
+    facts: dict[str, Fact]
     reasons: dict[int, list[str]]
 
 
@@ -59,49 +57,31 @@ def rows(of: Sources, label: str, names: list[str], combine: Combine) -> list[Ce
     sides = [{point.name: point for point in of.points if point.row == name} for name in names]
     common = {name: [side[name] for side in sides] for name in sides[0] if all(name in side for side in sides)}
     averaged = combine is difference and len(common) > 1
-    cells, values = [], []
-    for name, points in common.items():
+    made = {name: [points] for name, points in common.items()} | ({"mean": list(common.values())} if averaged else {})
+    cells = []
+    for name, sets in made.items():
+        points = [point for one in sets for point in one]
         for column in of.columns:
             cell = Cell.new(of.item, label, name, column, of.facts)
             cell.kind = "derived"
-            values.append((column, _fill(cell, points, of.facts.get(column), combine)))
-            if not averaged:
-                judge(of.item, cell, _reasons(of, points))
+            _fill(cell, sets, of.facts.get(column), combine)
+            if not averaged or name == "mean":
+                judge(of.item, cell, list(dict.fromkeys(why for point in points for why in of.reasons[id(point)])))
             cells.append(cell)
-    for column in of.columns if averaged else []:
-        cell = Cell.new(of.item, label, "mean", column, of.facts)
-        cell.kind = "derived"
-        found = [table for name, table in values if name == column and table is not None]
-        if len(found) == len(common):
-            table = pd.concat([one["value"] for one in found], axis=1, join="inner").mean(axis=1, skipna=False)
-            _mean(cell, table, found[0].loc[table.index, "group"])
-        judge(of.item, cell, _reasons(of, [point for points in common.values() for point in points]))
-        cells.append(cell)
     return cells
 
 
-def _reasons(of: Sources, points: list[Point]) -> list[str]:
-    return list(dict.fromkeys(reason for point in points for reason in of.reasons[id(point)]))
-
-
-def _fill(cell: Cell, points: list[Point], fact: dict[str, Any] | None, combine: Combine) -> pd.DataFrame | None:
-    """Computes a cell from the images that all points have; returns value and group of each image."""
-    if not fact or fact["kind"] != "pair":
+def _fill(cell: Cell, sets: list[list[Point]], fact: Fact | None, combine: Combine) -> None:
+    """Computes a cell: the mean over sets of points of what is combined of the images that all points of a set have."""
+    points = [point for one in sets for point in one]
+    if not fact or fact.kind != "pair":
         cell.why = "a metric of whole sets has no value for each image" if fact else ""
-        return None
-    if lacking := [point for point in points if point.scores is None]:
+    elif lacking := [point for point in points if point.scores is None]:
         cell.why = lacking[0].why or ""
-        return None
-    ids = [i for i in points[0].scores.index if all(i in point.scores.index for point in points)]
-    values = combine([point.scores.loc[ids] for point in points], fact)
-    table = points[0].scores.loc[ids, ["group"]].assign(value=values)
-    cell.notice = "; ".join(sorted({notice(point.summary) or "" for point in points} - {""}))
-    cell.data, cell.profile = points[0].cfg["data"]["name"], points[0].cfg["metrics"]["name"]
-    _mean(cell, table["value"], table["group"])
-    return table
-
-
-def _mean(cell: Cell, values: pd.Series, groups: pd.Series) -> None:
-    mean, low, high, cell.n = mean_interval(values.to_numpy(np.float64), groups.tolist())
-    cell.n_expected = len(values)
-    cell.ours, cell.lo, cell.hi = (float(v) if math.isfinite(v) else None for v in (mean, low, high))
+    else:
+        scores = [aligned([point.scores for point in one]) for one in sets]
+        values = pd.concat([combine(one, fact) for one in scores], axis=1, join="inner").mean(axis=1, skipna=False)
+        mean, low, high, cell.n = mean_interval(values.to_numpy(), scores[0][0].group[values.index].tolist())
+        cell.ours, cell.lo, cell.hi = map(finite, (mean, low, high))
+        cell.n_expected, cell.notice = len(values), "; ".join(notices(point.summary for point in points))
+        cell.data, cell.profile = points[0].cfg["data"]["name"], points[0].cfg["metrics"]["name"]

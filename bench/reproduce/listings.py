@@ -8,20 +8,18 @@ the first so many pictures of the first one with what they are and what they sho
 """
 
 import textwrap
+from itertools import islice
 from pathlib import Path
 
-import matplotlib
 import pandas as pd
-
-matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 from bench.config import cli
 from bench.edits.plan import make_data, points
-from bench.errors import BadSample, UserError
-from bench.files.write import atomic
+from bench.errors import UserError
 from bench.models import checkpoint as checkpoints
-from bench.report import figures
+from bench.report import sheets, style
+from bench.report.write import csv
 from bench.reproduce import cells
 from bench.reproduce.items import Item, merged
 from bench.reproduce.verdicts import NOT_RUN, Cell, Shown, judge
@@ -54,7 +52,8 @@ def make(item: Item, words: list[str], to: Path) -> Shown:
             cell.verdict = cell.verdict if data else NOT_RUN
             made.append(cell)
         if item.listing.get("queries") and number == 0 and data:
-            written = _draw(item, row, _first(data, item.listing["queries"]), to)
+            samples = islice(sheets.samples(data, data.ids), item.listing["queries"])
+            written = _draw(item, row, list(samples), to)
     header = f"data {', '.join(dict.fromkeys(names))}"
     return Shown(made, written, [header], list(dict.fromkeys(problems)))
 
@@ -67,34 +66,17 @@ def _open(cfg) -> EditData:
     return make_data(node, size=size)
 
 
-def _first(data: EditData, count: int) -> list[EditSample]:
-    found = []
-    for index in range(len(data.ids)):
-        if len(found) == count:
-            break
-        try:
-            found.append(data[index])
-        except BadSample:
-            continue
-    return found
-
-
 def _draw(item: Item, row: str, samples: list[EditSample], to: Path) -> list[Path]:
     lines = -(-len(samples) // _COLUMNS)
-    figure, grid = plt.subplots(
-        lines, _COLUMNS, figsize=(3.1 * _COLUMNS, 4 * lines), squeeze=False, layout="constrained"
-    )
+    figure, grid = plt.subplots(lines, _COLUMNS, figsize=(3.1 * _COLUMNS, 4 * lines), squeeze=False)
     figure.get_layout_engine().set(h_pad=0.12)
     for axes in grid.flat:
         axes.axis("off")
     for axes, sample in zip(grid.flat, samples, strict=False):
         axes.imshow(sample.image.transpose(1, 2, 0), interpolation="nearest")
         said = [f"{name}: {query}" for name, query in (("caption", sample.source), ("query", sample.target)) if query]
-        axes.set_title("\n".join(textwrap.fill(line, _WIDE) for line in said), fontsize=8.5, loc="left")
-    figure.suptitle(f"{item.title}\n{row}, the first {len(samples)} samples", fontsize=11)
+        axes.set_title("\n".join(textwrap.fill(line, _WIDE) for line in said), loc="left")
     stem = to / "figures" / item.name
-    written = [*figures.save(figure, stem), stem.with_name(stem.name + ".csv")]
+    written = style.finish(figure, f"{item.title}\n{row}, the first {len(samples)} samples", [], stem)
     table = pd.DataFrame([{"id": s.id, "type": s.type, "source": s.source, "target": s.target} for s in samples])
-    with atomic(written[2]) as temporary:
-        table.to_csv(temporary, index=False)
-    return written
+    return [*written, csv(table, stem)]

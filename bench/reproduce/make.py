@@ -53,7 +53,7 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
         head += part.header
         problems += part.problems
     if item_cells:
-        print(tables.markdown(item, item_cells, head), end="\n\n", flush=True)
+        print(tables.readable(item, item_cells, head).text(), end="\n\n", flush=True)
         files = tables.write_all(item, item_cells, head, to) + files
     files += _figures(item, points, item_cells, head, to)
     return Made(files, list(dict.fromkeys(problems)))
@@ -87,7 +87,7 @@ def _header(points: list[Point]) -> list[str]:
     models = ", ".join(sorted({cfg["model"]["name"] for cfg in cfgs if "model" in cfg["method"]["uses"]})) or "none"
     profile = cfgs[0]["metrics"]
     line = f"data {data}; model {models}; profile {profile['name']} ({profile['backbone']})"
-    numbers = {fact["version"] for point in points if point.summary for fact in point.summary["metrics"].values()}
+    numbers = {number for point in points if point.summary for number in point.summary.versions.values()}
     return [line + (f"; metric versions {', '.join(map(str, sorted(numbers)))}" if numbers else "")]
 
 

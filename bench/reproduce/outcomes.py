@@ -1,21 +1,21 @@
 """The runs behind an item: found, made where they are missing, scored, read. torch only where something is computed."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig
 
 from bench.config import cli, validate
+from bench.edits import verify
 from bench.edits.plan import Run, plan, points
 from bench.errors import UserError
 from bench.reproduce.items import Item, knob_of, merged
-from bench.scores import verify
+from bench.scores import seal, stored
 from bench.scores.complete import complete
 from bench.scores.score import failures, score
+from bench.scores.stored import Scored, Summary
 from bench.types import EditData
 
 
@@ -41,7 +41,7 @@ class Point:
     run: Run | None = None
     why: str | None = None
     waiting: int = 0
-    summary: dict[str, Any] | None = None
+    summary: Summary | None = None
     scores: pd.DataFrame | None = None
 
 
@@ -138,16 +138,19 @@ def fill(
     trusted = [point for row in rows for point in row.points if not point.why]
     if run_missing:
         for point, done in zip(trusted, complete([point.run for point in trusted], scored=only is None), strict=True):
-            point.why, point.waiting, point.summary = done.stopped, done.waiting, done.summary
+            point.why, point.waiting = done.stopped, done.waiting
             problems += done.failures
+            _take(point, done.scores)
     else:
         for point in trusted:
             problems += failures(point.run, point.run.store.journal())
-            problems += _read_summary(point) if only is None else []
-    for point in trusted:
-        if point.summary is not None:
-            point.scores = read_scores(point.run.folder, point.summary["profile"])
+            problems += _read_scores(point) if only is None else []
     return problems
+
+
+def _take(point: Point, scores: Scored | None) -> None:
+    if scores is not None:
+        point.summary, point.scores = scores.summary, scores.table
 
 
 def _distrusted(points_: list[Point], rescore: bool) -> list[str]:
@@ -155,13 +158,14 @@ def _distrusted(points_: list[Point], rescore: bool) -> list[str]:
     problems = []
     for point in points_:
         folder, profile = point.run.folder, point.cfg["metrics"]["name"]
-        file = folder / f"summary.{profile}.json"
-        if why := verify.altered(folder, None if rescore else profile):
+        if why := verify.altered(folder) + ([] if rescore else seal.altered(folder, profile)):
             more = f" (and {len(why) - 1} more)" if len(why) > 1 else ""
             problems += _stop(
                 [point], f"{why[0]}{more}{'' if rescore else '; rescore=true does what scoring can mend'}"
             )
-        elif file.exists() and not rescore and (old := verify.stale(json.loads(file.read_text()))):
+        elif not rescore and profile in stored.profiles(folder):
+            if not (old := seal.stale(stored.read(folder, profile).summary)):
+                continue
             versions = ", ".join(f"{name} version {then}, now {now}" for name, (then, now) in old.items())
             problems += _stop([point], f"{folder} was scored with {versions}; rescore=true scores it again")
     return problems
@@ -173,20 +177,12 @@ def _stop(stopped: list[Point], why: str) -> list[str]:
     return [why]
 
 
-def _read_summary(point: Point) -> list[str]:
-    if not (point.run.folder / f"summary.{point.cfg['metrics']['name']}.json").exists():
+def _read_scores(point: Point) -> list[str]:
+    if point.cfg["metrics"]["name"] not in stored.profiles(point.run.folder):
         point.why = f"not made yet under out={point.cfg['out']}"
         return []
     try:
-        point.summary = score(point.run)
+        _take(point, score(point.run))
     except UserError as error:
         return _stop([point], str(error))
     return []
-
-
-def read_scores(folder: Path, profile: str) -> pd.DataFrame:
-    """`per_image.<profile>.csv` by id; `group` is the id where there is none."""
-    table = pd.read_csv(folder / f"per_image.{profile}.csv", dtype={"id": str, "group": str, "type": str}).set_index(
-        "id"
-    )
-    return table.assign(group=table.group.fillna(pd.Series(table.index, table.index)))

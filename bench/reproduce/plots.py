@@ -3,25 +3,20 @@
 import math
 import textwrap
 from pathlib import Path
-from typing import Any
 
-import matplotlib
 import pandas as pd
-
-matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from bench.files.write import atomic
-from bench.report import figures
+from bench.report import style
+from bench.report.words import INTERVALS, axis, finite
+from bench.report.write import csv
 from bench.reproduce import published
 from bench.reproduce.items import Item
 from bench.reproduce.verdicts import Cell, frame
 
 _MARKS = "osDv^<>PX*hp"
 _COLOURS = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
-BARS = "bars: 95 % bootstrap intervals"
 
 
 def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
@@ -32,22 +27,19 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     shown = [(panel, points) for panel, points in found if not points.empty]
     if not shown:
         return []
-    rows = list(dict.fromkeys(table.row))
-    size = (2.4 + 4.7 * len(shown), 5.2)
-    figure, grid = plt.subplots(1, len(shown), figsize=size, squeeze=False, layout="constrained")
-    far = []
+    rows, far = list(dict.fromkeys(table.row)), []
+    figure, grid = plt.subplots(1, len(shown), figsize=(2.4 + 4.7 * len(shown), 5.2), squeeze=False)
     for axes, (panel, points) in zip(grid[0], shown, strict=True):
         near = _near(points)
         far += [f"{p.row} ({panel['x']} {p.x:.3g}, {panel['y']} {p.y:.3g})" for p in points[~near].itertuples()]
         drawn = points[near]
         for row in dict.fromkeys(drawn.row):
-            _curve(axes, drawn[drawn.row == row], row, rows.index(row), panel, table)
-        for which in ("x", "y"):
-            knob, label = panel[which], _axis(table, panel[which], which)
-            getattr(axes, f"set_{which}label")(label)
-            if knob == item.along and which == "x":
+            _curve(axes, drawn[drawn.row == row], row, rows.index(row), panel)
+        for side, metric in panel.items():
+            found = table[table.metric == metric].iloc[0]
+            axes.set(**{f"{side}label": axis(found.heading, found.higher_is_better, side)})
+            if metric == item.along and side == "x":
                 axes.set_xticks(sorted(drawn.x.unique()))
-        axes.grid(alpha=0.25)
     for line in item.lines:
         value = published.one(item.paper, line["published"])
         draw = grid[0][0].axhline if line["axis"] == "y" else grid[0][0].axvline
@@ -55,14 +47,16 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     handles = {label: h for axes in grid[0] for h, label in zip(*axes.get_legend_handles_labels(), strict=True)}
     labels = [label for row in rows for label in (row, f"{row} (published)") if label in handles]
     labels += [label for label in handles if label not in labels]
-    figure.legend([handles[label] for label in labels], labels, loc="outside right upper", fontsize=8.5)
+    figure.legend([handles[label] for label in labels], labels, loc="outside right upper")
     points = pd.concat([points.assign(x_metric=panel["x"], y_metric=panel["y"]) for panel, points in shown])
-    key = f"numbers: {item.along}; {BARS}" + ("; hollow: published" if points.published.any() else "")
-    _dress(figure, item, cells, header, [key, *(["far outside, not drawn: " + "; ".join(far)] if far else [])])
-    files = [*figures.save(figure, stem), stem.with_name(stem.name + ".csv")]
-    with atomic(files[-1]) as temporary:
-        points.to_csv(temporary, index=False)
-    return files
+    key = [f"numbers: {item.along}; bars: {INTERVALS}" + ("; hollow: published" if points.published.any() else "")]
+    key += ["far outside, not drawn: " + "; ".join(far)] if far else []
+    files = style.finish(figure, item.title, [*_notices(cells), *header, *key], stem)
+    return [*files, csv(points, stem)]
+
+
+def _notices(cells: list[Cell]) -> list[str]:
+    return sorted({cell.notice for cell in cells} - {""})
 
 
 def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
@@ -73,7 +67,7 @@ def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
     for row, point in common:
         x, y = (sides[which].loc[(row, point)] for which in "xy")
         start = {"row": row, "point": point}
-        if _number(x.ours) and _number(y.ours):
+        if None not in (finite(x.ours), finite(y.ours)):
             ends = {f"{w}_{end}": side[end] for w, side in (("x", x), ("y", y)) for end in ("lo", "hi")}
             rows.append(start | {"x": float(x.ours), "y": float(y.ours), **ends, "n": y.n, "published": False})
         if x.published and y.published:
@@ -93,36 +87,14 @@ def _near(points: pd.DataFrame) -> pd.Series:
     return near
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _curve(axes: Axes, points: pd.DataFrame, row: str, index: int, panel: dict[str, str], table: pd.DataFrame) -> None:
-    colour, mark = _COLOURS[index % len(_COLOURS)], _MARKS[index % len(_MARKS)]
+def _curve(axes: Axes, points: pd.DataFrame, row: str, index: int, panel: dict[str, str]) -> None:
+    look = {"color": _COLOURS[index % len(_COLOURS)], "marker": _MARKS[index % len(_MARKS)]}
     ours, theirs = points[~points.published.astype(bool)], points[points.published.astype(bool)]
     if len(ours):
-        axes.plot(ours.x, ours.y, marker=mark, color=colour, label=row, markersize=5.5, linewidth=1.5)
-        for which in "xy":
-            low, high = (pd.to_numeric(ours[f"{which}_{end}"]) for end in ("lo", "hi"))
-            error = {f"{which}err": [(ours[which] - low).fillna(0).clip(0), (high - ours[which]).fillna(0).clip(0)]}
-            axes.errorbar(ours.x, ours.y, **error, fmt="none", ecolor=colour, elinewidth=1, alpha=0.35)
-        for point in ours.itertuples():
-            name = point.point.split(",")[0].split(" = ")[-1]
-            if name and panel["x"] not in point.point:
-                axes.annotate(name, (point.x, point.y), (4, 4), textcoords="offset points", fontsize=7, color=colour)
+        names = ["" if panel["x"] in name else name.split(",")[0].split(" = ")[-1] for name in ours.point]
+        style.curve(axes, ours, names, row, **look)
     if len(theirs):
-        label = f"{row} (published)"
-        axes.plot(theirs.x, theirs.y, mark, color=colour, markerfacecolor="none", markersize=8, label=label)
-
-
-def _axis(table: pd.DataFrame, metric: str, which: str) -> str:
-    found = table[table.metric == metric].iloc[0]
-    better = found.higher_is_better
-    heading = found.heading.replace(" ↑", "").replace(" ↓", "")
-    if better is None or pd.isna(better):
-        return heading
-    arrow = {("x", True): "→", ("x", False): "←", ("y", True): "↑", ("y", False): "↓"}[which, bool(better)]
-    return f"{heading}   {arrow} better"
+        axes.plot(theirs.x, theirs.y, label=f"{row} (published)", **look | style.HOLLOW)
 
 
 def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
@@ -130,7 +102,7 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
     PDF; returns them, or nothing if there is no number."""
     cells = [cell for cell in cells if cell.row not in item.differences]  # of another size; they are in the table
     table = frame(cells)
-    numbers = table[(table.ours.map(_number) | (table.published != "")) & (table.kind != "knob")]
+    numbers = table[(table.ours.map(finite).notna() | (table.published != "")) & (table.kind != "knob")]
     columns = [c for c in dict.fromkeys(table.metric) if c in set(numbers.metric)]
     if not columns:
         return []
@@ -138,35 +110,21 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
     wide = len(columns) if len(columns) <= 5 else 4
     deep = math.ceil(len(columns) / wide)
     size = (2.6 + 2.2 * wide, 1.3 + (0.7 + 0.25 * len(labels)) * deep)
-    figure, grid = plt.subplots(deep, wide, figsize=size, sharey=True, squeeze=False, layout="constrained")
+    figure, grid = plt.subplots(deep, wide, figsize=size, sharey=True, squeeze=False)
     for axes in grid.flat[len(columns) :]:
         axes.set_visible(False)
     for axes, column in zip(grid.flat, columns, strict=False):
         for cell in (cell for cell in cells if cell.metric == column):
             y = -labels.index((cell.row, cell.point))
-            if _number(cell.ours):
-                axes.plot([cell.ours], [y], "o", color="tab:blue", markersize=5)
+            if finite(cell.ours) is not None:
+                axes.plot([cell.ours], [y], "o", color="tab:blue")
                 if cell.lo is not None and cell.hi is not None:
                     axes.plot([cell.lo, cell.hi], [y, y], color="tab:blue", linewidth=1.2, alpha=0.6)
             if cell.published:
-                axes.plot([float(cell.published)], [y], "D", color="tab:orange", markerfacecolor="none", markersize=6)
+                axes.plot([float(cell.published)], [y], color="tab:orange", marker="D", **style.HOLLOW)
         heading = max((cell.heading for cell in cells if cell.metric == column), key=len)
-        axes.set_title(textwrap.fill(heading, 26), fontsize=8.5)
-        axes.tick_params(axis="x", labelsize=7.5)
+        axes.set_title(textwrap.fill(heading, 26))
         axes.locator_params(axis="x", nbins=4)
-        axes.grid(alpha=0.25)
     grid[0][0].set_yticks([-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels])
-    for axes in grid[:, 0]:
-        axes.tick_params(axis="y", labelsize=8.5)
-    key = ["dots: ours, " + BARS] + (["hollow diamonds: published"] if (numbers.published != "").any() else [])
-    _dress(figure, item, cells, header, ["; ".join(key)])
-    return figures.save(figure, stem)
-
-
-def _dress(figure: Figure, item: Item, cells: list[Cell], header: list[str], key: list[str]) -> None:
-    """Title, and below it what every plot must say."""
-    width = int(figure.get_size_inches()[0] * 14)
-    figure.suptitle("\n".join(textwrap.wrap(item.title, int(width * 0.72))), fontsize=11)
-    notices = sorted({cell.notice for cell in cells} - {""})
-    said = [textwrap.fill(line, width) for line in [*notices, *header, *key]]
-    figure.supxlabel("\n".join(said), fontsize=7.5, color="dimgray")
+    key = f"dots: ours, bars: {INTERVALS}" + ("; hollow diamonds: published" if numbers.published.any() else "")
+    return style.finish(figure, item.title, [*_notices(cells), *header, key], stem)

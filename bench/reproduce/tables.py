@@ -4,13 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.files.write import atomic, write
+from bench.report import words, write
+from bench.report.write import Table
 from bench.reproduce.items import Item
 from bench.reproduce.verdicts import DIFFERS, INCOMPARABLE, MATCHES, NOT_RUN, Cell, frame
-
-_TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
-_TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
-_TEX |= {"→": r"$\to$", "≥": r"$\geq$", "≤": r"$\leq$", "↳": r"$\hookrightarrow$"}
 
 
 def tabulate(cells: list[Cell]) -> pd.DataFrame:
@@ -40,29 +37,17 @@ def _count(found: dict[str, Cell]) -> str:
     counted = [cell for cell in found.values() if cell.n is not None]
     if not counted:
         return ""
-    n, expected = max(cell.n for cell in counted), max(cell.n_expected or 0 for cell in counted)
-    return f"{n}" if n >= expected else f"{n}/{expected} incomplete"
+    return words.extent(max(cell.n for cell in counted), max(cell.n_expected or 0 for cell in counted))
 
 
 def _ours(cell: Cell | None) -> str:
-    if cell is None:
-        return ""
-    if isinstance(cell.ours, str):
-        return cell.ours
-    if cell.ours is None:
-        return "not run" if cell.verdict == NOT_RUN else ""
+    if cell is None or cell.ours is None:
+        return "not run" if cell and cell.verdict == NOT_RUN else ""
     if cell.kind == "knob":
-        return f"{cell.ours:g}"
-    size = abs(cell.ours)
-    digits = 1 if size >= 100 else 2
-    if size < 1 and cell.kind in ("set", "measured"):
-        digits = 4 if cell.kind == "measured" else 3
-    if cell.metric.startswith("nfe") or isinstance(cell.ours, int):
-        digits = 0
-    text = f"{round(cell.ours, digits) + 0.0:.{digits}f}"  # no -0.00
-    if cell.lo is not None and cell.hi is not None:
-        text += f" ±{(cell.hi - cell.lo) / 2:.{digits}f}"
-    return text
+        return words.knob(cell.ours)
+    if cell.kind == "cost":
+        return words.cost(cell.metric, cell.ours)
+    return words.value(cell.ours, cell.lo, cell.hi, 0 if isinstance(cell.ours, int) else None)
 
 
 def remarks(item: Item, cells: list[Cell]) -> list[str]:
@@ -93,34 +78,9 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
 def write_all(item: Item, cells: list[Cell], header: list[str], to: Path) -> list[Path]:
     """Writes `<to>/tables/<item>.csv`, `.md` and `.tex`; returns them."""
     stem = to / "tables" / item.name
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    files = [stem.with_name(stem.name + suffix) for suffix in (".csv", ".md", ".tex")]
-    with atomic(files[0]) as temporary:
-        frame(cells).to_csv(temporary, index=False)
-    write(files[1], markdown(item, cells, header) + "\n")
-    write(files[2], latex(item, cells, header))
-    return files
+    return [write.csv(frame(cells), stem), *write.save(readable(item, cells, header), stem, ["md", "tex"], item.name)]
 
 
-def markdown(item: Item, cells: list[Cell], header: list[str]) -> str:
+def readable(item: Item, cells: list[Cell], header: list[str]) -> Table:
     """The table with its title, source, header and remarks."""
-    table = tabulate(cells).to_markdown(index=False, disable_numparse=True)
-    notes = [f"- {line}" for line in remarks(item, cells)]
-    return "\n".join(
-        [f"# {item.title}", "", f"{item.source}  ", *(f"{line}  " for line in header), "", table, "", *notes]
-    )
-
-
-def latex(item: Item, cells: list[Cell], header: list[str]) -> str:
-    """The table in booktabs; what has to be said beside it is in the caption."""
-    table = tabulate(cells).map(_tex)
-    table.columns = [_tex(column) for column in table.columns]
-    body = table.to_latex(index=False, escape=False, column_format="ll" + "r" * (table.shape[1] - 2)).splitlines()
-    said = [item.title, item.source, *header, *remarks(item, cells)]
-    caption = _tex(". ".join(line.rstrip(".") for line in said) + ".")
-    lines = [r"% \usepackage{booktabs}", r"\begin{table}", r"\centering", *body, rf"\caption{{{caption}}}"]
-    return "\n".join([*lines, rf"\label{{tab:{item.name}}}", r"\end{table}", ""])
-
-
-def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in text)
+    return Table(tabulate(cells), item.title, [item.source, *header], remarks(item, cells))

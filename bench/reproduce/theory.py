@@ -20,7 +20,8 @@ from bench.config import cli
 from bench.edits.plan import plan
 from bench.errors import UserError, nearest
 from bench.files.hashing import sha256_of
-from bench.files.write import atomic, write
+from bench.files.write import write
+from bench.report.write import csv
 from bench.reproduce import cells, grids
 from bench.reproduce.items import Item, merged
 from bench.reproduce.outcomes import text
@@ -113,8 +114,7 @@ def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, st
             table = table.assign(name=table.id.map(ids))
             order = list(names).index
             found.tables[part] = table = table.sort_values("name", key=lambda c: c.map(order), kind="stable")
-        with atomic(folder / f"{part}.csv") as temporary:
-            table.to_csv(temporary, index=False)
+        csv(table, folder / part)
     write(folder / "facts.json", json.dumps({"facts": found.facts, "alphas": found.alphas.tolist()}))
     return found
 
@@ -198,12 +198,9 @@ def _draw(item: Item, part: str, found: measure.Measured, of_part: list[Cell], t
             published=[printed.get((row, f"{by} = {text(k)}")) for row, k in zip(table.name, table[by], strict=True)]
         )
     stem = to / "figures" / (item.name if len(found.tables) == 1 else f"{item.name}_{part}")
-    stem.parent.mkdir(parents=True, exist_ok=True)
     facts: dict[str, Any] = found.facts | {"about": f"{item.title}\n{found.facts['about']}"}
     drawn = plots.draw(part, table, extra, stem, facts)
-    numbers = stem.with_name(stem.name + ".csv")
-    plots.write(numbers, table if extra is None else extra, facts)
-    return [*drawn, numbers]
+    return [*drawn, plots.write(stem, table if extra is None else extra, facts)]
 
 
 def _with_published(found: measure.Measured, of_part: list[Cell]) -> pd.DataFrame:

@@ -3,15 +3,14 @@
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from bench.report import tables
+from bench.report import words
 from bench.reproduce import published
 from bench.reproduce.items import Item
-
-COSTS = {"seconds": "s an image", "nfe": "NFE", "nfe_spent": "NFE spent"}
+from bench.scores.stored import Fact
 
 MATCHES, DIFFERS, INCOMPARABLE, NOT_RUN = "matches", "differs", "not comparable", "not run"
 
@@ -52,13 +51,12 @@ class Cell:
     profile: str = ""
 
     @classmethod
-    def new(cls, item: Item, row: str, point: str, column: str, facts: dict[str, dict[str, Any]]) -> "Cell":
+    def new(cls, item: Item, row: str, point: str, column: str, facts: dict[str, Fact]) -> "Cell":
         """An empty cell that knows what its column is; `facts` by the profile's name of the metric."""
-        cell = cls(item.name, item.title, row, point, column, heading=COSTS.get(column, column))
+        cell = cls(item.name, item.title, row, point, column, heading=words.COSTS.get(column, column))
         if column in facts:
-            cell.heading = tables.heading(facts[column]["column"], facts[column])
-            cell.higher_is_better = facts[column]["higher_is_better"]
-        elif column in COSTS:
+            cell.heading, cell.higher_is_better = words.of(facts[column]), facts[column].higher_is_better
+        elif column in words.COSTS:
             cell.higher_is_better = False
         return cell
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Any
 
 from bench.edits.plan import Run
 from bench.errors import UserError
-from bench.scores.score import failures, headline, score
+from bench.scores.score import failures, score
+from bench.scores.stored import Scored
 
 
 @dataclass
@@ -18,22 +18,20 @@ class Completed:
         failures: a sentence for each thing that went wrong.
         stopped: the one of them for which the run is not edited, or not scored.
         waiting: samples that other shards have still to edit; the last shard to finish scores.
-        summary: of the metric profile; None where the run was stopped, waits, or no scores were wanted.
+        scores: by the metric profile; None where the run was stopped, waits, or no scores were wanted.
     """
 
     run: Run
     failures: list[str] = field(default_factory=list)
     stopped: str | None = None
     waiting: int = 0
-    summary: dict[str, Any] | None = None
+    scores: Scored | None = None
 
     def __str__(self) -> str:
         """How far a run is that nothing stopped."""
-        if self.summary is None:
+        if self.scores is None:
             return f"{self.run.folder}: this shard is done, {self.waiting} samples wait for other shards"
-        return (
-            f"{self.run.folder}: {self.summary['n']} of {self.summary['n_expected']} scored. {headline(self.summary)}"
-        )
+        return f"{self.run.folder}: {self.scores.summary.n} of {self.scores.summary.n_expected} scored."
 
 
 def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
@@ -56,7 +54,7 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
             journal = run.store.journal()
             done.failures += failures(run, journal)
             done.waiting = len(set(run.ids) - journal.keys())
-            done.summary = score(run) if scored and not done.waiting else None
+            done.scores = score(run) if scored and not done.waiting else None
         except UserError as why:
             done.stopped = str(why)
             done.failures.append(done.stopped)

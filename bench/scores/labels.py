@@ -4,32 +4,32 @@ import json
 from collections import Counter
 from typing import Any
 
-import pandas as pd
+from bench.scores.stored import Scored
 
 
-def labels(table: pd.DataFrame) -> pd.Series:
+def labels(runs: list[Scored]) -> list[str]:
     """For each run, the knobs (apart from r) in which it differs from most runs of its method and label on its data, as
     `knob=value`, and the same of the rest of its identity."""
-    found = pd.Series("", index=table.index)
-    names = [summary["knobs"].get("label") for summary in table.summary]
-    for rows in table.groupby([table.data, table.method, pd.Series(names, table.index)], dropna=False).groups.values():
-        mine = [knobs(summary) for summary in table.summary[rows]]
-        common, differ = usual(mine), _differ(mine)
-        found[rows] = [
-            " ".join(
-                filter(
-                    None,
-                    [one.get("label"), *(f"{name}={one[name]}" for name in differ if _told(one, name, common))],
-                )
-            )
-            for one in mine
-        ]
-    return found
+    alike: dict[tuple, list[dict[str, Any]]] = {}
+    for run in runs:
+        alike.setdefault(_kind(run), []).append(knobs(run))
+    told = {key: (_differ(group), usual(group)) for key, group in alike.items()}
+    return [_label(knobs(run), *told[_kind(run)]) for run in runs]
 
 
-def knobs(summary: dict[str, Any]) -> dict[str, Any]:
-    """The method's knobs, the model's name, and what else is told of the run's identity."""
-    return {**summary["knobs"], "model": summary["model"], **summary.get("told", {})}
+def _kind(run: Scored) -> tuple[str, str, str | None]:
+    return run.summary.data, run.summary.method, run.summary.knobs.get("label")
+
+
+def _label(own: dict[str, Any], differ: list[str], common: dict[str, Any]) -> str:
+    known = [name for name in differ if own.get(name) is not None]
+    told = [f"{name}={own[name]}" for name in known if name not in common or own[name] != common[name]]
+    return " ".join(filter(None, [own.get("label"), *told]))
+
+
+def knobs(run: Scored) -> dict[str, Any]:
+    """The method's knobs, the model's name, the seed, and what else is told of the run's identity."""
+    return {**run.summary.knobs, "model": run.summary.model, "seed": run.summary.seed, **run.told}
 
 
 def _differ(runs: list[dict[str, Any]]) -> list[str]:
@@ -48,11 +48,7 @@ def usual(runs: list[dict[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _told(one: dict[str, Any], name: str, common: dict[str, Any]) -> bool:
-    return one.get(name) is not None and (name not in common or one[name] != common[name])
-
-
-def usual_words(table: pd.DataFrame) -> str:
+def usual_words(runs: list[Scored]) -> str:
     """What the labels of one method's runs leave unsaid."""
-    common = usual([knobs(summary) for summary in table.summary])
+    common = usual([knobs(run) for run in runs])
     return ", ".join(f"{name}={value}" for name, value in common.items() if value is not None)

@@ -71,8 +71,8 @@ def measure(run: Run, store: Store, data: EditData, journal: dict, ids: list[str
     known = {name: _read_column(folder / f"{name}@{m.version}.csv") for name, m in pairs.items()}
     set_files = {name: folder / f"{name}@{m.version}.json" for name, m in sets.items()}
     stamp = sha256_of(ids)
-    results = {name: _read_set(file, stamp) for name, file in set_files.items()}
-    open_sets = {name: sets[name] for name, result in results.items() if result is None}
+    kept = {name: _read_sets(file) for name, file in set_files.items()}
+    open_sets = {name: metric for name, metric in sets.items() if stamp not in kept[name]}
     reasons: dict[str, str] = {}
     lacking = {id_ for id_ in ids if any(id_ not in column for column in known.values())}
     wanted = ids if open_sets else [id_ for id_ in ids if id_ in lacking]
@@ -97,8 +97,8 @@ def measure(run: Run, store: Store, data: EditData, journal: dict, ids: list[str
                 except Undefined as reason:
                     reasons[name] = str(reason)
     for name, metric in open_sets.items():
-        results[name] = _compute(metric, len(ids), reasons.get(name)) | {"ids": stamp}
-        write(set_files[name], json.dumps(results[name]) + "\n")
+        kept[name][stamp] = _compute(metric, len(ids), reasons.get(name))
+        write(set_files[name], json.dumps(kept[name]) + "\n")
     if wanted:
         for name, metric in pairs.items():
             _write_table(folder / f"{name}@{metric.version}.csv", {i: {"value": v} for i, v in known[name].items()})
@@ -107,8 +107,8 @@ def measure(run: Run, store: Store, data: EditData, journal: dict, ids: list[str
     facts = {name: _facts(metric) | {"reason": reasons.get(name)} for name, metric in metrics.items()}
     for name, note in _notes(folder / "notes.json", pairs, ids).items():
         facts[name]["note"] = note
-    for name, result in results.items():
-        facts[name] |= {key: result[key] for key in ("value", "lo", "hi", "n", "reason", *HALVES)}
+    for name, results in kept.items():
+        facts[name] |= {key: results[stamp][key] for key in ("value", "lo", "hi", "n", "reason", *HALVES)}
     nan = float("nan")
     table = {name: np.array([known[name].get(id_, nan) for id_ in ids], np.float64) for name in pairs}
     return Measured(table, facts, {id_: described[id_] for id_ in ids})
@@ -232,8 +232,10 @@ def _write_table(file: Path, rows: dict[str, dict[str, Any]]) -> None:
     write(file, stream.getvalue())
 
 
-def _read_set(file: Path, stamp: str) -> dict[str, Any] | None:
+def _read_sets(file: Path) -> dict[str, dict[str, Any]]:
+    """Hash of ids -> what a metric gives of their set."""
     if not file.exists():
-        return None
-    result = json.loads(file.read_text())
-    return result if result["ids"] == stamp and result.keys() >= set(HALVES) else None
+        return {}
+    kept = json.loads(file.read_text())
+    kept = {kept["ids"]: kept} if "ids" in kept else kept  # an older version kept one set, and one before it no halves
+    return {stamp: result for stamp, result in kept.items() if result.keys() >= set(HALVES)}

@@ -1,6 +1,5 @@
 """Saved PNGs of a run to scores. Never loads the diffusion model."""
 
-import csv
 import io
 import json
 import math
@@ -8,73 +7,75 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bench.edits.folder import Store
 from bench.edits.plan import Run, make_data
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.files import sources, weights
 from bench.files.hashing import sha256, sha256_of
 from bench.files.write import write
-from bench.scores import verify
-from bench.scores.verify import PROFILE_KEYS
+from bench.scores import profile as profiles
+from bench.scores import seal, stored
+from bench.scores.stored import Scored, Summary
 from bench.statistics.intervals import mean_intervals
 from bench.types import SAMPLE
 
-PREPARATION = ("size", "resample", "jpeg")
-"""Keys of a metric profile that say how pictures are prepared for every metric."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
 NOTES = ("blend", "words", "cut")
 """Of the journal: what became of a sample's words."""
 
 
-def columns(profile: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Column name -> configuration of its metric, of a resolved metric profile. The name of a metric whose backbone has
-    random weights ends in `_random`."""
-    nodes = {name: node for name, node in profile.items() if name not in PROFILE_KEYS}
-    return {_column(name, node, profile): node for name, node in nodes.items()}
+def score(run: Run) -> Scored:
+    """Scores the current command's samples of a run, as far as they are edited; only what is missing is computed, and
+    nothing is imported if nothing is. Scores that were changed by hand (`bench.scores.seal`) count as missing.
 
-
-def _column(name: str, node: dict[str, Any], profile: dict[str, Any]) -> str:
-    entries, used = profile.get("weights") or {}, _backbones(node)
-    if unknown := sorted(used - entries.keys()):
-        raise UserError(f"metrics.{name} names weights={unknown[0]}; {nearest(unknown[0], list(entries))}")
-    return name + "_random" if any(weights.is_random(entries[weight]) for weight in used) else name
-
-
-def _used(node: dict[str, Any], backbones: dict[str, str]) -> dict[str, str]:
-    return {weight: backbones[weight] for weight in sorted(_backbones(node))}
-
-
-def _backbones(node: dict[str, Any]) -> set[str]:
-    """Names of the weights that a metric's configuration uses, at any depth."""
-    inner = [_backbones(value) for value in node.values() if isinstance(value, dict)]
-    return set().union({node["weights"]} if isinstance(node.get("weights"), str) else set(), *inner)
-
-
-def score(run: Run) -> dict[str, Any]:
-    """Scores the current command's samples of a run, as far as they are edited, and writes `per_image.<profile>.csv`
-    and `summary.<profile>.json`; only what is missing is computed, and nothing is imported if nothing is. Scores that
-    were changed by hand (`bench.scores.verify`) count as missing.
-
-    Returns:
-        the summary.
+    Writes `per_image.<profile>.csv` and `summary.<profile>.json`. What is stored of more samples than these (an earlier
+    command had a larger `limit`) stays, brought up to date, and the scores of these are returned only.
 
     Raises:
         UserError: pictures were changed by hand.
     """
+    journal, before = Store(run.folder).journal(), _intact(run)
+    if before and before.summary.n_expected > len(run.ids):
+        covered, wider = set(before.table.index), run.data.ids[: before.summary.n_expected]
+        if covered >= set(_edited(run.ids, journal)):
+            if covered <= set(wider):  # else the command's data are a choice of those
+                _score(run, wider, journal)
+            return _score(run, run.ids, journal, keep=False)
+    return _score(run, run.ids, journal)
+
+
+def _intact(run: Run) -> Scored | None:
+    """What is stored, if it is as it was written."""
+    name = run.cfg["metrics"]["name"]
+    there = stored.summary_file(run.folder, name).exists() and not seal.broken(run.folder, name)
+    return stored.read(run.folder, name) if there else None
+
+
+def _current(run: Run, signature: str) -> Scored | None:
+    """What is stored, if it is of these samples and metrics."""
+    before = _intact(run)
+    return before if before and before.summary.signature == signature else None
+
+
+def _edited(ids: list[str], journal: dict[str, dict]) -> list[str]:
+    return [id_ for id_ in ids if id_ in journal and "error" not in journal[id_]]
+
+
+def _score(run: Run, asked: list[str], journal: dict[str, dict], keep: bool = True) -> Scored:
+    """The scores of some samples; `keep`: they are stored as the run's."""
     store, profile = Store(run.folder), run.cfg["metrics"]
-    journal, name = store.journal(), profile["name"]
-    ids = [id_ for id_ in run.ids if id_ in journal and "error" not in journal[id_]]
+    ids, name = _edited(asked, journal), profile["name"]
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
     backbones = weights.fingerprints(profile)
-    own = sources.stamps(columns(profile))
-    signature = sha256_of([profile, ids, pictures, len(run.ids), verify.code(), backbones, *own])
-    file = run.folder / f"summary.{name}.json"
-    if summary := _current(run.folder, name, signature):
-        return summary
+    own = sources.stamps(profiles.columns(profile))
+    signature = sha256_of([profile, ids, pictures, len(asked), seal.code(), backbones, *own])
+    if keep and (before := _current(run, signature)):
+        return before
     with store.scoring():
-        if summary := _current(run.folder, name, signature):  # another shard was faster
-            return summary
+        if keep and (before := _current(run, signature)):  # another shard was faster
+            return before
         if changed := store.changed({id_: journal[id_] for id_ in ids}):
             raise UserError(
                 f"{len(changed)} pictures are not what the method made, such as {changed[0]} (its SHA-256 is not the "
@@ -84,26 +85,21 @@ def score(run: Run) -> dict[str, Any]:
         made_with = _forget_stale(columns_folder, profile, backbones, pictures)
         measured = _measure(run, store, journal, ids, backbones)
         _remember(columns_folder, made_with, pictures)
-        table = run.folder / f"per_image.{name}.csv"
-        _write_table(table, ids, measured, journal)
-        summary = _summary(run, journal, ids, measured) | {
-            "weights": backbones,
-            "signature": signature,
-            "code": verify.code(),
-            "config": sha256(run.folder / "config.yaml"),
-            "per_image": sha256(table),
-        }
-        write(file, json.dumps(summary := verify.seal(summary), indent=1) + "\n")
-    return summary
+        table = _table(ids, measured, journal)
+        summary = _summary(run, asked, journal, ids, measured) | {"weights": backbones}
+        if keep:
+            file = run.folder / f"per_image.{name}.csv"
+            write(file, table)
+            made = {"signature": signature, "code": seal.code(), "config": sha256(run.folder / "config.yaml")}
+            summary = seal.seal(summary | made | {"per_image": sha256(file)})
+            write(stored.summary_file(run.folder, name), json.dumps(summary, indent=1) + "\n")
+    scored = Scored(run.folder, Summary.of(summary))
+    scored.table = stored.per_image(io.StringIO(table))
+    return scored
 
 
-def _current(folder: Path, profile: str, signature: str) -> dict[str, Any] | None:
-    """The stored summary, if it is of these samples and metrics and was not changed by hand."""
-    file = folder / f"summary.{profile}.json"
-    if not file.exists() or verify.scores(folder, profile):
-        return None
-    summary = json.loads(file.read_text())
-    return summary if summary["signature"] == signature else None
+def _used(node: dict[str, Any], backbones: dict[str, str]) -> dict[str, str]:
+    return {weight: backbones[weight] for weight in sorted(profiles.backbones(node))}
 
 
 def _forget_stale(
@@ -111,14 +107,14 @@ def _forget_stale(
 ) -> dict[str, str]:
     """Deletes stored columns that other weights, another preparation, another configuration or other pictures gave, or
     that are not as they were written. Returns, for each column, a hash of what it is made with now."""
-    prepared = {key: profile.get(key) for key in PREPARATION}
+    prepared = {key: profile.get(key) for key in profiles.PREPARATION}
     now = {
         name: sha256_of([node, prepared, _used(node, backbones), *sources.stamps(node)])
-        for name, node in columns(profile).items()
+        for name, node in profiles.columns(profile).items()
     }
-    known = verify.record(folder)
+    known = seal.record(folder)
     remade = any(known["pictures"].get(id_, hashes) != hashes for id_, hashes in pictures.items())
-    for file in [file for file in folder.glob("*") if file.name != verify.RECORD]:
+    for file in [file for file in folder.glob("*") if file.name != seal.RECORD]:
         column, is_column = file.name.split("@")[0], "@" in file.name
         intact = known["files"].get(file.name) == sha256(file)
         other = column in now and known["columns"].get(column) != now[column]
@@ -130,11 +126,10 @@ def _forget_stale(
 
 def _remember(folder: Path, made_with: dict[str, str], pictures: dict[str, list]) -> None:
     """Records what the stored columns were made with and of, and their hashes."""
-    names = sorted(file.name for file in folder.iterdir() if file.name != verify.RECORD)
-    stored = {name: sha256(folder / name) for name in names}
-    pictures = verify.record(folder)["pictures"] | pictures
-    entry = {"columns": made_with, "files": stored, "pictures": pictures}
-    write(folder / verify.RECORD, json.dumps(entry, indent=1) + "\n")
+    names = sorted(file.name for file in folder.iterdir() if file.name != seal.RECORD)
+    pictures = seal.record(folder)["pictures"] | pictures
+    entry = {"columns": made_with, "files": {name: sha256(folder / name) for name in names}, "pictures": pictures}
+    write(folder / seal.RECORD, json.dumps(entry, indent=1) + "\n")
 
 
 def _measure(run: Run, store: Store, journal: dict, ids: list[str], backbones: dict[str, str]):
@@ -142,14 +137,14 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], backbones: d
     from bench.scores.features import Recall
 
     profile, located = run.cfg["metrics"], weights.located(run.cfg["metrics"])
-    metrics = measure.build(columns(profile), located)
+    metrics = measure.build(profiles.columns(profile), located)
     changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
     recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: backbones[name] for name in located})
     return measure.measure(run, store, data, journal, ids, metrics, recall)
 
 
-def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any]:
+def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured) -> dict[str, Any]:
     cfg, profile, facts = run.cfg, run.cfg["metrics"], measured.facts
     rows = [measured.samples[id_] for id_ in ids]
     intervals = mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
@@ -162,12 +157,12 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
     }
     costs = {key: _mean([journal[i][key] for i in ids]) for key in JOURNAL_KEYS}
     method = cfg["method"]
-    named = {name: _column(name, profile[name], profile) for name in profile if name not in PROFILE_KEYS}
+    named = dict(zip(profiles.metrics(profile), profiles.columns(profile), strict=True))
     return {
         "data": cfg["data"]["name"],
         "method": method["name"],
         "model": cfg["model"]["name"] if run.identity["model"] else None,
-        "model_files": run.identity["model"] and run.identity["model"].get("files"),
+        "model_files": dict(sorted((run.identity["model"] or {}).get("files", {}).items())) or None,
         "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],
@@ -177,8 +172,8 @@ def _summary(run: Run, journal: dict, ids: list[str], measured) -> dict[str, Any
         "knobs": run.knobs,
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
         "n": len(ids),
-        "n_expected": len(run.ids),
-        "n_failed": sum("error" in journal.get(id_, {}) for id_ in run.ids),
+        "n_expected": len(asked),
+        "n_failed": sum("error" in journal.get(id_, {}) for id_ in asked),
         "ids": sha256_of(ids),
         "notes": _notes(journal, ids),
         "metrics": metrics,
@@ -204,15 +199,12 @@ def _by_type(values: np.ndarray, rows: list[dict[str, str]]) -> dict[str, dict[s
     return {kind: {"value": float(part.mean()), "n": len(part)} for kind, part in found.items() if len(part)}
 
 
-def _write_table(file: Path, ids: list[str], measured, journal: dict) -> None:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(["id", *SAMPLE, *measured.table, *JOURNAL_KEYS])
-    for i, id_ in enumerate(ids):
-        values = [repr(float(column[i])) if not math.isnan(column[i]) else "" for column in measured.table.values()]
-        sample = measured.samples[id_]
-        writer.writerow([id_, *(sample[key] for key in SAMPLE), *values, *(journal[id_][key] for key in JOURNAL_KEYS)])
-    write(file, stream.getvalue())
+def _table(ids: list[str], measured, journal: dict) -> str:
+    """Scores and costs of each image, as CSV."""
+    samples = pd.DataFrame([measured.samples[id_] for id_ in ids], columns=SAMPLE)
+    costs = pd.DataFrame([journal[id_] for id_ in ids], columns=JOURNAL_KEYS)
+    table = pd.concat([samples, pd.DataFrame(measured.table), costs], axis=1)
+    return table.set_index(pd.Index(ids, name="id")).to_csv()
 
 
 def failures(run: Run, journal: dict[str, dict]) -> list[str]:
@@ -222,9 +214,3 @@ def failures(run: Run, journal: dict[str, dict]) -> list[str]:
         return []
     id_, why = next(iter(bad.items()))
     return [f"{len(bad)} of {len(run.ids)} samples failed, recorded in {run.folder}; the first is {id_!r}: {why}"]
-
-
-def headline(summary: dict[str, Any]) -> str:
-    """A summary in a line."""
-    found = [f"{name} {fact['value']:.2f}" for name, fact in summary["metrics"].items() if fact["value"] is not None]
-    return f"{summary['profile']}: {', '.join(found[:4])}"

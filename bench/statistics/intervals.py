@@ -45,22 +45,23 @@ def mean_intervals(
         if present.sum() > 1:
             alike.setdefault(present.tobytes(), []).append(i)
     for indices in alike.values():
-        sums, sizes = (np.stack([totals[i][part] for i in indices], 1).astype(np.float64) for part in (0, 1))
-        ends = np.percentile(_resampled_means(sums, sizes, seed), [2.5, 97.5], axis=0)
-        for i, low, high in zip(indices, *ends, strict=True):
+        sums, sizes = (np.stack([totals[i][part] for i in indices]).astype(np.float64) for part in (0, 1))
+        for i, low, high in zip(indices, *_bootstrap(sums, sizes, seed), strict=True):
             results[i] = (results[i][0], float(low), float(high), results[i][3])
     return results
 
 
-def _resampled_means(sums: np.ndarray, sizes: np.ndarray, seed: int) -> np.ndarray:
-    """`[RESAMPLES, columns]` from sums and sizes `[groups, columns]`."""
-    rng, count, means = np.random.default_rng(seed), len(sums), []
-    for start in range(0, RESAMPLES, step := max(1, _CHUNK // count)):
-        rows = min(step, RESAMPLES - start)
-        drawn = rng.integers(0, count, (rows, count)) + count * np.arange(rows)[:, None]
-        times = np.bincount(drawn.ravel(), minlength=rows * count).reshape(rows, count).astype(np.float64)
-        means.append((times @ sums) / (times @ sizes))
-    return np.concatenate(means)
+def _bootstrap(sums: np.ndarray, sizes: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of the interval of each column, from sums and sizes `[columns, groups]`."""
+    from scipy.stats import bootstrap  # takes half a second, and runs that are complete need no interval
+
+    def means(drawn: np.ndarray, axis: int) -> np.ndarray:
+        return np.stack([one[drawn].sum(axis) / size[drawn].sum(axis) for one, size in zip(sums, sizes, strict=True)])
+
+    how = {"n_resamples": RESAMPLES, "batch": max(1, _CHUNK // sums.shape[1]), "vectorized": True}
+    groups = (np.arange(sums.shape[1]),)
+    found = bootstrap(groups, means, method="percentile", rng=np.random.default_rng(seed), **how)
+    return found.confidence_interval.low, found.confidence_interval.high
 
 
 def half_samples(groups: list[str], seed: int = 0) -> np.ndarray:
@@ -106,6 +107,8 @@ def sign_flip_p(differences: np.ndarray, groups: list[str], seed: int = 0) -> fl
         return float("nan")
     _, member = np.unique(np.asarray(groups), return_inverse=True)
     sums = np.bincount(member, differences)
+    # scipy.stats.permutation_test of these sums: the same p where it is exact; its random flips are others (p differ by
+    # 0.005) and take 7 to 20 times as long for 16 to 256 groups (scipy 1.17).
     if exact := 2 ** len(sums) <= FLIPS:
         bits = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums)) & 1
     else:

@@ -10,13 +10,11 @@ from omegaconf import OmegaConf
 
 from bench.claims import file
 from bench.claims.__main__ import main
-from bench.claims.evidence import Scored
 from bench.claims.tables import COLUMNS, tidy
 from bench.claims.verdicts import evaluate
 from bench.errors import UserError
 from bench.files.hashing import sha256
-from bench.report.tables import collect
-from bench.scores import verify
+from bench.scores import seal, stored
 from bench.statistics.intervals import half_samples
 
 COUNT = 48
@@ -73,7 +71,7 @@ class World:
         (folder / "config.yaml").write_text("a: 1\n")
         table.to_csv(scores := folder / f"per_image.{summary['profile']}.csv", index=False)
         summary |= {"per_image": sha256(scores), "config": sha256(folder / "config.yaml")}
-        (folder / f"summary.{summary['profile']}.json").write_text(json.dumps(verify.seal(summary)))
+        (folder / f"summary.{summary['profile']}.json").write_text(json.dumps(seal.seal(summary)))
 
     def curve(self, method, knobs, points, **more):
         """Runs at several r; points are r -> (perceptual, edit_success)."""
@@ -82,7 +80,7 @@ class World:
 
     def claim(self, tmp_path, **node):
         """What the runs say of a claim: its results on each data set."""
-        return evaluate(load(tmp_path, **node), collect(self.out))
+        return evaluate(load(tmp_path, **node), stored.under(self.out))
 
 
 def load(tmp_path, **node):
@@ -614,7 +612,7 @@ def test_mistakes_at_the_head_of_the_file(tmp_path, node, sentence):
 
 def test_traits_leave_out_what_a_run_has_not(world):
     world.add("ddim", DUAL)
-    row = collect(world.out).iloc[0]
-    traits = Scored(row.summary, next(world.out.glob("*/*/*"))).traits
+    (run,) = stored.under(world.out)
+    traits = run.traits
     assert "seed" not in traits
     assert (traits["w_t"], traits["data.size"], traits["model"]) == (7.5, 64, "shapes")

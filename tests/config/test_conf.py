@@ -10,7 +10,7 @@ from bench.config import cli, validate
 from bench.data.world import scenes
 from bench.files import sources
 from bench.files.paths import ROOT
-from bench.scores.score import columns
+from bench.scores.profile import columns
 
 
 def composed(*words):

@@ -41,7 +41,7 @@ def test_confirmed_values(scored, method):
 
 
 def test_table_says_what_the_numbers_rest_on(scored):
-    text = tables.readable(tables.collect(scored[0]))
+    text = tables.readable(tables.collect(scored[0])).text()
     assert "profile pie-v1 (CLIP ViT-L/14, DINO ViT-B/8, LPIPS-squeeze); model no model; N = 1" in text
     assert "clip is named outright and not verified, dino is random, squeezenet is random" in text
     assert "22.77" in text

@@ -13,7 +13,7 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from torchvision.transforms import functional as transforms
 
 from bench.files.paths import ROOT
-from bench.scores.score import columns
+from bench.scores.profile import columns
 from metrics import vit
 from metrics.perceptual import Lpips
 from metrics.pixel import Mse, Psnr, Ssim

@@ -1,6 +1,6 @@
 """What the report says of the runs it finds."""
 
-import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.report import tables
 from bench.report.__main__ import main, report
 from bench.scores import labels
+from bench.scores.stored import Scored
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +53,7 @@ def test_summary_means_are_those_of_the_per_image_tables(out, files):
 
 
 def test_printed_table_names_profile_backbone_and_notice(out):
-    text = tables.readable(tables.collect(out))
+    text = tables.readable(tables.collect(out)).text()
     head = text.splitlines()
     assert head[0].startswith("data shapes; profile shapes-v1 (shapes judge); model shapes; N = 6; metric version 1 (")
     assert head[1] == "embedded model of a drawn world, comparable with no paper"
@@ -83,34 +84,45 @@ def test_pictures_and_the_numbers_behind_them(out, files):
 def test_variants_name_the_knobs_that_differ(out):
     rows = tables.collect(out)
     assert set(rows.variant) == {""}
-    summary = json.loads(json.dumps(rows.summary.iloc[1]))
-    summary["knobs"]["threshold"] = 0.25
-    both = pd.DataFrame({"summary": [rows.summary.iloc[1], summary], "data": "shapes", "method": "diffedit"})
-    assert labels.labels(both).tolist() == ["threshold=0.5", "threshold=0.25"]
+    run = rows.scored.iloc[1]
+    other = Scored(run.folder, replace(run.summary, knobs=run.summary.knobs | {"threshold": 0.25}))
+    assert labels.labels([run, other]) == ["threshold=0.5", "threshold=0.25"]
 
 
 def test_what_most_runs_have_is_said_once(out):
-    rows = tables.collect(out)
-    others = [json.loads(json.dumps(rows.summary.iloc[1])) for _ in range(2)]
-    others[0]["knobs"]["threshold"], others[1]["knobs"]["n"] = 0.25, 3
-    summaries = [rows.summary.iloc[1], *others]
-    table = pd.DataFrame({"summary": summaries, "data": "shapes", "method": "diffedit"})
-    assert labels.labels(table).tolist() == ["", "threshold=0.25", "n=3"]
-    usual = labels.usual([labels.knobs(summary) for summary in summaries])
-    assert usual == {"threshold": 0.5, "n": summaries[0]["knobs"]["n"]}
+    run = tables.collect(out).scored.iloc[1]
+    others = [replace(run.summary, knobs=run.summary.knobs | more) for more in ({"threshold": 0.25}, {"n": 3})]
+    runs = [run, *(Scored(run.folder, summary) for summary in others)]
+    assert labels.labels(runs) == ["", "threshold=0.25", "n=3"]
+    usual = labels.usual([labels.knobs(run) for run in runs])
+    assert usual == {"threshold": 0.5, "n": run.summary.knobs["n"]}
+
+
+def test_seeds_tell_runs_apart(out):
+    run = tables.collect(out).scored.iloc[1]
+    runs = [Scored(run.folder, replace(run.summary, seed=seed)) for seed in (0, 1, 2)]
+    assert labels.labels(runs) == ["seed=0", "seed=1", "seed=2"]
+
+
+def change(table, row, metric=None, **fields):
+    """Another value in the summary of one run, or in what it says of a metric."""
+    run = table.scored.iloc[row]
+    if metric:
+        fields = {"metrics": run.summary.metrics | {metric: replace(run.summary.metrics[metric], **fields)}}
+    run.summary = replace(run.summary, **fields)
 
 
 def test_incomplete_runs_are_marked(out):
     table = tables.collect(out)
-    table.loc[1, "n_expected"] = 9
-    assert "6/9 incomplete" in tables.readable(table)
+    change(table, 1, n_expected=9)
+    assert "6/9 incomplete" in tables.readable(table).text()
 
 
 def test_cells_count_what_has_no_value(out):
     table = tables.collect(out)
-    assert "nan=" not in tables.readable(table)
-    table.loc[1, ["psnr_background_n", "psnr_background_nan"]] = 3, 2
-    text = tables.readable(table)
+    assert "nan=" not in tables.readable(table).text()
+    change(table, 1, "psnr_background", n=3, n_nan=2)
+    text = tables.readable(table).text()
     assert "(n=3, nan=2)" in text
     assert "nan=: without one; the others are identical" in text
 
@@ -127,16 +139,16 @@ def test_means_by_type_are_those_of_the_per_image_tables(out, files):
 
 def test_runs_scored_by_other_versions_or_weights_are_told_apart(out):
     table = tables.collect(out)
-    assert "do not compare" not in tables.readable(table)
-    table.summary.iloc[1]["metrics"]["ssim"]["version"] = 2
-    assert "scored with different metric versions or weights" in tables.readable(table)
+    assert "do not compare" not in tables.readable(table).text()
+    change(table, 1, "ssim", version=2)
+    assert "scored with different metric versions or weights" in tables.readable(table).text()
 
 
 def test_doubtful_weights_and_different_n_are_said(out):
     table = tables.collect(out)
-    table.loc[1, "n"] = 5
-    table.loc[2, "notice"] = tables.notice(table.summary.iloc[2] | {"doubts": {"clip": "random"}})
-    text = tables.readable(table)
+    change(table, 1, n=5)
+    change(table, 2, doubts={"clip": "random"})
+    text = tables.readable(table).text()
     assert "embedded model of a drawn world, comparable with no paper; scored with weights that may not" in text
     assert "clip is random" in text
     assert "fid: values for different n do not compare" in text
@@ -146,7 +158,7 @@ def test_doubtful_weights_and_different_n_are_said(out):
 def test_figures_go_where_they_are_told(out, tmp_path):
     assert main([f"out={out}", f"to={tmp_path / 'figures'}", "rows=1", "data=shapes", "page=false"]) == 0
     table = (tmp_path / "figures/shapes.shapes-v1.table.md").read_text()
-    assert table == tables.readable(tables.collect(out)) + "\n"
+    assert table == tables.readable(tables.collect(out)).markdown() + "\n"
     assert len(list((tmp_path / "figures").iterdir())) == 6
 
 
@@ -171,10 +183,10 @@ def test_unknown_data(out):
 
 def test_summaries_keep_what_comparing_runs_needs(out):
     """Half-samples of distances of sets, and the class of each sample; CSFID has too few images here."""
-    row = tables.collect(out).iloc[-1]
-    fid = row.summary["metrics"]["fid"]
-    assert (len(fid["halves"]), fid["halves_of"]) == (100, "group")
-    assert row.summary["metrics"]["csfid"]["halves"] == []
-    images = pd.read_csv(f"{row.folder}/per_image.shapes-v1.csv")
+    run = tables.collect(out).scored.iloc[-1]
+    fid = run.summary.metrics["fid"]
+    assert (len(fid.halves), fid.halves_of) == (100, "group")
+    assert run.summary.metrics["csfid"].halves == []
+    images = pd.read_csv(f"{run.folder}/per_image.shapes-v1.csv")
     assert images.columns[:4].tolist() == ["id", "type", "group", "class"]
     assert images["class"].notna().all()

@@ -9,11 +9,11 @@ import torch
 from bench.config import cli
 from bench.edits.plan import points
 from bench.errors import UserError
+from bench.report.words import COSTS
 from bench.reproduce import cells, items, listings, outcomes, published
 from bench.reproduce import theory as measured
 from bench.reproduce.items import Item
-from bench.reproduce.verdicts import COSTS
-from bench.scores.score import PROFILE_KEYS
+from bench.scores import profile
 from bench.theory import measure
 from tests.helpers.shared import SHARED, needs_shared
 
@@ -67,7 +67,7 @@ def test_an_item_composes_and_asks_for_metrics_that_exist(name):
     points = [point for one in rows for point in one.points]
     labels = [point.row for point in points]
     for point in points:
-        known = {*point.cfg["metrics"], *COSTS, *point.values} - set(PROFILE_KEYS)
+        known = {*point.cfg["metrics"], *COSTS, *point.values} - set(profile.KEYS)
         assert _columns(item) <= known, point.row
     assert len({(point.row, point.name) for point in points}) == len(points), "two points of one name"
     assert not set(item.absent) & set(labels), "absent, and run all the same"

@@ -10,6 +10,8 @@ from PIL import Image
 from bench.reproduce import cells, items, outcomes, published, verdicts
 from bench.reproduce.__main__ import main
 from bench.reproduce.published import Published
+from bench.scores import stored
+from bench.scores.stored import Summary
 from bench.statistics.intervals import mean_interval
 
 PRINTED = Published(value=25.18, decimals=2, source="a table", text="25.18")
@@ -80,7 +82,7 @@ def test_verdicts(ours, lo, hi, reasons, expected):
 
 def test_values_and_their_rows_are_those_of_the_runs(world):
     cell = one(world, "SDEdit", "psnr", "r = 0.9")
-    scores = outcomes.read_scores(world / cell.run, "shapes-v1")
+    scores = stored.read(world / cell.run, "shapes-v1").table
     assert float(cell.ours) == pytest.approx(scores.psnr.mean())
     assert (float(cell.n), float(cell.n_expected)) == (6, 6)
     assert float(one(world, "Encode-Decode 0.9", "nfe").ours) == 4 * 3  # four steps up, and down with two rows each
@@ -93,7 +95,7 @@ def test_values_and_their_rows_are_those_of_the_runs(world):
 
 def test_derived_rows_are_made_image_by_image(world):
     scores = {
-        row: outcomes.read_scores(world / one(world, row, "psnr").run, "shapes-v1")
+        row: stored.read(world / one(world, row, "psnr").run, "shapes-v1").table
         for row in ("SDEdit once", "Encode-Decode 0.5", "Encode-Decode 0.9")
     }
     best = np.maximum(scores["Encode-Decode 0.5"].psnr, scores["Encode-Decode 0.9"].psnr)
@@ -119,12 +121,12 @@ def test_what_the_user_changes_cannot_match(world):
     item = items.load("mine/tiny")
     rows = outcomes.compose(item, ["steps=4", "seed=3", "batch_size=2"])
     point = rows[0].points[0]
-    point.summary = {"notice": None, "n": 256, "n_failed": 0}
+    point.summary = Summary("shapes", "shapes-v1", {}, n=256)
     point.run = type("Run", (), {"data": type("Data", (), {"ids": list(range(256))})})
     words = ["steps=4", "batch_size=2", "data.root=x", "metrics.weights.judge.path=y"]
     assert cells._reasons(item, point, words) == []
     assert cells._reasons(item, point, [*words, "seed=3"]) == ["seed=3 is not what the paper ran"]
-    point.summary |= {"n": 255, "n_failed": 1}
+    point.summary = Summary("shapes", "shapes-v1", {}, n=255, n_failed=1)
     assert cells._reasons(item, point, words) == ["255 of 256 images, 1 failed"]
 
 
@@ -148,6 +150,7 @@ def test_only_what_is_missing_is_run(world, capsys):
     assert before == {file: file.stat().st_mtime_ns for file in world.glob("shapes/*/*/edits/*.png")}
     assert "| Copy " in capsys.readouterr().out
     assert pd.read_csv(world / "elsewhere/tables/mine/tiny.csv").n.max() == 2
+    assert {run.summary.n for run in stored.under(world)} == {6}  # what reports and claims read
     assert main(["mine/tiny", f"out={world / 'empty'}", "run=false", "page=false"]) == 0
     assert not list((world / "empty").glob("shapes/*/*/edits"))
     assert one(world / "empty", "SDEdit once", "psnr").verdict == "not run"
@@ -174,7 +177,7 @@ def test_scores_of_an_older_metric_are_named_and_made_anew_on_request(world, cap
     from metrics.pixel import Psnr
 
     monkeypatch.setattr(Psnr, "version", Psnr.version + 1)
-    monkeypatch.setattr("bench.scores.verify.code", lambda: "changed")
+    monkeypatch.setattr("bench.scores.seal.code", lambda: "changed")
     words = ["mine/tiny", f"out={world}", "page=false"]
     assert main(words) != 0
     said = capsys.readouterr().err

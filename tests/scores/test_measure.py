@@ -11,7 +11,7 @@ from PIL import Image
 from bench.data.preprocess import fit
 from bench.edits.folder import Store
 from bench.scores.features import Recall
-from bench.scores.measure import _compute, _describe, _notes, _Pairs, _read_samples, _read_set, _write_table
+from bench.scores.measure import _compute, _describe, _notes, _Pairs, _read_samples, _read_sets, _write_table
 from bench.types import EditSample
 from metrics.features import InceptionPool, vectors
 from tests.helpers.scores import noisy, score_batch
@@ -172,11 +172,11 @@ def test_half_sample_values_are_kept_with_the_number(tmp_path):
     assert made["halves"] == [1.2345679, 2.0]
     assert made["halves_of"] == "class"
     (file := tmp_path / "csfid@1.json").write_text(json.dumps(made | {"ids": "x"}))
-    assert _read_set(file, "x")["halves"] == made["halves"]
-    assert _read_set(file, "y") is None
+    assert _read_sets(file)["x"]["halves"] == made["halves"]
+    assert _read_sets(file).get("y") is None
     older = {key: value for key, value in made.items() if not key.startswith("halves")}
     file.write_text(json.dumps(older | {"ids": "x"}))
-    assert _read_set(file, "x") is None  # computed again
+    assert _read_sets(file).get("x") is None  # computed again
 
 
 def test_samples_are_described_by_type_group_and_target_class(tmp_path):

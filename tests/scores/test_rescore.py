@@ -11,7 +11,11 @@ from PIL import Image
 from bench import run, score
 from bench.edits.plan import make_data
 from bench.files.hashing import sha256
-from bench.scores import verify
+from bench.scores import rescore, seal
+from bench.scores.score import score as scores_of
+
+IDS = [f"{i:05d}" for i in range(10)]
+
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +61,9 @@ def test_only_the_column_that_changed_is_computed_again(folder):
     for name in ("psnr", "ssim"):  # numbers that no metric gives
         file = columns / f"{name}@1.csv"
         file.write_text("id,value\n" + "".join(f"{i:05d},-7.0\n" for i in range(10)))
-        made_with = json.loads((columns / verify.RECORD).read_text())
+        made_with = json.loads((columns / seal.RECORD).read_text())
         made_with["files"][file.name] = sha256(file)  # else they would be told and computed again
-        (columns / verify.RECORD).write_text(json.dumps(made_with))
+        (columns / seal.RECORD).write_text(json.dumps(made_with))
     assert score.main([f"run={folder}", "+metrics.ssim.region=background"]) == 0
     scores = pd.read_csv(folder / "per_image.pixel-v1.csv")
     assert (scores.psnr == -7).all()
@@ -80,12 +84,61 @@ def test_random_weights_are_in_the_name_of_every_column_and_in_the_table(folder)
 
 
 def test_a_limit_and_the_counts_beside_a_mean(folder):
+    (folder / "summary.pixel-v1.json").unlink()
     assert score.main([f"run={folder}", "limit=4"]) == 0
     fact = summary(folder)["metrics"]["psnr"]
     assert (fact["n"], fact["n_nan"], fact["n_identical"]) == (0, 0, 4)  # every PSNR of a copy is infinite
     assert fact["value"] is None
     assert summary(folder)["metrics"]["mask_iou"]["n_nan"] == 4
     assert summary(folder)["metrics"]["mse"]["types"]["random"] == {"value": 0.0, "n": 1}
+
+
+def test_a_smaller_limit_later_leaves_what_is_stored(folder, capsys):
+    """The command speaks of its own samples, and what it computed of their sets is computed once."""
+    assert score.main([f"run={folder}", "metrics=shapes"]) == 0
+    stored_files = [folder / "summary.shapes-v1.json", folder / "per_image.shapes-v1.csv"]
+    before, whole = [file.read_bytes() for file in stored_files], summary(folder, "shapes-v1")
+    for _ in range(2):
+        capsys.readouterr()
+        assert score.main([f"run={folder}", "metrics=shapes", "limit=4"]) == 0
+        assert "4 of 4 scored" in capsys.readouterr().out
+        assert [file.read_bytes() for file in stored_files] == before
+    part = scores_of(rescore.finished(folder, ["metrics=shapes", "limit=4"]))
+    assert (part.summary.n, part.summary.n_expected, list(part.table.index)) == (4, 4, IDS[:4])
+    assert part.summary.metrics["fid"].n == 4
+    assert part.summary.metrics["text_agreement"].value != whole["metrics"]["text_agreement"]["value"]
+    assert part.summary.metrics["text_agreement"].value == pytest.approx(part.table.text_agreement.mean())
+    kept = json.loads((folder / "scores/shapes-v1/fid@1.json").read_text())
+    assert sorted(result["n"] for result in kept.values()) == [4, 10]
+
+
+def test_a_larger_limit_later_goes_on(folder):
+    (folder / "summary.pixel-v1.json").unlink()
+    for limit, n in ((4, 4), (7, 7), (2, 7), (10, 10)):
+        assert score.main([f"run={folder}", f"limit={limit}"]) == 0
+        assert (summary(folder)["n"], summary(folder)["n_expected"]) == (n, n)
+
+
+def test_what_a_smaller_limit_leaves_is_brought_up_to_date(folder):
+    """Another picture, beyond the limit: its score is not that of a picture which is gone."""
+    picture, journal = folder / "edits/00007.png", folder / "edits-0of1.jsonl"
+    before = sha256(picture)
+    Image.new("RGB", (64, 64)).save(picture)
+    journal.write_text(journal.read_text().replace(before, sha256(picture)))
+    assert score.main([f"run={folder}", "limit=4"]) == 0
+    assert (summary(folder)["n"], summary(folder)["metrics"]["psnr"]["n"]) == (10, 1)  # those of copies are infinite
+    picture.unlink()
+    assert score.main([f"run={folder}", "limit=4"]) == 0
+    assert (summary(folder)["n"], summary(folder)["n_expected"]) == (9, 10)
+
+
+def test_a_choice_of_the_samples_leaves_what_is_stored_and_others_replace_it(made, tmp_path):
+    folder = shutil.copytree(made, tmp_path / "out/shapes/copy" / made.name)
+    words = ["method=copy", "metrics=pixel", f"out={tmp_path / 'out'}"]
+    assert run.main([*words, "data.count=3"]) == 0
+    assert summary(folder)["n"] == 10
+    assert run.main([*words, "data.count=20", "data.types=[colour]"]) == 0  # two, of which one is new
+    assert summary(folder)["n"] == 2
 
 
 @pytest.mark.parametrize(

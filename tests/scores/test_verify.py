@@ -12,11 +12,13 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from bench import run, score
+from bench.edits import verify
 from bench.edits.folder import Store
 from bench.files.hashing import sha256
 from bench.models.folder import UNTRAINED
 from bench.models.stable_diffusion import StableDiffusion
-from bench.scores import verify
+from bench.scores import seal
+from bench.scores.stored import Summary
 from metrics import pixel
 from tests.helpers.models import SHIPPED
 
@@ -37,6 +39,15 @@ def folder(made, tmp_path):
     return shutil.copytree(made, tmp_path / "out/shapes/diffedit" / made.name)
 
 
+def altered(folder, profile="pixel-v1"):
+    """Everything that is not as the program left it."""
+    return [*verify.altered(folder), *seal.altered(folder, profile)]
+
+
+def stale(facts):
+    return seal.stale(Summary.of(facts))
+
+
 def summary(folder):
     return json.loads((folder / "summary.pixel-v1.json").read_text())
 
@@ -54,16 +65,16 @@ def repaint(file):
 
 
 def test_an_untouched_run_is_as_it_was_made(folder):
-    assert verify.altered(folder, "pixel-v1") == []
+    assert altered(folder) == []
     assert verify.unchecked(folder) == (0, 4)
-    assert verify.altered(folder, "pie-v1") == []  # no scores of that profile
+    assert altered(folder, "pie-v1") == []  # no scores of that profile
 
 
 def test_a_run_that_another_shard_is_about_to_begin_is_not_altered(tmp_path):
     with Store(tmp_path / "run").lock():
-        assert verify.altered(tmp_path / "run", "pixel-v1") == []
+        assert altered(tmp_path / "run") == []
     (tmp_path / "run/edits-0of1.jsonl").write_text("")
-    assert "identity.json or config.yaml is missing" in verify.altered(tmp_path / "run", "pixel-v1")[0]
+    assert "identity.json or config.yaml is missing" in altered(tmp_path / "run")[0]
 
 
 CHANGES = {
@@ -82,7 +93,7 @@ CHANGES = {
 def test_each_change_by_hand_has_its_sentence(folder, name):
     touch, expected = CHANGES[name]
     touch(folder / name)
-    sentences = verify.altered(folder, "pixel-v1")
+    sentences = altered(folder)
     assert any(name in sentence and expected in sentence for sentence in sentences)
     others = [sentence for sentence in sentences if name not in sentence]
     assert others == [] or name == "identity.json"  # which config.yaml then contradicts
@@ -91,7 +102,7 @@ def test_each_change_by_hand_has_its_sentence(folder, name):
 def test_what_is_gone_or_torn_is_said(folder):
     (folder / "summary.pixel-v1.json").write_text("{")
     (folder / "identity.json").unlink()
-    sentences = "\n".join(verify.altered(folder, "pixel-v1"))
+    sentences = "\n".join(altered(folder))
     assert "summary.pixel-v1.json: cannot be read any more" in sentences
     assert "identity.json or config.yaml is missing" in sentences
 
@@ -102,16 +113,16 @@ def test_entries_without_a_hash_are_passed_by_and_counted(folder):
     old = {key: value for key, value in entries[0].items() if "sha256" not in key}
     journal.write_text("".join(json.dumps(entry) + "\n" for entry in [old, *entries[1:]]))
     repaint(folder / f"edits/{old['id']}.png")
-    assert verify.altered(folder, "pixel-v1") == []
+    assert altered(folder) == []
     assert verify.unchecked(folder) == (1, 4)
     repaint(folder / f"edits/{entries[3]['id']}.png")
-    (sentence,) = verify.altered(folder, "pixel-v1")
+    (sentence,) = altered(folder)
     assert "1 of 4 edits have no hash and were not checked" in sentence
 
 
 def test_a_folder_of_another_name_is_not_held_against_its_identity(folder):
     moved = folder.rename(folder.parent / "elsewhere")
-    assert verify.altered(moved, "pixel-v1") == []
+    assert altered(moved) == []
 
 
 @pytest.mark.parametrize("name", ["summary.pixel-v1.json", "per_image.pixel-v1.csv", "scores/pixel-v1/psnr@1.csv"])
@@ -125,17 +136,17 @@ def test_scores_changed_by_hand_are_not_believed(folder, name):
     assert score.main([f"run={folder}"]) == 0
     assert summary(folder)["metrics"]["psnr"]["value"] == value
     assert (folder / name).read_text() == right
-    assert verify.altered(folder, "pixel-v1") == []
+    assert altered(folder) == []
 
 
 def test_a_summary_without_a_seal_is_of_an_older_version(folder):
     file = folder / "summary.pixel-v1.json"
     old = {name: value for name, value in summary(folder).items() if name not in ("seal", "per_image", "code")}
     file.write_text(json.dumps(old))
-    (sentence,) = verify.altered(folder, "pixel-v1")
+    (sentence,) = altered(folder)
     assert "has no seal" in sentence
     assert score.main([f"run={folder}"]) == 0
-    assert verify.altered(folder, "pixel-v1") == []
+    assert altered(folder) == []
 
 
 def test_a_picture_changed_by_hand_is_not_scored_and_can_be_made_again(folder, capsys):
@@ -149,7 +160,7 @@ def test_a_picture_changed_by_hand_is_not_scored_and_can_be_made_again(folder, c
     assert run.main([f"out={folder.parents[2]}", *FEW]) == 0
     assert picture.read_bytes() == right
     assert summary(folder)["metrics"] == before
-    assert verify.altered(folder, "pixel-v1") == []
+    assert altered(folder) == []
 
 
 def test_other_pictures_are_scored_anew(folder):
@@ -163,29 +174,29 @@ def test_other_pictures_are_scored_anew(folder):
 
 
 def test_a_raised_version_is_named_and_scored_again_alone(folder, monkeypatch):
-    assert verify.stale(summary(folder)) == {}
+    assert stale(summary(folder)) == {}
     monkeypatch.setattr(pixel.Mse, "version", 2)
-    monkeypatch.setattr(verify, "code", lambda: "another source")
-    assert verify.stale(summary(folder)) == {"mse": (1, 2)}
+    monkeypatch.setattr(seal, "code", lambda: "another source")
+    assert stale(summary(folder)) == {"mse": (1, 2)}
     kept = folder / "scores/pixel-v1/ssim@1.csv"
     monkeypatch.setattr(pixel.Ssim, "score", None)  # must not be needed
     assert score.main([f"run={folder}"]) == 0
     assert summary(folder)["metrics"]["mse"]["version"] == 2
-    assert verify.stale(summary(folder)) == {}
+    assert stale(summary(folder)) == {}
     assert kept.exists()
     assert (folder / "scores/pixel-v1/mse@2.csv").exists()
 
 
 def test_metrics_that_a_summary_lacks_and_cheapness(folder, monkeypatch):
     facts = summary(folder)
-    monkeypatch.setattr(verify, "get_class", None)  # nothing is imported while the source is the same
-    assert verify.stale(facts) == {}
-    assert verify.stale(facts | {"profile": "mine-v1"}) == {}
+    monkeypatch.setattr(seal, "get_class", None)  # nothing is imported while the source is the same
+    assert stale(facts) == {}
+    assert stale(facts | {"profile": "mine-v1"}) == {}
     monkeypatch.undo()
     del facts["metrics"]["mse"]
     facts["metrics"]["ssim_random"] = facts["metrics"].pop("ssim")  # the name of one with random weights
-    facts["metrics"]["mine"] = {"version": 7}
-    assert verify.stale(facts) == {"mse": (0, 1)}
+    facts["metrics"]["mine"] = facts["metrics"]["psnr"] | {"version": 7}
+    assert stale(facts) == {"mse": (0, 1)}
 
 
 def test_the_summary_says_which_weights_made_the_pictures(folder):
@@ -229,5 +240,5 @@ def test_a_run_on_an_untrained_network_says_so_wherever_its_model_goes(tmp_path,
 def test_checking_needs_no_torch(folder, monkeypatch):
     for name in ("bench.scores.measure", "bench.edits.edit", "metrics.pixel"):
         monkeypatch.setitem(sys.modules, name, None)  # importing it would fail
-    assert verify.altered(folder, "pixel-v1") == []
-    assert verify.stale(summary(folder)) == {}
+    assert altered(folder) == []
+    assert stale(summary(folder)) == {}

@@ -40,7 +40,6 @@ def make(
     """
     from plotly.offline import get_plotlyjs
 
-    table = table.assign(variant=_told_apart(table))
     index = {Path(folder).relative_to(out).as_posix(): i for i, folder in enumerate(dict.fromkeys(table.folder))}
     thumbs = Thumbs(to / "thumbs", thumb)
     facts = {
@@ -57,12 +56,3 @@ def make(
         with atomic(to / name) as file:
             shutil.copyfile(str(files("bench.report.page") / "static" / name), file)
     return to / "index.html"
-
-
-def _told_apart(table: pd.DataFrame) -> list[str]:
-    """Each run's variant, with its seed where runs differ in that."""
-    seeds = table.groupby(["data", "method", "variant"]).seed.transform("nunique")
-    return [
-        f"{row.variant} seed={row.seed:g}".strip() if many > 1 else row.variant
-        for row, many in zip(table.itertuples(), seeds, strict=True)
-    ]

@@ -1,8 +1,6 @@
 """What ran, on what, and the tables and trade-offs of all runs. Texts and numbers only; how they look is the page's."""
 
-import datetime
-import json
-import math
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +8,8 @@ import pandas as pd
 
 from bench.edits.environment import environment
 from bench.edits.folder import Store
-from bench.files.paths import file_name
-from bench.report import tables
+from bench.report import tables, words
+from bench.scores import stored
 
 
 def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]:
@@ -22,20 +20,14 @@ def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]
     further lines, a word that the page marks by sign and colour, and the number of a remark.
     """
     index = {folder: i for i, folder in enumerate(dict.fromkeys(table.folder))}
-    parts = [part for _, part in table.groupby(["data", "profile"])]
+    parts, when = [part for _, part in table.groupby(["data", "profile"])], datetime.now(timezone.utc)
     return {
-        "made": _made(),
-        "notices": sorted(set(table.notice.dropna())),
+        "made": {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": _commit(environment())},
+        "notices": words.notices(run.summary for run in table.scored),
         "overview": [_runs(table, index), _unscored(out, data), _weights(table)],
         "tables": [_table(part, index) for part in parts],
         "plots": [_plot(part, index) for part in parts],
     }
-
-
-def _made() -> dict[str, Any]:
-    now = environment()
-    when = datetime.datetime.now(datetime.timezone.utc)
-    return {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": _commit(now)}
 
 
 def _commit(facts: dict[str, Any]) -> str:
@@ -48,22 +40,20 @@ def _commit(facts: dict[str, Any]) -> str:
 def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     rows = []
     for folder, profiles in table.groupby("folder", sort=False):
-        row = profiles.iloc[0]
-        store = Store(Path(folder))
-        made_by = store.environments()
+        variant, runs = profiles.variant.iloc[0], [run.summary for run in profiles.scored]
+        first, made_by = runs[0], Store(Path(folder)).environments()
         commits = list(dict.fromkeys(_commit(facts) for facts in made_by))
         machines = list(dict.fromkeys(f"{facts['device']}, {facts['machine']}" for facts in made_by))
-        lacks = bool((profiles.n != profiles.n_expected).any())
-        state = {"text": tables.extent(row), "key": int(row.n)} | ({"mark": "incomplete"} if lacks else {})
-        scored = [one.profile if one.n == row.n else f"{one.profile} ({one.n})" for _, one in profiles.iterrows()]
+        lacks = any(run.n != run.n_expected for run in runs)
+        extent = words.extent(first.n, first.n_expected, first.n_failed)
         cells = [
-            row.method,
-            "" if pd.isna(row.r) else f"{row.r:g}",
-            row.variant,
-            row.data,
-            row.summary["model"] or "none",
-            state,
-            ", ".join(scored),
+            first.method,
+            words.knob(first.knobs.get("r")),
+            variant,
+            first.data,
+            first.model or "none",
+            {"text": extent, "key": first.n} | ({"mark": "incomplete"} if lacks else {}),
+            ", ".join(run.profile if run.n == first.n else f"{run.profile} ({run.n})" for run in runs),
             {"text": commits[0] if commits else "unknown commit", "lines": commits[1:]},
             {"text": machines[0] if machines else "unknown", "lines": machines[1:]},
             Path(folder).name,
@@ -76,12 +66,11 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
 def _unscored(out: Path, data: str | None) -> dict[str, Any]:
     """Runs that no table has: edits without scores."""
     rows = []
-    for file in sorted(out.glob(f"{file_name(data) if data else '*'}/*/*/identity.json")):
-        if not any(file.parent.glob("summary.*.json")):
-            journal = Store(file.parent).journal()
-            failed = sum("error" in entry for entry in journal.values())
-            folder = file.parent.relative_to(out).as_posix()
-            rows.append({"cells": [folder, str(len(journal) - failed), str(failed), f"run={file.parent}"]})
+    for folder in stored.unscored(out, data):
+        journal = Store(folder).journal()
+        failed = sum("error" in entry for entry in journal.values())
+        name = folder.relative_to(out).as_posix()
+        rows.append({"cells": [name, str(len(journal) - failed), str(failed), f"run={folder}"]})
     lead = ["Edited but not scored, so in no table, plot or gallery: python -m bench.score run=<folder>"]
     columns = ["folder", "edits", "failed", "score with python -m bench.score"]
     return {"title": "Runs without scores", "lead": lead, "columns": columns, "rows": rows}
@@ -90,67 +79,57 @@ def _unscored(out: Path, data: str | None) -> dict[str, Any]:
 def _weights(table: pd.DataFrame) -> dict[str, Any]:
     """Every file of weights by its hash: of the models that edited, and of the networks that scored."""
     used: dict[tuple[str, str, str], None] = {}
-    for row in table.drop_duplicates("folder").itertuples():
-        model = json.loads((Path(row.folder) / "identity.json").read_text())["model"]
-        for name, digest in (model or {}).get("files", {}).items():
+    for run in table.drop_duplicates("folder").scored:
+        for name, digest in (run.identity["model"] or {}).get("files", {}).items():
             if not name.endswith((".json", ".txt")):
-                used[f"model {row.model}", name, digest] = None
-    for row in table.itertuples():
-        for name, digest in row.summary["weights"].items():
-            why = row.summary.get("doubts", {}).get(name)
-            used[f"metrics {row.profile}", name + (f" ({why})" if why else ""), digest] = None
+                used[f"model {run.summary.model}", name, digest] = None
+    for summary in (run.summary for run in table.scored):
+        for name, digest in summary.weights.items():
+            why = summary.doubts.get(name)
+            used[f"metrics {summary.profile}", name + (f" ({why})" if why else ""), digest] = None
     rows = [{"cells": list(facts)} for facts in used]
     return {"title": "Weights", "columns": ["used by", "what", "SHA-256"], "rows": rows}
 
 
 def _table(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     """The printed table of one data set and profile."""
-    text = tables.cells(part)
-    rows = []
-    for folder, lacks, line in zip(part.folder, part.n != part.n_expected, text.itertuples(index=False), strict=True):
+    shown, rows = tables.readable(part), []
+    for run, line in zip(part.scored, shown.cells.itertuples(index=False), strict=True):
         cells: list[Any] = list(line)
-        if lacks:
+        if run.summary.n != run.summary.n_expected:
             cells[2] = {"text": cells[2], "mark": "incomplete"}
-        rows.append({"cells": cells, "run": index[folder]})
-    return {
-        "title": f"{part.data.iloc[0]}, {part.profile.iloc[0]}",
-        "lead": tables.header(part).splitlines(),
-        "columns": list(text),
-        "rows": rows,
-        "remarks": tables.remarks(part),
-    }
+        rows.append({"cells": cells, "run": index[str(run.folder)]})
+    title = f"{part.data.iloc[0]}, {part.profile.iloc[0]}"
+    columns = list(shown.cells)
+    return {"title": title, "lead": shown.lead, "columns": columns, "rows": rows, "remarks": shown.remarks}
 
 
 def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     """Every metric and cost of every run, so that any two can be the axes."""
-    facts = part.summary.iloc[0]
-    default = facts["plot"].values()  # choices even where no run has them
-    known = {name for name in facts["metrics"] if name in default or part[name].notna().any()}
-    axes = {name: tables.heading(name, fact) for name, fact in facts["metrics"].items() if name in known}
-    costs = {"nfe": "NFE ↓", "seconds": "seconds for each image ↓"}
-    axes |= {name: text for name, text in costs.items() if part[name].notna().any()}
+    runs = [run.summary for run in part.scored]
+    first = runs[0]
+    default = first.plot.values()  # choices even where no run has them
+    axes = {name: words.of(fact) for name, fact in first.metrics.items()}
+    axes |= {name: words.heading(words.COSTS[name], False) for name in ("nfe", "seconds")}
+    axes = {name: text for name, text in axes.items() if name in default or part[name].notna().any()}
     points = []
-    for _, row in part.iterrows():
-        values = {name: [_number(row.get(f"{name}{end}")) for end in ("", "_lo", "_hi")] for name in axes}
+    for (_, row), run in zip(part.iterrows(), part.scored, strict=True):
+        values = {name: [words.finite(row.get(f"{name}{end}")) for end in ("", "_lo", "_hi")] for name in axes}
+        r = words.knob(row.r)
         points.append(
             {
                 "run": index[row.folder],
-                "curve": " ".join(filter(None, [row.method, row.variant])),
-                "label": "" if pd.isna(row.r) else f"r = {row.r:g}",
-                "order": _number(row.r) or 0,
-                "n": int(row.n),
+                "curve": f"{row.method} {row.variant}".strip(),
+                "label": f"r = {r}" if r else "",
+                "order": words.finite(row.r) or 0,
+                "n": run.summary.n,
                 "values": {name: found for name, found in values.items() if found[0] is not None},
             }
         )
     return {
-        "title": f"{part.data.iloc[0]}, {part.profile.iloc[0]} ({facts['backbone']})",
-        "notices": sorted(set(part.notice.dropna())),
+        "title": f"{first.data}, {first.profile} ({first.backbone})",
+        "notices": words.notices(runs),
         "axes": axes,
-        "x": facts["plot"]["x"],
-        "y": facts["plot"]["y"],
+        **first.plot,
         "points": points,
     }
-
-
-def _number(value: Any) -> float | None:
-    return None if value is None or not math.isfinite(value) else float(value)

@@ -1,6 +1,5 @@
 """What the gallery shows: every sample of every data set, its source and truth, and the edits of every run."""
 
-import csv
 import json
 import math
 from pathlib import Path
@@ -18,8 +17,9 @@ from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
 from bench.files.write import write
-from bench.report import tables
+from bench.report import words
 from bench.report.page.thumbs import TRUE, Thumbs
+from bench.scores.stored import Scored
 from bench.types import EditData, EditSample, Query
 
 CHUNK = 64
@@ -31,21 +31,21 @@ def contents(table: pd.DataFrame, out: Path, thumbs: Thumbs, limit: int | None) 
 
     Runs whose pictures are of data sets of one name that differ in what decides pixels are of different sets.
     """
-    names = dict(zip(table.folder, table.data, strict=True))
-    folders = list(names)
-    identities = {folder: json.loads((Path(folder) / "identity.json").read_text())["data"] for folder in folders}
+    runs = dict(iter(table.groupby("folder", sort=False)))
+    names = {folder: profiles.data.iloc[0] for folder, profiles in runs.items()}
+    identities = {folder: profiles.scored.iloc[0].identity["data"] for folder, profiles in runs.items()}
     keys = {folder: sha256_of([names[folder], identity]) for folder, identity in identities.items()}
-    sets, runs = [], {}
+    sets, made = [], {}
     for number, key in enumerate(dict.fromkeys(keys.values())):
-        mine = [folder for folder in folders if keys[folder] == key]
-        identity, name = identities[mine[0]], names[mine[0]]
-        found, order = _set(name, identity, [Path(folder) for folder in mine], thumbs, limit)
-        others = [identities[folder] for folder in folders if names[folder] == name]
+        own = {folder: profiles for folder, profiles in runs.items() if keys[folder] == key}
+        name, identity = (of[next(iter(own))] for of in (names, identities))
+        scored = [run for profiles in own.values() for run in profiles.scored]
+        found, order = _set(name, identity, scored, thumbs, limit)
+        others = [identities[folder] for folder in runs if names[folder] == name]
         sets.append({"name": _name(name, identity, others), **found})
-        for folder in mine:
-            profiles = table[table.folder == folder]
-            runs[folder] = {"set": number, **_run(profiles, order, out, thumbs, found["ending"])}
-    return {"sets": sets, "runs": [runs[folder] for folder in folders]}
+        for folder, profiles in own.items():
+            made[folder] = {"set": number, **_run(profiles, order, out, thumbs, found["ending"])}
+    return {"sets": sets, "runs": [made[folder] for folder in runs]}
 
 
 def _name(name: str, identity: dict[str, Any], others: list[dict[str, Any]]) -> str:
@@ -56,9 +56,10 @@ def _name(name: str, identity: dict[str, Any], others: list[dict[str, Any]]) -> 
 
 
 def _set(
-    name: str, identity: dict[str, Any], folders: list[Path], thumbs: Thumbs, limit: int | None
+    name: str, identity: dict[str, Any], runs: list[Scored], thumbs: Thumbs, limit: int | None
 ) -> tuple[dict[str, Any], list[str]]:
     """One data set, and the ids of its samples in the order that statuses and scores of its runs are in."""
+    folders = list(dict.fromkeys(run.folder for run in runs))
     configs = [OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))["data"] for folder in folders]
     readable, problems = [], []
     for node in {sha256_of(node): node for node in configs}.values():
@@ -73,7 +74,7 @@ def _set(
     order = [*order, *sorted(done - set(order))][:limit]
     place, side = thumbs.use(f"{file_name(name)}/sources/{sha256_of(identity)[:10]}"), configs[0]["size"]
     facts = _samples([id_ for id_ in order if id_ in known], known, place, thumbs, thumbs.ending(side))
-    types = {} if readable else _types(folders)
+    types = {} if readable else _types(runs)
     samples = []
     for id_ in order:
         file = quote(id_, safe="")
@@ -154,10 +155,9 @@ def _words(query: Query) -> str | None:
     return f"class {query}" if isinstance(query, int) else query
 
 
-def _types(folders: list[Path]) -> dict[str, str]:
+def _types(runs: list[Scored]) -> dict[str, str]:
     """Edit types as the scores remember them, for a data set that cannot be read."""
-    files = [file for folder in folders for file in folder.glob("per_image.*.csv")]
-    return {row["id"]: row["type"] for file in files for row in _rows(file) if row["type"]}
+    return {id_: kind for run in runs for id_, kind in run.table["type"].dropna().items()}
 
 
 def _run(profiles: pd.DataFrame, order: list[str], out: Path, thumbs: Thumbs, ending: str) -> dict[str, Any]:
@@ -182,34 +182,26 @@ def _run(profiles: pd.DataFrame, order: list[str], out: Path, thumbs: Thumbs, en
         "folder": folder.as_posix(),
         "method": row.method,
         "variant": row.variant,
-        "r": "" if pd.isna(row.r) else f"{row.r:g}",
+        "r": words.knob(row.r),
         "thumbs": _relative(place, thumbs),
         "status": status,
         "failures": [[id_, entry["error"]] for id_, entry in journal.items() if "error" in entry],
-        "scores": {one.profile: _scores(one, order) for _, one in profiles.iterrows()},
+        "scores": {run.summary.profile: _scores(run, order) for run in profiles.scored},
     }
 
 
-def _scores(row: pd.Series, order: list[str]) -> dict[str, list[float | str | None]]:
+def _scores(run: Scored, order: list[str]) -> dict[str, list[float | str | None]]:
     """Heading -> value of each sample, of the metrics of single pictures that the profile's table has. Infinite values
     are text."""
-    facts = row.summary["metrics"]
-    shown = [n for n in row.summary["table"] or facts if n in facts and facts[n]["kind"] == "pair"]
-    file = Path(row.folder) / f"per_image.{row.profile}.csv"
-    lines = {line["id"]: line for line in _rows(file)} if file.exists() else {}
-    return {tables.heading(n, facts[n]): [_value(lines.get(id_, {}).get(n)) for id_ in order] for n in shown}
+    facts = [fact for fact in run.summary.shown if fact.kind == "pair"]
+    table = run.table.reindex(index=order, columns=[fact.name for fact in facts])
+    return {words.of(fact): [_value(value) for value in table[fact.name]] for fact in facts}
 
 
-def _value(text: str | None) -> float | str | None:
-    if not text:
+def _value(value: float) -> float | str | None:
+    if math.isnan(value):
         return None
-    value = float(text)
     return float(f"{value:.4g}") if math.isfinite(value) else str(value)
-
-
-def _rows(file: Path) -> list[dict[str, str]]:
-    with open(file, newline="") as stream:
-        return list(csv.DictReader(stream))
 
 
 def _relative(place: Path, thumbs: Thumbs) -> str:

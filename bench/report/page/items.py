@@ -6,6 +6,8 @@ from typing import Any
 
 import pandas as pd
 
+from bench.report import words
+
 COLUMNS = ("title", "row", "point", "metric", "heading", "kind", "ours", "lo", "hi", "n", "published", "difference")
 COLUMNS = (*COLUMNS, "verdict", "why", "run", "notice", "data", "profile")
 """What is read of an item's table, one line a cell."""
@@ -73,16 +75,14 @@ def _headings(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def _cell(cell: Any, whys: list[str]) -> dict[str, Any]:
-    digits = 0 if cell.kind in ("cost", "knob") and _whole(cell.ours) else _digits(cell.ours)
-    ours, low, high = (_text(value, digits) for value in (cell.ours, cell.lo, cell.hi))
+    value, low, high = (words.finite(text) for text in (cell.ours, cell.lo, cell.hi))
+    whole = cell.kind in ("cost", "knob") and value is not None and value.is_integer()
+    digits = 0 if whole else words.decimals(value, (high - low) / 2 if cell.lo else None)
+    ours = cell.ours if value is None else words.between(value, low, high, digits)
     lines = [f"paper {cell.published}"] if cell.published else []
-    lines += [f"difference {_text(cell.difference, digits, '+')}"] if cell.difference else []
+    lines += [f"difference {words.number(words.finite(cell.difference), digits, '+')}"] if cell.difference else []
     note = {"note": whys.index(cell.why) + 1} if cell.why else {}
-    return (
-        {"text": ours + (f" [{low}, {high}]" if low else ""), "key": cell.ours, "lines": lines}
-        | ({"mark": cell.verdict} if cell.verdict else {})
-        | note
-    )
+    return {"text": ours, "key": cell.ours, "lines": lines} | ({"mark": cell.verdict} if cell.verdict else {}) | note
 
 
 def _run(part: pd.DataFrame, index: dict[str, int]) -> int | None:
@@ -96,8 +96,11 @@ def _plot(title: str, cells: pd.DataFrame, index: dict[str, int], panel: pd.Seri
     points: list[dict[str, Any]] = []
     for order, ((row, point), part) in enumerate(cells.groupby(["row", "point"], sort=False)):
         start = {"label": point, "order": order, "run": _run(part, index)}
-        ours = {cell.metric: [_number(cell.ours), _number(cell.lo), _number(cell.hi)] for cell in part.itertuples()}
-        paper = {cell.metric: [_number(cell.published), None, None] for cell in part.itertuples()}
+        ours = {
+            cell.metric: [words.finite(cell.ours), words.finite(cell.lo), words.finite(cell.hi)]
+            for cell in part.itertuples()
+        }
+        paper = {cell.metric: [words.finite(cell.published), None, None] for cell in part.itertuples()}
         n = max((int(float(n)) for n in part.n if n), default=None)
         points.append(start | {"curve": row, "n": n, "values": _known(ours)})
         points.append(start | {"curve": f"{row} (published)", "n": None, "run": None, "values": _known(paper)})
@@ -123,36 +126,9 @@ def claims(out: Path) -> dict[str, Any] | None:
     found = pd.read_csv(file, dtype=str, keep_default_na=False).reindex(columns=[*CLAIM], fill_value="")
     rows = []
     for claim in found.itertuples():
-        digits = _digits(claim.difference)
-        difference, low, high = (_text(value, digits) for value in (claim.difference, claim.lo, claim.hi))
-        spread = f" [{low}, {high}]" if low else ""
+        difference = words.between(*map(words.finite, (claim.difference, claim.lo, claim.hi)), sign="+")
         data = ", ".join(filter(None, [claim.data, claim.profile]))
-        cells = [claim.statement, {"text": "", "mark": claim.verdict}, {"text": difference + spread, "key": difference}]
+        cells = [claim.statement, {"text": "", "mark": claim.verdict}, {"text": difference, "key": claim.difference}]
         rows.append({"cells": [*cells, claim.metric, claim.compared, claim.n, data, claim.why, claim.source]})
     columns = ["claim", "verdict", "difference", "metric", "compared", "n", "data", "why", "source"]
     return {"lead": sorted(set(found.notice) - {""}), "columns": columns, "rows": rows}
-
-
-def _number(text: str) -> float | None:
-    try:
-        value = float(text)
-    except ValueError:
-        return None
-    return value if value - value == 0 else None  # neither infinite nor NaN
-
-
-def _digits(text: str) -> int:
-    """Decimals that a value is shown with, and its interval and difference with it."""
-    size = abs(_number(text) or 0)
-    return next((digits for least, digits in ((100, 1), (1, 2), (0.1, 3)) if size >= least), 4 if size else 2)
-
-
-def _whole(text: str) -> bool:
-    value = _number(text)
-    return value is not None and value.is_integer()
-
-
-def _text(text: str, digits: int, sign: str = "") -> str:
-    """A number with so many decimals; any other text as it is."""
-    value = _number(text)
-    return text if value is None else f"{value:{sign}.{digits}f}"

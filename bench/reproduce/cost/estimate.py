@@ -14,6 +14,7 @@ from bench.edits.plan import plan
 from bench.errors import UserError, one_line
 from bench.files import hashing
 from bench.files.hashing import sha256_of
+from bench.report.write import grid
 from bench.reproduce import outcomes
 from bench.reproduce.cost import amounts, counting, pace
 from bench.reproduce.items import Item, knob_of
@@ -144,7 +145,7 @@ def readable(table: pd.DataFrame, words: list[str]) -> str:
         line |= {"updates": _range(part.updates, nothing)} if table.updates.any() else {}
         hours = _time(part.hours.sum()) if part.hours.notna().any() else nothing
         lines.append(line | ({"hours": hours} if timed else {}))
-    text = [pd.DataFrame(lines).to_markdown(index=False, disable_numparse=True), ""] if lines else []
+    text = [grid(lines), ""] if lines else []
     total = f"{table.left.sum():,.0f} images to make, {table.evaluations.sum():,.0f} evaluations of a denoiser"
     hours = f": {'at least ' * bool(len(untimed))}{_time(table.hours.sum())}" if timed else ""
     text.append(f"in all {table.run.nunique()} runs, {total}{hours}")

@@ -1,0 +1,129 @@
+"""How values, counts, headings and notices are written, wherever they are shown. No torch."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from bench.scores.stored import Fact, Scored, Summary
+
+COSTS = {"nfe": "NFE", "seconds": "s/image", "nfe_spent": "NFE spent"}
+"""Headings of what is known of a run beside its metrics; less is better."""
+INTERVALS = "95 % bootstrap intervals"
+_ARROWS = {True: "↑", False: "↓"}
+_ALONG = {("x", True): "→", ("x", False): "←", ("y", True): "↑", ("y", False): "↓"}
+
+
+def heading(name: str, better: bool | None = None, unit: str = "") -> str:
+    """A metric's name with its direction (`better`: whether higher is, None: neither) and unit."""
+    return " ".join(filter(None, [name, _ARROWS.get(better), f"({unit})" if unit else ""]))
+
+
+def of(fact: Fact) -> str:
+    """The heading of a metric."""
+    return heading(fact.name, fact.higher_is_better, fact.unit)
+
+
+def axis(headed: str, better: bool | None, side: str) -> str:
+    """A heading as the label of an axis, `x` or `y`."""
+    bare = " ".join(word for word in headed.split(" ") if word not in _ARROWS.values())
+    return f"{bare}   {_ALONG[side, bool(better)]} better" if finite(better) is not None else bare
+
+
+def finite(value: Any) -> float | None:
+    """A number, also one that is written as text; None where there is none, or it is NaN or infinite."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) else None
+
+
+def decimals(*sizes: float | None) -> int:
+    """Decimals of a value with its interval, by the larger of both: two, one from 100 on, below 1 three significant
+    digits."""
+    size = max((abs(size) for size in map(finite, sizes) if size is not None), default=0.0)
+    if size == 0 or 1 <= size < 100:
+        return 2
+    return 1 if size >= 100 else min(6, 2 - math.floor(math.log10(size)))
+
+
+def number(value: float | None, digits: int | None = None, sign: str = "") -> str:
+    """A value; empty where there is none. `digits` are decimals (None: by its size), `sign` is `+` for differences."""
+    if finite(value) is None:
+        return ""
+    digits = decimals(value) if digits is None else digits
+    return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # no -0.00
+
+
+def value(mean: float | None, lo: float | None = None, hi: float | None = None, digits: int | None = None) -> str:
+    """A value with half the width of its interval, where it has one."""
+    half = _half(lo, hi)
+    digits = decimals(mean, half) if digits is None else digits
+    return number(mean, digits) + (f" ±{number(half, digits)}" if number(mean) and half is not None else "")
+
+
+def between(mean: float | None, lo: float | None, hi: float | None, digits: int | None = None, sign: str = "") -> str:
+    """A value with both ends of its interval, where it has one that is more than a point: for differences."""
+    half = _half(lo, hi)
+    digits = decimals(mean, half) if digits is None else digits
+    ends = f" [{number(lo, digits, sign)}, {number(hi, digits, sign)}]" if number(mean) and half else ""
+    return number(mean, digits, sign) + ends
+
+
+def _half(lo: float | None, hi: float | None) -> float | None:
+    return None if finite(lo) is None or finite(hi) is None else (hi - lo) / 2
+
+
+def cost(name: str, value: float | None) -> str:
+    """Network evaluations, which are counted, or seconds."""
+    return number(value, 2 if name == "seconds" else 0)
+
+
+def knob(value: Any) -> str:
+    """The value of a knob as one types it; empty where a run has none."""
+    if isinstance(value, list):
+        return f"[{','.join(map(knob, value))}]"
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:g}" if math.isfinite(value) else ""
+    return "" if value is None else str(value)
+
+
+def extent(n: int, expected: int, failed: int = 0) -> str:
+    """How many samples a run has, and what it lacks."""
+    return (f"{n}" if n >= expected else f"{n}/{expected} incomplete") + (f", {failed} failed" if failed else "")
+
+
+def span(counts: Iterable[int]) -> str:
+    """Numbers of samples of several things."""
+    found = sorted({int(count) for count in counts}) or [0]
+    return f"{found[0]}" if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def own_count(fact: Fact, n: int) -> str:
+    """How many images a value is of, where that is not the run's n, and how many have no value."""
+    if fact.n is None or fact.n == n:
+        return ""
+    return f"n={fact.n}" + (f", nan={fact.n_nan}" if fact.n_nan else "")
+
+
+def notice(summary: Summary) -> str | None:
+    """What everything that is said of a run must say: of its model and data, and of the weights that scored it."""
+    doubts = [f"{name} is {why}" for name, why in summary.doubts.items()]
+    scored = f"scored with weights that may not compare: {', '.join(doubts)}" if doubts else None
+    return "; ".join(filter(None, [summary.notice, scored])) or None
+
+
+def notices(summaries: Iterable[Summary]) -> list[str]:
+    """Those of several runs, each once."""
+    return sorted({said for summary in summaries if (said := notice(summary))})
+
+
+def scored_by(summary: Summary) -> list[str]:
+    """Data and metric profile."""
+    return [f"data {summary.data}", f"profile {summary.profile} ({summary.backbone})"]
+
+
+def headline(run: Scored | None) -> str:
+    """A run's scores in a line; empty where it has none."""
+    facts = [fact for fact in run.summary.metrics.values() if fact.value is not None] if run else []
+    return f"{run.summary.profile}: {', '.join(f'{f.name} {number(f.value)}' for f in facts[:4])}" if run else ""
