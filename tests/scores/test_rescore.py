@@ -17,7 +17,6 @@ from bench.scores.score import score as scores_of
 IDS = [f"{i:05d}" for i in range(10)]
 
 
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """A copy of ten scenes, scored by the pixel profile."""
