@@ -346,5 +346,5 @@ def test_notes_on_words_reach_the_table(tmp_path):
     (tmp_path / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     words = ["data=manifest", f"data.root={tmp_path}", f"out={tmp_path / 'out'}", "model=shapes", "metrics=pixel"]
     assert run.main([*words, "method=ddim", "steps=2", "method.blend_size=8", "words=published"]) == 0
-    table = tables.readable(tables.collect(tmp_path / "out"))
+    table = tables.readable(tables.collect(tmp_path / "out")).text()
     assert "ddim, words: 2 samples, the first is '1': method.words=offsets finds other tokens" in table
