@@ -85,7 +85,7 @@ def test_a_complete_run_costs_nothing(swept, monkeypatch):
     assert stamps == {file: file.stat().st_mtime_ns for file in swept.rglob("*") if file.is_file()}
 
 
-def test_larger_limit_continues_and_smaller_one_covers_its_own_ids(swept, tmp_path):
+def test_larger_limit_continues_and_smaller_one_leaves_what_is_stored(swept, tmp_path):
     shutil.copytree(swept, tmp_path / "out")
     out = tmp_path / "out"
     folder = folders(out)[0]
@@ -94,7 +94,7 @@ def test_larger_limit_continues_and_smaller_one_covers_its_own_ids(swept, tmp_pa
     assert len(edits(folder)) == 7
     assert before.items() <= {file: file.stat().st_mtime_ns for file in (folder / "edits").iterdir()}.items()
     assert go(out, "r=0.5", "limit=3") == 0
-    assert json.loads((folder / "summary.shapes-v1.json").read_text())["n"] == 3
+    assert json.loads((folder / "summary.shapes-v1.json").read_text())["n"] == 7
 
 
 def test_other_metrics_rescore_without_editing(swept, tmp_path, monkeypatch):

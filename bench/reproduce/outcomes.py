@@ -65,7 +65,7 @@ def compose(item: Item, words: list[str]) -> list[Rows]:
     """
     own = {knob_of(word) for words_ in item.runs.values() for word in words_}
     for word in words:
-        if (knob := knob_of(word)) in own and knob not in ("limit", "model"):
+        if (knob := knob_of(word)) in own and knob not in ("limit", "model", "data.size"):
             raise UserError(f"{word}: {knob} is what {item.name} compares; run it by python -m bench.run instead")
         if knob == "method":
             raise UserError(f"{word}: {item.name} says which methods it runs")

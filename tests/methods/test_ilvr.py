@@ -234,6 +234,6 @@ def test_samples_that_ask_for_no_class_are_named(model, samples):
     with pytest.raises(BadSample) as error:
         edit(SHORT, model, bad)
     assert error.value.ids == {
-        "1": "this model takes class ids and got the text 'a cat'; set data.queries=ids",
-        "2": "this model takes class ids from 0 to 10 and got 11",
+        "1": "target is 'a cat'; this model takes class ids and got the text 'a cat'; set data.queries=ids",
+        "2": "target is 11; this model takes class ids from 0 to 10 and got 11",
     }

@@ -7,6 +7,7 @@ import torch
 
 from bench.theory import measure
 from bench.theory.__main__ import main
+from bench.types import Condition
 from tests.helpers.models import Gaussian
 
 
@@ -16,7 +17,7 @@ class Batch:
     def __init__(self, count=3):
         noise = torch.randn(count, 4, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
         self.ids, self.x0 = [str(i) for i in range(count)], 0.3 + 0.5 * noise
-        self.source = self.target = self.null = torch.zeros(count, 1, 1)
+        self.source = self.target = self.null = Condition(torch.zeros(count, 1, 1))
 
 
 def test_bounds_cross_where_the_papers_constants_say():
