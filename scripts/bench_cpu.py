@@ -26,6 +26,7 @@ from bench.edits.folder import Store
 from bench.edits.plan import plan
 from bench.errors import nearest
 from bench.files.paths import ROOT
+from bench.models import checkpoint
 from bench.models.stable_diffusion import StableDiffusion
 
 MODEL = "bench/models/shapes"
@@ -60,7 +61,7 @@ def sharing() -> None:
 
 def overhead() -> None:
     """Wall time outside the networks."""
-    model = StableDiffusion(MODEL).load(torch.device("cpu"), torch.float32)
+    model = checkpoint.load(StableDiffusion(MODEL), torch.device("cpu"), torch.float32)  # that of the runs
     for method in METHODS:
         with tempfile.TemporaryDirectory() as out, _clocked(model) as clock:
             wall, _ = timed(out, f"method={method}", "r=0.8", "limit=64", "batch_size=16")
