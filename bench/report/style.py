@@ -30,8 +30,7 @@ plt.rcParams.update(
         "savefig.dpi": 150,
     }
 )
-HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markersize": 8}
-"""Of published values."""
+HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markersize": 8}  # of published values
 
 
 def curve(axes: Axes, points: pd.DataFrame, names: list[str] | None = None, label: str | None = None, **look) -> None:

@@ -10,15 +10,10 @@ from bench.scores.stored import Scored
 def labels(runs: list[Scored]) -> list[str]:
     """For each run, the knobs (apart from r) in which it differs from most runs of its method and label on its data, as
     `knob=value`, and the same of the rest of its identity."""
-    alike: dict[tuple, list[dict[str, Any]]] = {}
-    for run in runs:
-        alike.setdefault(_kind(run), []).append(knobs(run))
-    told = {key: (_differ(group), usual(group)) for key, group in alike.items()}
-    return [_label(knobs(run), *told[_kind(run)]) for run in runs]
-
-
-def _kind(run: Scored) -> tuple[str, str, str | None]:
-    return run.summary.data, run.summary.method, run.summary.knobs.get("label")
+    kinds = [(run.summary.data, run.summary.method, run.summary.knobs.get("label")) for run in runs]
+    alike = {kind: [knobs(run) for run, own in zip(runs, kinds, strict=True) if own == kind] for kind in set(kinds)}
+    told = {kind: (_differ(group), usual(group)) for kind, group in alike.items()}
+    return [_label(knobs(run), *told[kind]) for run, kind in zip(runs, kinds, strict=True)]
 
 
 def _label(own: dict[str, Any], differ: list[str], common: dict[str, Any]) -> str:

@@ -46,17 +46,13 @@ def score(run: Run) -> Scored:
     return _score(run, run.ids, journal)
 
 
-def _intact(run: Run) -> Scored | None:
-    """What is stored, if it is as it was written."""
+def _intact(run: Run, signature: str | None = None) -> Scored | None:
+    """What is stored, if it is as it was written and, with a signature, of these samples and metrics."""
     name = run.cfg["metrics"]["name"]
-    there = stored.summary_file(run.folder, name).exists() and not seal.broken(run.folder, name)
-    return stored.read(run.folder, name) if there else None
-
-
-def _current(run: Run, signature: str) -> Scored | None:
-    """What is stored, if it is of these samples and metrics."""
-    before = _intact(run)
-    return before if before and before.summary.signature == signature else None
+    if not stored.summary_file(run.folder, name).exists() or seal.broken(run.folder, name):
+        return None
+    before = stored.read(run.folder, name)
+    return before if signature in (None, before.summary.signature) else None
 
 
 def _edited(ids: list[str], journal: dict[str, dict]) -> list[str]:
@@ -71,10 +67,10 @@ def _score(run: Run, asked: list[str], journal: dict[str, dict], keep: bool = Tr
     backbones = weights.fingerprints(profile)
     own = sources.stamps(profiles.columns(profile))
     signature = sha256_of([profile, ids, pictures, len(asked), seal.code(), backbones, *own])
-    if keep and (before := _current(run, signature)):
+    if keep and (before := _intact(run, signature)):
         return before
     with store.scoring():
-        if keep and (before := _current(run, signature)):  # another shard was faster
+        if keep and (before := _intact(run, signature)):  # another shard was faster
             return before
         if changed := store.changed({id_: journal[id_] for id_ in ids}):
             raise UserError(

@@ -54,9 +54,8 @@ class Summary:
         doubts: weights that may not compare, and why.
         plot, table: names of the metrics on the axes of the profile's plot, and in its table (None: all).
         n, n_expected, n_failed: samples that are scored, were asked for, failed.
-        ids: hash of the ids that are scored; `signature`: of all that the summary depends on; `code`: of the metrics.
         nfe, seconds, nfe_spent: an image; None where they are not known.
-        weights: hashes of the networks that scored.
+        ids, weights, signature, code: hashes of the ids, the networks, all that it depends on, the metrics' source.
         notes: what the journal says of the edits, counted.
     """
 
