@@ -17,7 +17,7 @@ from bench.config import cli, validate
 from bench.data.base import Count, Source
 from bench.data.check import check
 from bench.data.files.download import fetch
-from bench.edits.plan import make_data
+from bench.edits.plan import SOME_SIZE, make_data
 from bench.errors import UserError
 from bench.files import hashing
 from bench.models import checkpoint as checkpoints
@@ -79,7 +79,7 @@ def _composed(words: list[str]) -> dict[str, Any]:
         raise UserError(f"{len(jobs)} data sets at once; bench.prepare checks one")
     cfg = OmegaConf.to_container(jobs[0], resolve=True)
     validate.check(cfg)
-    cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or 64
+    cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or SOME_SIZE
     return cfg
 
 

@@ -99,8 +99,8 @@ def generate(
             beside = count * len(_unique(_source_conditions(source, i, [target], distilled)))
             target.rows += count * len(roles(target.w, distilled)) + beside
             target.worked += count * len(roles(target.w, distilled)) + (beside if target.keeps(i) else 0)
-        keen = [target for target in targets if target.keeps(i)]
-        conditions = _source_conditions(source, i, keen, distilled)
+        keepers = [target for target in targets if target.keeps(i)]
+        conditions = _source_conditions(source, i, keepers, distilled)
         eps_source, eps = _predict(model, levels.timesteps[level - 1], source, i, conditions, z_source, targets, z)
 
         def down(x: torch.Tensor, outputs: dict[str, torch.Tensor], w: Scale, level: int = level) -> torch.Tensor:
@@ -109,25 +109,25 @@ def generate(
         z = [down(x, outputs, target.w) for x, outputs, target in zip(z, eps, targets, strict=True)]
         if source.held:
             z_source = source.trajectory[level - 1]
-        elif keen:
+        elif keepers:
             z_source = down(z_source, eps_source, source.w[i])
         z = [t.steering.after(i, z_source, x) if i < t.steering.until else x for x, t in zip(z, targets, strict=True)]
         if trace is not None:
-            trace.append((z_source if keen or source.held else None, z))
+            trace.append((z_source if keepers or source.held else None, z))
     return {
         target.name: Part((x, target.steering), target.rows, target.worked)
         for target, x in zip(targets, z, strict=True)
     }
 
 
-def _source_conditions(source: Source, step: int, keen: list[Target], distilled: bool) -> dict[str, Condition]:
-    """What the source branch is evaluated with, by role: what its own prediction needs and what the controls of `keen`
-    read. Roles with the same condition are one row."""
-    w, donors = source.w[step], {role for target in keen for role in target.donors}
+def _source_conditions(source: Source, step: int, keepers: list[Target], distilled: bool) -> dict[str, Condition]:
+    """What the source branch is evaluated with, by role: what its own prediction needs and what the controls of
+    `keepers` read. Roles with the same condition are one row."""
+    w, donors = source.w[step], {role for target in keepers for role in target.donors}
     if not donors:
         return {}
     conditions = {NULL: source.nulls[step] if source.nulls else source.null, WORDS: source.words}
-    if keen[0].donor == "active" and not isinstance(w, torch.Tensor) and w == 0:
+    if keepers[0].donor == "active" and not isinstance(w, torch.Tensor) and w == 0:
         conditions[WORDS] = conditions[NULL]
     wanted = donors if source.held else donors.union(roles(w, distilled))
     return {role: condition for role, condition in conditions.items() if role in wanted}

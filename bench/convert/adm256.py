@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from bench.convert.names import count, layers, take, widens
+from bench.convert.names import count, layers, residual, take
 from bench.convert.parts import Part
 from bench.errors import UserError
 
@@ -26,14 +26,6 @@ _ENDS = {
     "out.0": "conv_norm_out",
     "out.2": "conv_out",
 }
-_RESNET = {
-    "in_layers.0": "norm1",
-    "in_layers.2": "conv1",
-    "emb_layers.1": "time_emb_proj",
-    "out_layers.0": "norm2",
-    "out_layers.3": "conv2",
-}
-_SHORTCUT = {"skip_connection": "conv_shortcut"}
 _ATTENTION = {"norm": "group_norm", "qkv": "qkv", "proj_out": "to_out.0"}
 
 _State = dict[str, torch.Tensor]
@@ -67,7 +59,7 @@ def _names(state: _State) -> dict[str, str]:
     table = layers("", "", _ENDS)
     if "label_emb.weight" in state:  # those that were trained without classes have none
         table["label_emb.weight"] = "class_embedding.weight"
-    table |= _block(state, "middle_block", "mid_block", 0) | _resnet(state, "middle_block.2", "mid_block.resnets.1")
+    table |= _block(state, "middle_block", "mid_block", 0) | residual(state, "middle_block.2", "mid_block.resnets.1")
     for level in range(resized + 1):
         down, up = f"down_blocks.{level}", f"up_blocks.{level}"
         for i in range(depth):
@@ -75,23 +67,19 @@ def _names(state: _State) -> dict[str, str]:
         for i in range(depth + 1):
             table |= _block(state, last := f"output_blocks.{level * (depth + 1) + i}", up, i)
         if level < resized:
-            table |= _resnet(state, f"input_blocks.{(level + 1) * (depth + 1)}.0", f"{down}.downsamplers.0")
-            table |= _resnet(state, f"{last}.{2 if _attends(state, last) else 1}", f"{up}.upsamplers.0")
+            table |= residual(state, f"input_blocks.{(level + 1) * (depth + 1)}.0", f"{down}.downsamplers.0")
+            table |= residual(state, f"{last}.{2 if _attends(state, last) else 1}", f"{up}.upsamplers.0")
     return table
 
 
 def _block(state: _State, old: str, new: str, number: int) -> dict[str, str]:
     """A residual block and, where there is one, the attention after it."""
     attention = layers(f"{old}.1", f"{new}.attentions.{number}", _ATTENTION) if _attends(state, old) else {}
-    return _resnet(state, f"{old}.0", f"{new}.resnets.{number}") | attention
+    return residual(state, f"{old}.0", f"{new}.resnets.{number}") | attention
 
 
 def _attends(state: _State, old: str) -> bool:
     return f"{old}.1.qkv.weight" in state
-
-
-def _resnet(state: _State, old: str, new: str) -> dict[str, str]:
-    return layers(old, new, _RESNET | (_SHORTCUT if widens(state, f"{old}.in_layers.2") else {}))
 
 
 def _split(joint: torch.Tensor, head_width: int) -> _State:

@@ -3,7 +3,7 @@
 import torch
 
 from bench.convert import vq
-from bench.convert.names import count, layers, take, widens
+from bench.convert.names import count, layers, residual, take
 from bench.convert.parts import Part
 
 DROPPED = (
@@ -23,14 +23,6 @@ _SCHEDULE = {
     "set_alpha_to_one": False,
     "steps_offset": 1,
 }
-_RESNET = {
-    "in_layers.0": "norm1",
-    "in_layers.2": "conv1",
-    "emb_layers.1": "time_emb_proj",
-    "out_layers.0": "norm2",
-    "out_layers.3": "conv2",
-}
-_SHORTCUT = {"skip_connection": "conv_shortcut"}
 
 
 def convert(state: dict[str, torch.Tensor]) -> dict[str, Part]:
@@ -64,26 +56,21 @@ def _unet_names(state: dict[str, torch.Tensor]) -> dict[str, str]:
             table |= layers(f"{block}.0", f"{new}.downsamplers.0", {"op": "conv"})
             level, place = level + 1, 0
             continue
-        table |= _resnet(state, f"{block}.0", f"{new}.resnets.{place}")
+        table |= residual(state, f"{block}.0", f"{new}.resnets.{place}")
         table |= _transformer(state, f"{block}.1", f"{new}.attentions.{place}")
         place += 1
-    table |= _resnet(state, f"{_ROOT}.middle_block.0", "mid_block.resnets.0")
+    table |= residual(state, f"{_ROOT}.middle_block.0", "mid_block.resnets.0")
     table |= _transformer(state, f"{_ROOT}.middle_block.1", "mid_block.attentions.0")
-    table |= _resnet(state, f"{_ROOT}.middle_block.2", "mid_block.resnets.1")
+    table |= residual(state, f"{_ROOT}.middle_block.2", "mid_block.resnets.1")
     for n in range(count(state, f"{_ROOT}.output_blocks")):
         level, at = divmod(n, place + 1)
         block, new = f"{_ROOT}.output_blocks.{n}", f"up_blocks.{level}"
-        table |= _resnet(state, f"{block}.0", f"{new}.resnets.{at}")
+        table |= residual(state, f"{block}.0", f"{new}.resnets.{at}")
         table |= _transformer(state, f"{block}.1", f"{new}.attentions.{at}")
         for last in (f"{block}.1", f"{block}.2"):
             if f"{last}.conv.weight" in state:
                 table |= layers(last, f"{new}.upsamplers.0", {"conv": "conv"})
     return table
-
-
-def _resnet(state: dict[str, torch.Tensor], old: str, new: str) -> dict[str, str]:
-    shortcut = _SHORTCUT if widens(state, f"{old}.in_layers.2") else {}
-    return layers(old, new, _RESNET | shortcut)
 
 
 def _transformer(state: dict[str, torch.Tensor], old: str, new: str) -> dict[str, str]:

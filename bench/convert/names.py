@@ -23,6 +23,21 @@ def widens(state: dict[str, torch.Tensor], layer: str) -> bool:
     return weight is not None and weight.shape[0] != weight.shape[1]
 
 
+_RESIDUAL = {
+    "in_layers.0": "norm1",
+    "in_layers.2": "conv1",
+    "emb_layers.1": "time_emb_proj",
+    "out_layers.0": "norm2",
+    "out_layers.3": "conv2",
+}
+_SHORTCUT = {"skip_connection": "conv_shortcut"}
+
+
+def residual(state: dict[str, torch.Tensor], old: str, new: str) -> dict[str, str]:
+    """A residual block of guided-diffusion's UNet, which latent diffusion has taken over."""
+    return layers(old, new, _RESIDUAL | (_SHORTCUT if widens(state, f"{old}.in_layers.2") else {}))
+
+
 def take(state: dict[str, torch.Tensor], tables: dict[str, dict[str, str]]) -> dict[str, dict[str, torch.Tensor]]:
     """The tensors of each part under their new names, taken out of `state`.
 

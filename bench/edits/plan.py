@@ -7,12 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hydra.errors import HydraException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from bench.config import validate
+from bench.config.instances import instance
 from bench.data.results import Results
 from bench.edits import identity
 from bench.edits.folder import Store
@@ -116,9 +115,7 @@ def plan(cfg: DictConfig) -> list[Run]:
         wanted = (f"method={method['name']}", method.get("needs"), node["name"], resolved["guidance"])
         if used:
             checkpoints.check_fits(checkpoints.kind(node), *wanted)
-        if used or not (resolved["data"]["size"] or node["size"]):
             checkpoint = checkpoints.make(node)
-        if used:
             checkpoints.check_fits(checkpoint, *wanted)
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
     except UserError as error:
@@ -137,7 +134,6 @@ def plan(cfg: DictConfig) -> list[Run]:
         raise UserError(
             f"data={resolved['data']['name']} lists no sample with these options; loosen data.types or .filter"
         )
-    checkpoint = checkpoint if "model" in method["uses"] else None
     if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
         resolved["model"]["notice"] = notice(resolved, checkpoint)
     return [_run(_at(resolved, point), data, checkpoint) for point in expand(method)]
@@ -147,9 +143,15 @@ SOME_SIZE = 64
 """Pixels a side of a data set that is only listed, where nothing names a size."""
 
 
-def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None) -> int:
-    """Pixels a side of the data set: its own option, else what the model's configuration or its files say."""
-    return resolved["data"]["size"] or resolved["model"]["size"] or (checkpoint.size if checkpoint else SOME_SIZE)
+def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None = None) -> int:
+    """Pixels a side of the data set: its own option, else what the model's configuration or its files say, which are
+    looked for only then.
+
+    Raises:
+        UserError: they are not there, or do not say.
+    """
+    stated = resolved["data"]["size"] or resolved["model"]["size"]
+    return stated or (checkpoint or checkpoints.make(resolved["model"])).size
 
 
 def notice(resolved: dict[str, Any], checkpoint: Checkpoint) -> str | None:
@@ -192,18 +194,16 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
     options = validate.knobs(node) | changed
     for hint in ("mask_reference", "notice"):  # for methods, and for tables
         options.pop(hint, None)
-    where = f"data={node.get('name')}: "
+    where = f"data={node.get('name')}"
     try:
-        data = instantiate(options)
-    except HydraException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        ours = str(options.get("_target_")).startswith("bench.") and isinstance(error.__cause__, TypeError)
-        hint = "; such options are of another version of this program" if ours else ""
-        raise UserError(where + one_line(error.__cause__ or error) + hint) from None
+        data = instance(options, where)
+    except UserError as error:
+        if isinstance(error.__cause__, TypeError) and str(options.get("_target_")).startswith("bench."):
+            raise UserError(f"{error}; such options are of another version of this program") from None
+        raise
     offered = ("ids", "size", "annotations", "__getitem__", "identity", "pool", "result_names", "real_image", "counts")
     if lacking := [name for name in offered if not hasattr(data, name)]:
-        raise UserError(f"{where}{type(data).__name__} has no {lacking[0]}; derive it from bench.data.base.Benchmark")
+        raise UserError(f"{where}: {type(data).__name__} has no {lacking[0]}; derive it from bench.data.base.Benchmark")
     return data
 
 

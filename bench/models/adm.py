@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import UserError
 from bench.models.converted import ConvertedFolder
-from bench.types import Geometry
 
 if TYPE_CHECKING:
     import torch
@@ -21,6 +20,7 @@ class ADM(ConvertedFolder):
     offers = "variance"
     guided = False
     networks: ClassVar = {"unet": ("sample_size", "in_channels", "out_channels", "block_out_channels")}
+    official: ClassVar = {"unet": {"in_channels": 3}}
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 
     def __init__(self, path: str):
@@ -34,15 +34,7 @@ class ADM(ConvertedFolder):
         if betas != "linear":
             raise UserError(f"{self.folder}/scheduler has the beta_schedule {betas!r}; expected linear")
 
-    @property
-    def size(self) -> int:
-        return self.config["unet"]["sample_size"]
-
     def load(self, device: "torch.device", dtype: "torch.dtype") -> "PixelDiffusion":
         from bench.models.adm_unet import PixelDiffusion
 
         return PixelDiffusion.load(self, device, dtype)
-
-    @classmethod
-    def geometry(cls, size: int, path: str) -> Geometry:
-        return Geometry(size, 3)

@@ -6,7 +6,7 @@ from diffusers import UNet2DModel
 
 from bench.errors import BadSample, UserError
 from bench.models import classes
-from bench.models.base import Model
+from bench.models.base import Model, check_sides
 from bench.models.converted import ConvertedFolder
 from bench.models.loading import network
 from bench.types import Condition, Query
@@ -55,11 +55,7 @@ class PixelDiffusion(Model):
         Raises:
             UserError: a side is no multiple of what the UNet shrinks by.
         """
-        height, width = images.shape[-2:]
-        if height % self.factor or width % self.factor:
-            raise UserError(
-                f"images of {width}x{height} px; this model needs multiples of {self.factor}: set data.size"
-            )
+        check_sides(images, self.factor)
         return images
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:

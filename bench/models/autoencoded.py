@@ -3,8 +3,7 @@
 import numpy as np
 import torch
 
-from bench.errors import UserError
-from bench.models.base import Model
+from bench.models.base import Model, check_sides
 
 _DECODE_PIXELS = 2**20  # decoded together; bounds the autoencoder's memory
 
@@ -36,11 +35,7 @@ class AutoencodedModel(Model):
         Raises:
             UserError: a side is no multiple of what the networks need.
         """
-        if images.shape[-1] % self.multiple or images.shape[-2] % self.multiple:
-            height, width = images.shape[-2:]
-            raise UserError(
-                f"images of {width}x{height} px; this model needs multiples of {self.multiple}: set data.size"
-            )
+        check_sides(images, self.multiple)
         made = [self.vae.encode(part.to(self.vae.dtype)) for part in self._chunks(images, 1)]
         latents = [one.latent_dist.mode() if hasattr(one, "latent_dist") else one.latents for one in made]
         return torch.cat(latents).float() * self.latent_scale

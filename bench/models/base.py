@@ -11,6 +11,13 @@ from bench.errors import UserError
 from bench.types import AttentionHook, AttentionLayer, Condition, Query, Token
 
 
+def check_sides(images: torch.Tensor, multiple: int) -> None:
+    """Raises UserError where a side of images `[B, 3, H, W]` is no multiple of what the networks need."""
+    height, width = images.shape[-2:]
+    if height % multiple or width % multiple:
+        raise UserError(f"images of {width}x{height} px; this model needs multiples of {multiple}: set data.size")
+
+
 class Model(ABC):
     """Implements `bench.types.DiffusionModel` but for what its four abstract methods do.
 

@@ -4,10 +4,10 @@ No torch: all of it is asked before a run starts, also for a model that is then 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from hydra.errors import HydraException
-from hydra.utils import get_class, instantiate
+from hydra.utils import get_class
 
 from bench.config import validate
+from bench.config.instances import instance
 from bench.errors import UserError, one_line
 from bench.files.hashing import sha256_of
 from bench.types import DiffusionModel, Geometry
@@ -73,12 +73,7 @@ def make(node: dict[str, Any]) -> Checkpoint:
         UserError: the class does not exist or is none, or files are missing or not whole.
     """
     where = f"model={node['name']}"
-    try:
-        made = instantiate(arguments(node) | {"_target_": node["_target_"]})
-    except HydraException as error:
-        if isinstance(error.__cause__, UserError):
-            raise error.__cause__ from None
-        raise UserError(f"{where}: {one_line(error.__cause__ or error)}") from None
+    made = instance(arguments(node) | {"_target_": node["_target_"]}, where)
     if not all(hasattr(made, name) for name in ("load", "identity")):
         raise UserError(
             f"{where}: {node['_target_']} is no checkpoint; expected a class such as bench.models.checkpoint.Checkpoint"
@@ -137,8 +132,8 @@ _loaded: dict[str, DiffusionModel] = {}
 
 def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -> DiffusionModel:
     """`Checkpoint.load`, kept for the next run of a sweep in this process."""
-    kind = type(checkpoint)
-    key = sha256_of([kind.__module__, kind.__qualname__, checkpoint.identity(), str(device), str(dtype)])
+    made_by = type(checkpoint)
+    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype)])
     if key not in _loaded:
         _loaded.clear()  # one model at a time is in memory
         _loaded[key] = checkpoint.load(device, dtype)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.errors import UserError
 from bench.models.converted import ConvertedFolder
 from bench.models.unet_layers import attention_layers
-from bench.types import Geometry
 
 if TYPE_CHECKING:
     import torch
 
     from bench.models.class_latent_diffusion import ClassLatentDiffusion
 
-_FACTOR, _CHANNELS = 4, 3
+_CHANNELS = 3  # of the latents
 OFFICIAL_UNET = {
     "in_channels": _CHANNELS,
     "out_channels": _CHANNELS,
@@ -41,6 +40,11 @@ class ClassLDM(ConvertedFolder):
         "vqvae": ("block_out_channels", "latent_channels", "scaling_factor"),
         "class_embedding": ("num_embeddings", "embedding_dim"),
     }
+    autoencoder = "vqvae"
+    official: ClassVar = {
+        "unet": OFFICIAL_UNET,
+        "vqvae": {"block_out_channels": [128, 256, 512], "latent_channels": _CHANNELS},
+    }
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 
     def __init__(self, path: str):
@@ -51,24 +55,11 @@ class ClassLDM(ConvertedFolder):
         if (width := self.config["class_embedding"]["embedding_dim"]) != self.config["unet"]["cross_attention_dim"]:
             raise UserError(f"{self.folder}: classes are rows of {width} numbers, which the UNet does not take")
 
-    @property
-    def size(self) -> int:
-        return self.config["unet"]["sample_size"] * self._factor(self.config)
-
     def load(self, device: "torch.device", dtype: "torch.dtype") -> "ClassLatentDiffusion":
         from bench.models.class_latent_diffusion import ClassLatentDiffusion
 
         return ClassLatentDiffusion.load(self, device, dtype)
 
     @classmethod
-    def geometry(cls, size: int, path: str) -> Geometry:
-        try:
-            config = cls(path).config
-        except UserError:
-            return Geometry(-(-size // _FACTOR), _CHANNELS, attention_layers(OFFICIAL_UNET))
-        side = -(-size // cls._factor(config))
-        return Geometry(side, config["vqvae"]["latent_channels"], attention_layers(config["unet"]))
-
-    @staticmethod
-    def _factor(config: dict[str, Any]) -> int:
-        return 2 ** (len(config["vqvae"]["block_out_channels"]) - 1)
+    def more(cls, config: dict[str, Any]) -> dict[str, Any]:
+        return {"layers": attention_layers(config["unet"])}

@@ -1,18 +1,15 @@
 """DiT (Peebles and Xie 2023), a class-conditional transformer on Stable Diffusion's latents: which files it is made of.
 The networks are `bench.models.dit_transformer`. No torch until it is loaded."""
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.errors import UserError
 from bench.models.folder import DiffusersFolder
-from bench.types import Geometry
 
 if TYPE_CHECKING:
     import torch
 
     from bench.models.dit_transformer import DiffusionTransformer
-
-_FACTOR, _CHANNELS = 8, 4  # where a model's own files are not here
 
 
 class DiT(DiffusersFolder):
@@ -24,6 +21,8 @@ class DiT(DiffusersFolder):
         "transformer": ("sample_size", "patch_size", "in_channels", "out_channels", "num_embeds_ada_norm"),
         "vae": ("block_out_channels", "latent_channels", "scaling_factor"),
     }
+    autoencoder = "vae"
+    official: ClassVar = {"vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": 4}}
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 
     def __init__(self, path: str):
@@ -35,23 +34,7 @@ class DiT(DiffusersFolder):
                 f"{network['out_channels']}; expected {latents}, and as many of noise, alone or with their variance"
             )
 
-    @property
-    def size(self) -> int:
-        return self.config["transformer"]["sample_size"] * self._factor(self.config)
-
     def load(self, device: "torch.device", dtype: "torch.dtype") -> "DiffusionTransformer":
         from bench.models.dit_transformer import DiffusionTransformer
 
         return DiffusionTransformer.load(self, device, dtype)
-
-    @classmethod
-    def geometry(cls, size: int, path: str) -> Geometry:
-        try:
-            config = cls(path).config
-        except UserError:
-            return Geometry(-(-size // _FACTOR), _CHANNELS)
-        return Geometry(-(-size // cls._factor(config)), config["vae"]["latent_channels"])
-
-    @staticmethod
-    def _factor(config: dict[str, Any]) -> int:
-        return 2 ** (len(config["vae"]["block_out_channels"]) - 1)

@@ -1,5 +1,6 @@
 """Models in diffusers' folder format: where the folder is, whether it is whole, and what it hashes to. No torch."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -9,6 +10,7 @@ from bench.files.hashing import sha256
 from bench.files.paths import find
 from bench.files.tensors import configuration, header
 from bench.models.checkpoint import Checkpoint
+from bench.types import Geometry
 
 UNTRAINED = "random (untrained) weights, comparable with no paper"
 _ONE = {"F64": b"\0\0\0\0\0\0\xf0\x3f", "F32": b"\0\0\x80\x3f", "F16": b"\0\x3c", "BF16": b"\x80\x3f"}
@@ -51,6 +53,10 @@ class DiffusersFolder(Checkpoint):
     scheduler: ClassVar[tuple[str, ...] | None] = ()
     """Keys that the scheduler's configuration must have; None: there is none."""
     tokenizers: ClassVar[tuple[str, ...]] = ()
+    autoencoder: ClassVar[str | None] = None
+    """The part of `networks` on whose latents the denoiser works; None: on pixels."""
+    official: ClassVar[dict[str, dict[str, Any]]] = {}
+    """`config` as far as `geometry` depends on it, where the files are not here."""
 
     def __init__(self, path: str):
         self.folder = self.locate(path)
@@ -64,10 +70,48 @@ class DiffusersFolder(Checkpoint):
         self.weights = {part: _weights(self.folder / part) for part in self.networks}
         for part in self.tokenizers:
             _check_vocabulary(self.folder / part)
-        for file in (file for files in self.weights.values() for file in files):
-            header(file)
-        denoiser = next(iter(self.networks))
-        self.notice = UNTRAINED if untrained(self.weights[denoiser]) else None
+        headers = {part: {file: header(file) for file in files} for part, files in self.weights.items()}
+        self.notice = UNTRAINED if untrained(headers[self.denoiser()]) else None
+
+    @classmethod
+    def denoiser(cls) -> str:
+        """The part that is asked at each step."""
+        return next(iter(cls.networks))
+
+    @property
+    def size(self) -> int:
+        side = self.config[self.denoiser()].get("sample_size")
+        if isinstance(side, bool) or not isinstance(side, int):
+            raise UserError(
+                f"{self.folder}/{self.denoiser()}/config.json has sample_size {side}, not the side of a square; set "
+                "data.size="
+            )
+        return side * self.factor(self.config)
+
+    @classmethod
+    def factor(cls, config: dict[str, Any]) -> int:
+        """Pixels along a side of a cell of the latents."""
+        return 2 ** (len(config[cls.autoencoder]["block_out_channels"]) - 1) if cls.autoencoder else 1
+
+    @classmethod
+    def geometry(cls, size: int, path: str) -> Geometry:
+        try:
+            config = cls(path).config
+        except UserError:
+            config = cls.stated(path)
+        part, key = (cls.autoencoder, "latent_channels") if cls.autoencoder else (cls.denoiser(), "in_channels")
+        geometry = Geometry(-(-size // cls.factor(config)), config[part][key])
+        return replace(geometry, **cls.more(config))
+
+    @classmethod
+    def stated(cls, path: str) -> dict[str, Any]:
+        """The configuration of a folder that is not here."""
+        return cls.official
+
+    @classmethod
+    def more(cls, config: dict[str, Any]) -> dict[str, Any]:
+        """What else a kind of model says of its geometry."""
+        return {}
 
     def locate(self, path: str) -> Path:
         """The folder, if it is of this kind. Raises: UserError: it is not, or not there."""
@@ -154,15 +198,17 @@ def _check_vocabulary(folder: Path) -> None:
 _VOCABULARIES = (("vocab.json", "merges.txt"), ("spiece.model",))
 
 
-def untrained(files: list[Path]) -> bool:
+def untrained(headers: dict[Path, tuple[dict[str, dict[str, Any]], int]]) -> bool:
     """Whether a network was never trained: in a freshly made one every normalisation has weight 1 and bias 0, which no
     training leaves standing. Only those tensors are read, and no further than the first that was trained.
 
     A network without normalisations, or one whose random weights were set in another way, is not recognised.
+
+    Args:
+        headers: of each of its files, as `bench.files.tensors.header` gives it.
     """
     seen = False
-    for file in files:
-        tensors, start = header(file)  # by hand: safetensors reads bfloat16 through torch only
+    for file, (tensors, start) in headers.items():  # by hand: safetensors reads bfloat16 through torch only
         with open(file, "rb") as stream:
             for name, entry in tensors.items():
                 if not _is_normalisation(name, entry):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bench.errors import UserError
 from bench.models.folder import DiffusersFolder
 from bench.models.unet_layers import attention_layers
-from bench.types import Geometry
 
 if TYPE_CHECKING:
     import torch
@@ -14,7 +13,7 @@ if TYPE_CHECKING:
     from bench.models.latent_diffusion import LatentDiffusion
 
 _PREDICTIONS = ("epsilon", "v_prediction")
-_FACTOR, _CHANNELS, _UNET = 8, 4, {"cross_attention_dim": 768}  # where a model's own files are not here
+_CHANNELS = 4  # of the latents
 
 
 class StableDiffusion(DiffusersFolder):
@@ -33,6 +32,11 @@ class StableDiffusion(DiffusersFolder):
         "text_encoder": ("hidden_size", "max_position_embeddings"),
     }
     tokenizers = ("tokenizer",)
+    autoencoder = "vae"
+    official: ClassVar = {
+        "unet": {"cross_attention_dim": 768, "in_channels": _CHANNELS},
+        "vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": _CHANNELS},
+    }
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
     offers = ("denoiser", "beside")
 
@@ -50,33 +54,20 @@ class StableDiffusion(DiffusersFolder):
             raise UserError(f"{self.folder}/scheduler predicts {prediction!r}; expected {' or '.join(_PREDICTIONS)}")
         self.offers = "beside" if self._beside(self.config) else "denoiser"
 
-    @property
-    def size(self) -> int:
-        side = self.config["unet"]["sample_size"]
-        if isinstance(side, bool) or not isinstance(side, int):
-            raise UserError(
-                f"{self.folder}/unet/config.json has sample_size {side}, not the side of a square; set data.size="
-            )
-        return side * self._factor(self.config)
-
     def load(self, device: "torch.device", dtype: "torch.dtype") -> "LatentDiffusion":
         from bench.models.latent_diffusion import LatentDiffusion
 
         return LatentDiffusion.load(self, device, dtype)
 
     @classmethod
-    def geometry(cls, size: int, path: str) -> Geometry:
-        try:
-            config = cls(path).config
-        except UserError:  # of models that are not here, those that edit by instruction are told by their name
-            beside = _CHANNELS if "pix2pix" in path else 0
-            return Geometry(size // _FACTOR, _CHANNELS, attention_layers(_UNET), beside)
-        side, layers = -(-size // cls._factor(config)), attention_layers(config["unet"])
-        return Geometry(side, config["vae"]["latent_channels"], layers, cls._beside(config))
+    def stated(cls, path: str) -> dict[str, Any]:
+        """Of models that are not here, those that edit by instruction are told by their name."""
+        channels = _CHANNELS * (2 if "pix2pix" in path else 1)
+        return {**cls.official, "unet": cls.official["unet"] | {"in_channels": channels}}
 
-    @staticmethod
-    def _factor(config: dict[str, Any]) -> int:
-        return 2 ** (len(config["vae"]["block_out_channels"]) - 1)
+    @classmethod
+    def more(cls, config: dict[str, Any]) -> dict[str, Any]:
+        return {"layers": attention_layers(config["unet"]), "picture_channels": cls._beside(config)}
 
     @staticmethod
     def _beside(config: dict[str, Any]) -> int:

@@ -12,6 +12,7 @@ from open_clip.model import build_model_from_openai_state_dict, convert_weights_
 from torch.nn.functional import normalize
 
 from bench.errors import UserError, one_line
+from bench.models.base import check_sides
 from bench.models.converted import ConvertedFolder
 from bench.models.loading import network
 from bench.types import Query
@@ -57,11 +58,7 @@ class VqganNetworks:
         Raises:
             UserError: a side is no multiple of VQGAN's factor.
         """
-        height, width = images.shape[-2:]
-        if height % self.factor or width % self.factor:
-            raise UserError(
-                f"images of {width}x{height} px; this model needs multiples of {self.factor}: set data.size"
-            )
+        check_sides(images, self.factor)
         return self.vqgan.encode(images).latents
 
     def decode(self, codes: torch.Tensor) -> torch.Tensor:

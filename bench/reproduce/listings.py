@@ -15,9 +15,8 @@ import pandas as pd
 from matplotlib import pyplot as plt
 
 from bench.config import cli
-from bench.edits.plan import make_data, points
+from bench.edits.plan import make_data, picture_size, points
 from bench.errors import UserError
-from bench.models import checkpoint as checkpoints
 from bench.report import sheets, style
 from bench.report.write import csv
 from bench.reproduce import cells
@@ -61,9 +60,7 @@ def make(item: Item, words: list[str], to: Path) -> Shown:
 def _open(cfg) -> EditData:
     """The data set, without a model: at the size of the model's folder only where nothing else says one."""
     resolved = points(cfg)[0]
-    node, model = resolved["data"], resolved["model"]
-    size = node["size"] or model["size"] or checkpoints.make(model).size
-    return make_data(node, size=size)
+    return make_data(resolved["data"], size=picture_size(resolved))
 
 
 def _draw(item: Item, row: str, samples: list[EditSample], to: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from safetensors.torch import save_file
 
 from bench.convert.adm256 import convert
 from bench.convert.parts import Part
+from tests.helpers.originals import RESIDUAL
 
 HEAD = 16
 _TINY = {
@@ -42,14 +43,6 @@ _NAMES = {
     "conv_norm_out": "out.0",
     "conv_out": "out.2",
     "class_embedding": "label_emb",
-}
-_RESNET = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
 }
 
 
@@ -110,7 +103,7 @@ def original(unet: UNet2DModel) -> dict[str, torch.Tensor]:
         place = next(place for place in places if module.startswith(f"{place}."))
         inner = module.removeprefix(f"{place}.")
         if "attentions" not in place:
-            made[f"{places[place]}.{_RESNET[inner]}.{kind}"] = tensor
+            made[f"{places[place]}.{RESIDUAL[inner]}.{kind}"] = tensor
         elif inner == "group_norm":
             made[f"{places[place]}.norm.{kind}"] = tensor
         elif inner == "to_out.0":

@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, DiTTransformer2DModel, UNet2DConditionModel, VQModel
 
 from bench.convert.__main__ import convert
+from tests.helpers.originals import RESIDUAL
 
 CLASSES = 1000
 _UNET = {
@@ -32,14 +33,6 @@ _VQ = {
     "up_block_types": ["UpDecoderBlock2D"] * _LEVELS,
     "latent_channels": 3,
     "num_vq_embeddings": 64,
-}
-_RESNET = {
-    "norm1": "in_layers.0",
-    "conv1": "in_layers.2",
-    "time_emb_proj": "emb_layers.1",
-    "norm2": "out_layers.0",
-    "conv2": "out_layers.3",
-    "conv_shortcut": "skip_connection",
 }
 _ENDS = {
     "conv_in": "input_blocks.0.0",
@@ -93,7 +86,7 @@ def original_unet(name: str, names: set[str], layers: int) -> str:
         end = next(end for end in _ENDS if name.startswith(f"{end}."))
         place, rest = _ENDS[end], name.removeprefix(f"{end}.")
     layer, _, kind = rest.rpartition(".")
-    return f"model.diffusion_model.{place}.{_RESNET[layer] if 'resnets' in name and layer else layer}.{kind}".replace(
+    return f"model.diffusion_model.{place}.{RESIDUAL[layer] if 'resnets' in name and layer else layer}.{kind}".replace(
         "..", "."
     )
 

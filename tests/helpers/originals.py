@@ -9,6 +9,16 @@ from zlib import crc32
 import numpy as np
 import torch
 
+RESIDUAL = {
+    "norm1": "in_layers.0",
+    "conv1": "in_layers.2",
+    "time_emb_proj": "emb_layers.1",
+    "norm2": "out_layers.0",
+    "conv2": "out_layers.3",
+    "conv_shortcut": "skip_connection",
+}
+"""Layers of a residual block of guided-diffusion's UNet by diffusers' names."""
+
 
 def noise(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Standard normal float32 that follows from a name."""

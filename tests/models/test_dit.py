@@ -117,3 +117,10 @@ def test_methods_that_it_cannot_serve_say_so(tiny, method, sentence):
     made = batch([EditSample("0", np.zeros((3, 128, 128), np.uint8), 0, 1)])
     with pytest.raises(UserError, match=sentence):
         method(DiT(str(tiny)).load(CPU, torch.float32), made, SampleNoise(0, ["0"]))
+
+
+def test_a_size_that_is_none_is_said_as_for_every_folder(tmp_path):
+    file = dit_folder(tmp_path / "dit") / "transformer/config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"sample_size": None}))
+    with pytest.raises(UserError, match=r"transformer/config.json has sample_size None, .*set data\.size="):
+        _ = DiT(str(tmp_path / "dit")).size

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from bench.config import cli, validate
 from bench.data.shapes import Shapes
 from bench.diffusion.noise import SampleNoise
+from bench.edits.plan import picture_size
 from bench.errors import BadSample, UserError
 from bench.models import checkpoint as checkpoints
 from bench.models.base import Model
@@ -156,10 +157,8 @@ def on_a_sample(work: Callable[[EditSample], Any]) -> Any:
 
 def size_of(cfg: dict[str, Any]) -> int:
     """Pixels a side, as `bench.edits.plan` finds it, where the model is here."""
-    if size := cfg["data"]["size"] or cfg["model"]["size"]:
-        return size
     try:
-        return checkpoints.make(cfg["model"]).size
+        return picture_size(cfg)
     except UserError:
         return _SIZE
 
