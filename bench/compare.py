@@ -20,7 +20,7 @@ from bench.scores.best_of import aligned
 from bench.statistics.intervals import effect_size, holm, mean_interval, sign_flip_p
 
 OPTIONS = {"profile": None}
-"""Metric profile, such as pie-v1; null: the only one that both runs have."""
+"""Metric profile, such as pie-v2; null: the only one that both runs have."""
 LEVEL = 0.05
 COLUMNS = ["metric", "heading", "higher_is_better", "a", "b", "difference", "lo", "hi", "n", "left_out", "effect", "p"]
 

@@ -24,9 +24,11 @@ class DiffEdit:
         clip: the paper removes extreme values without saying how; `mean_ratio` clips at `clip_at` times the map's
             mean (diffusers' rule, there over the whole batch, here per image), `percentile` at that percentile,
             `none` not at all.
+        clip_before: `each` clips the map of each noise, then averages over noises, which is the order of the paper's
+            sentence; `average` averages first, as diffusers does.
         clip_at: 3 for `mean_ratio`; a percentile in (0, 100] for `percentile`.
-        rescale: `clip` divides by the clip value, so that a map may stay below 1; `minmax` maps onto [0, 1], which
-            is how the paper reads.
+        rescale: `minmax` maps the averaged map onto [0, 1], as the paper says; `clip` divides by the clip value
+            (diffusers' rule), so that a map may stay below 1.
         threshold: binarises the rescaled map (Figure 6: 0.25, 0.5, 0.75).
         encode: `ddim` or `noise`, the paper's "DiffEdit w/o Encode".
         mask_operator: `latent` blends latents after each step; `glide` blends the predicted clean latents and
@@ -38,7 +40,7 @@ class DiffEdit:
     NFE 2n + k + 2k, without the k for `encode=noise`.
     """
 
-    version = 1
+    version = 2  # 1: clipped after averaging and divided by the clip value, unless told otherwise
 
     def __init__(
         self,
@@ -50,7 +52,8 @@ class DiffEdit:
         reference: str = "none",
         clip: str = "mean_ratio",
         clip_at: float = 3.0,
-        rescale: str = "clip",
+        clip_before: str = "each",
+        rescale: str = "minmax",
         threshold: float = 0.5,
         encode: str = "ddim",
         mask_operator: str = "latent",
@@ -59,7 +62,8 @@ class DiffEdit:
     ):
         self.r, self.guidance, self.steps = r, guidance, steps
         self.mask_noise, self.n, self.reference = mask_noise, n, reference
-        self.clip, self.clip_at, self.rescale, self.threshold = clip, clip_at, rescale, threshold
+        self.clip, self.clip_at, self.clip_before = clip, clip_at, clip_before
+        self.rescale, self.threshold = rescale, threshold
         self.encode, self.mask_operator = encode, mask_operator
         self.mask_size, self.mask = mask_size, mask
 
@@ -125,7 +129,7 @@ class DiffEdit:
 
         raw = batch.shared(("contrast", self.n, levels.timesteps[level - 1], tuple(references)), contrast_map)
         coarse = avg_pool2d(raw, side // size)
-        mask = binarise(coarse, self.clip, self.clip_at, self.rescale, self.threshold)
+        mask = binarise(coarse, self.clip, self.clip_at, self.rescale, self.threshold, self.clip_before)
         return interpolate(mask, scale_factor=side // size)  # nearest
 
 
@@ -138,8 +142,8 @@ def contrast(
     target: Condition,
     reference: Condition,
 ) -> torch.Tensor:
-    """Where the query changes the prediction: mean over noises and channels of |eps(target) - eps(reference)|, of noise
-    or velocity alike.
+    """Where the query changes the prediction, as each noise shows it: mean over channels of |eps(target) -
+    eps(reference)|, of noise or velocity alike.
 
     Args:
         x0: clean latents `[B, C, h, w]`.
@@ -147,28 +151,37 @@ def contrast(
         level: number of the grid's level up to which they are mixed in.
 
     Returns:
-        `[B, 1, h, w]`, non-negative.
+        `[B, n, h, w]`, non-negative.
     """
-    both = Condition.cat([target, reference])
-    total = torch.zeros_like(x0[:, :1])
+    both, maps = Condition.cat([target, reference]), []
     for one in draws.unbind(1):
         noisy = grid.path.noised(x0, one, grid.levels[level])
         queried, referred = model.eps(torch.cat([noisy, noisy]), grid.timesteps[level - 1], both).chunk(2)
-        total += (queried - referred).abs().mean(1, keepdim=True)
-    return total / draws.shape[1]
+        maps.append((queried - referred).abs().mean(1))
+    return torch.stack(maps, 1)
 
 
-def binarise(raw: torch.Tensor, clip: str, clip_at: float, rescale: str, threshold: float) -> torch.Tensor:
-    """Contrast map `[B, 1, h, w]` to a mask of 0 and 1, each image by itself: clip, rescale, threshold."""
-    flat = raw.flatten(1)
+def binarise(
+    maps: torch.Tensor, clip: str, clip_at: float, rescale: str, threshold: float, clip_before: str = "each"
+) -> torch.Tensor:
+    """Contrast maps to a mask of 0 and 1, each image by itself: clip, average over noises, rescale, threshold.
+
+    Args:
+        maps: `[B, n, h, w]`, non-negative; one for each noise.
+        clip, clip_at, rescale, threshold, clip_before: as of `DiffEdit`.
+
+    Returns:
+        `[B, 1, h, w]`, of `maps`' dtype.
+    """
+    flat = (maps.mean(1, keepdim=True) if clip_before == "average" else maps).flatten(2)
     if clip == "mean_ratio":
-        top = clip_at * flat.mean(1)
+        top = clip_at * flat.mean(2)
     elif clip == "percentile":
-        top = flat.quantile(clip_at / 100, dim=1)
+        top = flat.quantile(clip_at / 100, dim=2)
     else:
-        top = flat.amax(1)
-    flat = flat.minimum(top[:, None])
+        top = flat.amax(2)
+    flat, top = flat.minimum(top[..., None]).mean(1), top.mean(1)
     low = flat.amin(1) if rescale == "minmax" else torch.zeros_like(top)
     high = flat.amax(1) if rescale == "minmax" else top
     scaled = (flat - low[:, None]) / (high - low).clamp(min=torch.finfo(flat.dtype).tiny)[:, None]
-    return (scaled > threshold).to(raw.dtype).view_as(raw)
+    return (scaled > threshold).to(maps.dtype).view_as(maps[:, :1])

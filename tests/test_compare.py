@@ -12,7 +12,7 @@ from bench.errors import UserError
 METRICS = {"psnr": (True, "dB"), "lpips": (False, "x 10^2"), "noise": (True, "")}
 
 
-def write_run(folder, table: pd.DataFrame, profile="pie-v1", version=1, data=None, fid=3.0):
+def write_run(folder, table: pd.DataFrame, profile="pie-v2", version=1, data=None, fid=3.0):
     folder.mkdir(parents=True)
     facts = {
         name: {"version": version, "higher_is_better": up, "unit": unit, "kind": "pair"}
@@ -88,7 +88,7 @@ def test_a_run_is_equal_to_itself(pair):
 def test_printed(pair, capsys):
     assert compare.main([str(folder) for folder in pair]) == 0
     text = capsys.readouterr().out
-    assert "data pie; profile pie-v1 (none); 40 samples of both" in text
+    assert "data pie; profile pie-v2 (none); 40 samples of both" in text
     assert "embedded" in text
     assert "psnr ↑ (dB)" in text
     assert "B is better, beyond noise" in text
@@ -103,7 +103,7 @@ def test_what_does_not_compare_is_refused(pair, tmp_path):
     with pytest.raises(UserError, match="edit different data"):
         compare.compare(pair[0], other)
     other = write_run(tmp_path / "p", scores(2), profile="caption-v1")
-    with pytest.raises(UserError, match=r"scored by pie-v1 and .* by caption-v1"):
+    with pytest.raises(UserError, match=r"scored by pie-v2 and .* by caption-v1"):
         compare.compare(pair[0], other)
     other = write_run(tmp_path / "i", scores(2).assign(id=[f"x{i}" for i in range(40)]))
     with pytest.raises(UserError, match="no sample in common"):
@@ -115,8 +115,8 @@ def test_what_does_not_compare_is_refused(pair, tmp_path):
     [
         (["a"], "got 1 run folders, expected two"),
         (["a", "nowhere"], "nowhere is no folder"),
-        (["a", "b", "profile=pie"], "profile=pie is not one that both runs have; did you mean pie-v1?"),
-        (["a", "b", "proflie=pie-v1"], "unknown option 'proflie'; did you mean profile?"),
+        (["a", "b", "profile=pie"], "profile=pie is not one that both runs have; did you mean pie-v2?"),
+        (["a", "b", "proflie=pie-v2"], "unknown option 'proflie'; did you mean profile?"),
         (["a", "empty"], "empty holds no scores"),
     ],
 )

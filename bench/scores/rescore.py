@@ -79,7 +79,7 @@ def _resolved(cfg: DictConfig, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _stem(profile: str) -> str:
-    """`pie` of `pie-v1`."""
+    """`pie` of `pie-v2`."""
     stem = profile.rsplit("-v", 1)[0]
     if stem not in cli.names("metrics"):
         raise UserError(f"the run's metric profile {profile} is not known here; {nearest(stem, cli.names('metrics'))}")

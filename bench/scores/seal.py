@@ -31,7 +31,7 @@ def _seal_of(summary: dict[str, Any]) -> str:
 
 
 def altered(folder: Path, profile: str) -> list[str]:
-    """One sentence for each thing in a run's folder that is not as scoring by a profile (such as `pie-v1`) left it:
+    """One sentence for each thing in a run's folder that is not as scoring by a profile (such as `pie-v2`) left it:
     `broken`, and stored columns. What is not there is not altered."""
     place = folder / "scores" / profile
     columns = {place / name: digest for name, digest in record(place)["files"].items()}

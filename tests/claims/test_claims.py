@@ -21,8 +21,8 @@ COUNT = 48
 METRICS = {"perceptual": False, "edit_success": True, "structure": False, "psnr_background": True}
 DUAL = {"w_t": 7.5, "steps": 50, "control": "p2p"}
 DIFFEDIT = {"guidance": 5.0, "steps": 50, "mask_noise": 0.5, "threshold": 0.5, "reference": "none", "encode": "ddim"}
-DIFFEDIT |= {"n": 10, "clip": "mean_ratio", "clip_at": 3.0, "rescale": "clip", "mask_operator": "latent"}
-DIFFEDIT |= {"mask": "contrast"}
+DIFFEDIT |= {"n": 10, "clip": "mean_ratio", "clip_at": 3.0, "rescale": "minmax", "mask_operator": "latent"}
+DIFFEDIT |= {"mask": "contrast", "clip_before": "each"}
 SDEDIT = {"guidance": 5.0, "steps": 50}
 HARD = np.random.default_rng(0).standard_normal(COUNT)
 HARD -= HARD.mean()
@@ -596,7 +596,7 @@ def test_mistakes_in_the_file(tmp_path, change, sentence):
         ),
         (
             {
-                "roles": {"s": {"pie-v1": "psnr"}},
+                "roles": {"s": {"pie-v2": "psnr"}},
                 "claims": {"a": {"statement": "x", "source": "y", "first": {"method": "ddim"}, "better": ["s"]}},
             },
             "a: better compares two sides, and there is no second",

@@ -26,15 +26,15 @@ def scored(tmp_path_factory):
     words += ["+metrics.structure_distance_e3.architecture=vit_tiny_patch16_224"]
     for method in PUBLISHED:
         assert score.main([f"run={DATA / 'pie_panels' / method}", *words]) == 0
-    files = out.glob("pie/precomputed/*/summary.pie-v1.json")
+    files = out.glob("pie/precomputed/*/summary.pie-v2.json")
     return out, {json.loads(file.read_text())["knobs"]["label"]: file.parent for file in files}
 
 
 @pytest.mark.parametrize("method", PUBLISHED)
 def test_confirmed_values(scored, method):
     """The panels are JPEG files: no second compression."""
-    summary = json.loads((scored[1][method] / "summary.pie-v1.json").read_text())
-    assert summary["profile"] == "pie-v1"  # data=pie chooses it
+    summary = json.loads((scored[1][method] / "summary.pie-v2.json").read_text())
+    assert summary["profile"] == "pie-v2"  # data=pie chooses it
     for name, value in PUBLISHED[method].items():
         assert summary["metrics"][name]["value"] == pytest.approx(value, rel=1e-5)
     assert "structure_distance_e3_random" in summary["metrics"]
@@ -42,7 +42,7 @@ def test_confirmed_values(scored, method):
 
 def test_table_says_what_the_numbers_rest_on(scored):
     text = tables.readable(tables.collect(scored[0])).text()
-    assert "profile pie-v1 (CLIP ViT-L/14, DINO ViT-B/8, LPIPS-squeeze); model no model; N = 1" in text
+    assert "profile pie-v2 (CLIP ViT-L/14, DINO ViT-B/8, LPIPS-squeeze); model no model; N = 1" in text
     assert "clip is named outright and not verified, dino is random, squeezenet is random" in text
     assert "22.77" in text
     assert "84.86" in text

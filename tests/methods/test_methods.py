@@ -1,7 +1,10 @@
 """Reductions of the DiffEdit family to one another, costs, independence of batch and order; on the shipped model."""
 
+from inspect import signature
+
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 from bench.data.shapes import Shapes
 from bench.diffusion import ddim
@@ -9,6 +12,7 @@ from bench.diffusion.device import to_float, to_uint8
 from bench.diffusion.grid import encode_steps
 from bench.diffusion.guidance import guided_eps
 from bench.diffusion.noise import SampleNoise
+from bench.files.paths import ROOT
 from methods.copy import Copy
 from methods.diffedit import DiffEdit, binarise
 from methods.encode_decode import EncodeDecode
@@ -174,6 +178,31 @@ def test_other_clips_and_minmax(clip, at):
     top = {"percentile": 28.0, "none": 100.0}[clip]
     expected = [(min(v, top) - 2) / (top - 2) > 0.05 for v in (2.0, 3, 4, 100)]
     assert binarise(raw, clip, at, "minmax", 0.05).flatten().bool().tolist() == expected
+
+
+def test_maps_are_clipped_before_they_are_averaged_or_after():
+    """In the order of the paper's sentence each noise's outliers are removed from its own map."""
+    maps = torch.tensor([[1.0, 1, 1, 1, 1, 1, 1, 33], [0, 0, 8, 8, 8, 8, 8, 8]]).view(1, 2, 2, 4)  # means 5 and 6
+    each = [(min(a, 15) + min(b, 18)) / 2 for a, b in zip(*maps[0].flatten(1).tolist(), strict=True)]
+    average = [min((a + b) / 2, 16.5) for a, b in zip(*maps[0].flatten(1).tolist(), strict=True)]
+    for before, found, ceiling in (("each", each, 16.5), ("average", average, 16.5)):
+        low, high = min(found), max(found)
+        for rescale, scaled in (
+            ("minmax", [(x - low) / (high - low) for x in found]),
+            ("clip", [x / ceiling for x in found]),
+        ):
+            for threshold in (0.25, 0.35, 0.5):
+                mask = binarise(maps, "mean_ratio", 3.0, rescale, threshold, before)
+                assert mask.shape == (1, 1, 2, 4)
+                assert mask.flatten().bool().tolist() == [x > threshold for x in scaled], (before, rescale, threshold)
+
+
+def test_the_default_is_the_papers_sentence():
+    node = OmegaConf.load(ROOT / "conf/method/diffedit.yaml")
+    rule = {"clip": "mean_ratio", "clip_at": 3.0, "clip_before": "each", "rescale": "minmax", "threshold": 0.5}
+    assert {name: node[name] for name in rule} == rule
+    told = {p.name: p.default for p in signature(DiffEdit).parameters.values()}
+    assert {name: told[name] for name in rule} == rule
 
 
 def test_a_flat_map_gives_an_empty_mask_not_nan():

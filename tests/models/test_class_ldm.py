@@ -120,9 +120,10 @@ def test_contrast_and_masked_decode(golden, case):
     arrays, settings, grid, (_, target, null) = case
     level = strength_level(0.5, settings["steps"])
     assert grid.timesteps[level - 1] == settings["mask_timestep"]
-    raw = contrast(golden, arrays["z0"], arrays["mask_noise"][None], grid, level, target, null)
+    maps = contrast(golden, arrays["z0"], arrays["mask_noise"][None], grid, level, target, null)
+    raw = maps.mean(1, keepdim=True)
     close(raw, arrays["contrast"], LATENTS)
-    assert torch.equal(binarise(raw, "mean_ratio", 3.0, "clip", 0.5), arrays["mask_mean_ratio"].float())
+    assert torch.equal(binarise(maps, "mean_ratio", 3.0, "clip", 0.5, "average"), arrays["mask_mean_ratio"].float())
     mask = (raw > raw.median()).float()
     assert torch.equal(mask, arrays["mask"].float())
     steps, trajectory = [], ddim.invert(golden, arrays["z0"], grid, settings["k"], null)
@@ -180,10 +181,10 @@ def test_coarse_masks(model):
             DiffEdit(0.5, 5.0, 4, n=2, mask_size=size)(model, made, SampleNoise(0, ["0", "1"])).mask
             for size in (8, None, 16)
         )
-        raw = made.shared(("contrast", 2, 251, (None, None)), lambda: pytest.fail("is there already"))
+        maps = made.shared(("contrast", 2, 251, (None, None)), lambda: pytest.fail("is there already"))
     assert torch.equal(fine, same)
-    blocks = raw.unfold(2, 2, 2).unfold(3, 2, 2).mean((-1, -2))
-    expected = binarise(blocks, "mean_ratio", 3.0, "clip", 0.5)
+    blocks = maps.unfold(2, 2, 2).unfold(3, 2, 2).mean((-1, -2))
+    expected = binarise(blocks, "mean_ratio", 3.0, "minmax", 0.5)
     assert torch.equal(coarse, expected.repeat_interleave(2, 2).repeat_interleave(2, 3))
     assert not torch.equal(coarse, fine)
     for size in (5, 32):

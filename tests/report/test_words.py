@@ -60,9 +60,9 @@ def test_knobs_as_one_types_them():
 
 
 def test_a_notice_says_what_its_weights_leave_in_doubt():
-    summary = Summary("pie", "pie-v1", {}, notice="embedded", doubts={"clip": "random"})
+    summary = Summary("pie", "pie-v2", {}, notice="embedded", doubts={"clip": "random"})
     assert words.notice(summary) == "embedded; scored with weights that may not compare: clip is random"
-    assert words.notice(Summary("pie", "pie-v1", {})) is None
+    assert words.notice(Summary("pie", "pie-v2", {})) is None
 
 
 TABLE = Table(pd.DataFrame([{"": "a_b", "n": "8", "psnr ↑ (dB)": "20.00 ±1.00"}]), "50 %", ["one", "two"], ["three."])

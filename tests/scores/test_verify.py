@@ -67,7 +67,7 @@ def repaint(file):
 def test_an_untouched_run_is_as_it_was_made(folder):
     assert altered(folder) == []
     assert verify.unchecked(folder) == (0, 4)
-    assert altered(folder, "pie-v1") == []  # no scores of that profile
+    assert altered(folder, "pie-v2") == []  # no scores of that profile
 
 
 def test_a_run_that_another_shard_is_about_to_begin_is_not_altered(tmp_path):
