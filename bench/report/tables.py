@@ -9,7 +9,7 @@ import pandas as pd
 from bench.report import words
 from bench.report.write import Table
 from bench.scores import labels, stored
-from bench.scores.stored import Fact, Summary
+from bench.scores.stored import Fact, Scored, Summary
 
 COUNTS = ["n", "n_expected", "n_failed"]
 IDENTITY = ["data", "method", "variant", "model", "profile", "r", "guidance", "steps", "seed", *COUNTS]
@@ -25,8 +25,13 @@ def collect(out: Path, data: str | None = None) -> pd.DataFrame:
     Raises:
         UserError: there is none.
     """
+    return frame(stored.under(out, data))
+
+
+def frame(runs: list[Scored]) -> pd.DataFrame:
+    """`collect`'s table of some runs."""
     rows = []
-    for run in stored.under(out, data):
+    for run in runs:
         summary = run.summary
         row = {key: getattr(summary, key, None) for key in IDENTITY}
         row |= {knob: summary.knobs.get(knob) for knob in ("r", "guidance", "steps")}
@@ -77,7 +82,7 @@ def _lead(runs: list[Summary]) -> list[str]:
     return ["; ".join(said), *words.notices(runs)]
 
 
-def _reasons(runs: list[stored.Scored]) -> list[str]:
+def _reasons(runs: list[Scored]) -> list[str]:
     """What labels leave unsaid, and why a metric is empty."""
     methods = sorted({run.summary.method for run in runs})
     usual = {method: labels.usual_words([run for run in runs if run.summary.method == method]) for method in methods}
