@@ -40,7 +40,7 @@ class DiffEdit:
     NFE 2n + k + 2k, without the k for `encode=noise`.
     """
 
-    version = 2  # 1: clipped after averaging and divided by the clip value, unless told otherwise
+    version = 1
 
     def __init__(
         self,
