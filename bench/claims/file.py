@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.config import cli, validate
+from bench.config.profile import metrics
 from bench.errors import UserError, nearest, one_line
-from bench.scores.profile import metrics
 
 FILE = cli.CONF / "claims.yaml"
 TESTS = {

@@ -99,10 +99,13 @@ def _unknown_knob(overrides: list[str]) -> UserError | None:
     known = list(_knobs(OmegaConf.to_container(cfg)))
     for override in parsed:
         key = override.get_key_element()
-        if override.is_add() or key.startswith(("hydra", "+", "~")) or key in GROUPS:
+        if override.is_add() or key.startswith(("hydra", "+")) or key in GROUPS:
             continue
+        key = key.lstrip("~")
         if key not in known and not any(name.startswith(key + ".") for name in known):
-            return UserError(f"unknown knob {key!r}; {nearest(key, known)}")
+            group = key.rpartition(".")[0]
+            beside = [name for name in known if name.rpartition(".")[0] == group] if override.is_delete() else known
+            return UserError(f"unknown knob {key!r}; {nearest(key, beside or known)}")
     return None
 
 

@@ -20,6 +20,10 @@ def check(cfg: dict[str, Any]) -> None:
     _check_node(cfg, "")
     for group in ("data", "model", "method"):
         _check_node(cfg[group], f"{group}.", shared=cfg.get("valid", {}))
+    whole = [1, 1_000_000, "whole"]
+    _check_node({"batch_size": None, **cfg["metrics"]}, "metrics.", {"batch_size": whole, "size": whole})
+    if cfg["metrics"].get("batch_size") is None:
+        raise UserError("metrics.batch_size=null, expected a whole number from 1")
     if not 0 <= cfg["shard"]["index"] < cfg["shard"]["count"]:
         raise UserError(f"shard.index={cfg['shard']['index']}, expected 0 to shard.count-1={cfg['shard']['count'] - 1}")
 

@@ -1,7 +1,6 @@
 """Pending samples to PNGs."""
 
 import contextlib
-import sys
 import time
 import traceback
 from collections import defaultdict
@@ -19,6 +18,7 @@ from tqdm import tqdm
 from bench.config import validate
 from bench.data.reading import read
 from bench.diffusion import device as devices
+from bench.diffusion.memory import Portion, exhausted
 from bench.diffusion.noise import SampleNoise
 from bench.edits.kept import Cache
 from bench.edits.plan import Run
@@ -105,7 +105,7 @@ class _Editor:
     bar: tqdm
 
     def __post_init__(self) -> None:
-        self.most = self.first.cfg["batch_size"]  # images at once; halved when memory runs out
+        self.portion = Portion(self.first.cfg["batch_size"], self.device)
 
     def going(self, runs: list[Run]) -> list[Run]:
         """Those that nothing has stopped."""
@@ -119,13 +119,8 @@ class _Editor:
     def work(self, samples: list[EditSample], runs: list[Run]) -> None:
         """Edits, saves and records samples for every run, in batches that memory allows."""
         while samples and (runs := self.going(runs)):
-            batch, samples = samples[: self.most], samples[self.most :]
+            batch, samples = samples[: self.portion.most], samples[self.portion.most :]
             if too_large := self._batch(batch, runs):
-                self.most = len(batch) // 2
-                print(
-                    f"out of memory on {self.device} with {len(batch)} images at once; going on with {self.most}",
-                    file=sys.stderr,
-                )
                 self.work(batch, too_large)
 
     def _batch(self, samples: list[EditSample], runs: list[Run]) -> list[Run]:
@@ -146,7 +141,7 @@ class _Editor:
             except UserError as error:
                 self.stopped[run.key] = error
             except Exception as error:
-                if _out_of_memory(error) and len(samples) > 1:
+                if self.portion.halved(error, len(samples)):
                     return runs[done:]
                 self._failed(run, samples, error)
         return []
@@ -164,7 +159,7 @@ class _Editor:
     def _failed(self, run: Run, samples: list[EditSample], error: Exception) -> None:
         """Goes on without the samples that the method names; where it names none, finds them one by one."""
         bad = {s.id: error.ids[s.id] for s in samples if isinstance(error, BadSample) and s.id in error.ids}
-        if _out_of_memory(error):
+        if exhausted(error):
             self.stopped[run.key] = UserError(
                 f"out of memory on {self.device} with a single image; use a smaller data.size or, on a GPU, "
                 "model.dtype=float16"
@@ -224,12 +219,6 @@ def _entry(error: Exception) -> dict[str, str]:
     if isinstance(error, BadSample):
         return {"error": str(error)}
     return {"error": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
-
-
-def _out_of_memory(error: Exception) -> bool:
-    """On the CPU torch has no type for it."""
-    kinds = torch.OutOfMemoryError | MemoryError
-    return isinstance(error, kinds) or "DefaultCPUAllocator: can't allocate" in str(error)
 
 
 def _check(result: EditResult, samples: list[EditSample]) -> None:

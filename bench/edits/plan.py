@@ -10,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+from bench.config import profile as profiles
 from bench.config import validate
 from bench.config.instances import instance
 from bench.data.results import Results
@@ -126,7 +127,9 @@ def plan(cfg: DictConfig) -> list[Run]:
     except UserError as error:
         problems.insert(0, str(error))
     if lacking := weights.missing(resolved["metrics"]):
-        problems += [*lacking, "or choose metrics=pixel, which needs no weights"]
+        free = profiles.without_weights(resolved["metrics"])
+        alone = f"metrics.columns=[{','.join(free)}]" if free else "metrics=pixel"
+        problems += [*lacking, f"or choose {alone}, which needs no weights"]
     problems += weights.missing(_towers(method), "model.{}.path")
     if problems:
         raise UserError("\n".join(problems))
@@ -178,6 +181,7 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         raise UserError(one_line(error)) from None
     validate.check(resolved)
+    resolved["metrics"] = profiles.chosen(resolved["metrics"])
     for group in ("data", "model", "method"):
         resolved[group]["name"] = str(resolved[group]["name"])  # data.name=2024
     return resolved

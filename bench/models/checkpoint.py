@@ -138,3 +138,8 @@ def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -
         _loaded.clear()  # one model at a time is in memory
         _loaded[key] = checkpoint.load(device, dtype)
     return _loaded[key]
+
+
+def free() -> None:
+    """Lets go of the model that `load` keeps."""
+    _loaded.clear()

@@ -31,11 +31,12 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     for names, curve in shown.groupby(["method", "variant"], sort=False):
         curve = curve.sort_values("r").rename(columns=ends)
         style.curve(axes, curve, curve.r.map(words.knob).tolist(), " ".join(names).strip())
+    summaries = [run.summary for run in shown.scored]
+    facts = words.facts(run.metrics.values() for run in summaries)
     for side, name in sides.items():
-        fact = first.metrics[name]
+        fact = facts[name]
         axes.set(**{f"{side}label": words.axis(words.of(fact), fact.higher_is_better, side)})
     axes.legend()
-    summaries = [run.summary for run in shown.scored]
     notes = [*words.notices(summaries), f"numbers on the curves: encoding ratio r; bars: {words.INTERVALS}"]
     notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(shown.method))]
     title = ", ".join([*words.scored_by(first), f"n = {words.span(shown.n)}"])

@@ -49,9 +49,10 @@ def frame(runs: list[Scored]) -> pd.DataFrame:
 def readable(part: pd.DataFrame) -> Table:
     """The runs of one data set and profile as a reader sees them, a row a run."""
     runs = [run.summary for run in part.scored]
-    facts = {fact.name: [(run.metrics.get(fact.name), run.n) for run in runs] for fact in runs[0].shown}
+    columns = words.facts(run.shown for run in runs)
+    facts = {name: [(run.metrics.get(name), run.n) for run in runs] for name in columns}
     facts = {name: [(fact, n) for fact, n in found if fact and fact.value is not None] for name, found in facts.items()}
-    shown, titles = [fact for fact in runs[0].shown if facts[fact.name]], {}
+    shown, titles = [fact for name, fact in columns.items() if facts[name]], {}
     for fact in shown:  # counts that all cells of a column share stand in its title
         counts = {words.own_count(*found) for found in facts[fact.name]}
         titles[fact.name] = ", ".join(filter(None, [words.of(fact), counts.pop() if len(counts) == 1 else ""]))

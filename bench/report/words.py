@@ -23,6 +23,14 @@ def of(fact: Fact) -> str:
     return heading(fact.name, fact.higher_is_better, fact.unit)
 
 
+def facts(columns: Iterable[Iterable[Fact]]) -> dict[str, Fact]:
+    """Each metric that any of some runs was scored by, given those of each run; in the order of the run with most."""
+    found: dict[str, Fact] = {}
+    for run in sorted(map(list, columns), key=len, reverse=True):
+        found |= {fact.name: fact for fact in run if fact.name not in found}
+    return found
+
+
 def axis(headed: str, better: bool | None, side: str) -> str:
     """A heading as the label of an axis, `x` or `y`."""
     bare = " ".join(word for word in headed.split(" ") if word not in _ARROWS.values())

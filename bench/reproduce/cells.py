@@ -1,16 +1,17 @@
 """The cells of an item: values of its runs, rows derived from them, published rows that nothing makes. No torch."""
 
+from bench.config.profile import metrics
 from bench.report.words import COSTS, notice
 from bench.reproduce import derived
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point, Rows
 from bench.reproduce.verdicts import NOT_RUN, Cell, judge
-from bench.scores.profile import metrics
 from bench.scores.stored import Fact
 
 NEUTRAL = (
     *("out", "device", "batch_size", "cache", "shard.index", "shard.count", "limit"),
     *("data.root", "data.annotations", "data.captions", "data.bison"),
+    *("metrics.columns", "metrics.batch_size"),
 )
 """Knobs that change no score, beside the paths of metric weights; `limit` shows in the number of images."""
 

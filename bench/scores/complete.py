@@ -6,6 +6,7 @@ from itertools import groupby
 
 from bench.edits.plan import Run
 from bench.errors import UserError
+from bench.models import checkpoint as checkpoints
 from bench.scores.score import failures, score
 from bench.scores.stored import Scored
 
@@ -45,7 +46,10 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
     Yields:
         what came of each run, in order.
     """
-    errors = [error for _, of_plan in groupby(runs, lambda run: id(run.data)) for error in _edit(list(of_plan))]
+    plans = groupby(runs, lambda run: id(run.data))
+    errors = [error for _, of_plan in plans for error in _edit(list(of_plan), scored)]
+    if scored:
+        checkpoints.free()  # the metrics' networks need its memory
     for run, error in zip(runs, errors, strict=True):
         done = Completed(run)
         try:
@@ -61,13 +65,16 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
         yield done
 
 
-def _edit(runs: list[Run]) -> list[UserError | None]:
-    """Why each of them was stopped, if anything stopped it."""
+def _edit(runs: list[Run], scored: bool) -> list[UserError | None]:
+    """Why each of them was stopped, if anything stopped it, such as a metric that could not score it then."""
     if not (pending := [run for run in runs if run.pending()]):
         return [None] * len(runs)
     from bench.edits.edit import edit
+    from bench.scores.measure import ready
 
     try:
+        if scored:
+            ready(pending[0].cfg["metrics"])
         stopped = edit(pending)
     except UserError as error:
         stopped = {run.key: error for run in pending}

@@ -7,6 +7,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from bench.config import cli, validate
+from bench.config import profile as profiles
 from bench.edits.folder import Store
 from bench.edits.identity import of_data
 from bench.edits.plan import Run, make_data, plan
@@ -75,6 +76,7 @@ def finished(folder: Path, words: list[str]) -> Run:
 def _resolved(cfg: DictConfig, keys: tuple[str, ...]) -> dict[str, Any]:
     resolved: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)
     validate.check(resolved)
+    resolved["metrics"] = profiles.chosen(resolved["metrics"])
     return {key: resolved[key] for key in keys}
 
 

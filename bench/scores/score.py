@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bench.config import profile as profiles
 from bench.edits.folder import Store
 from bench.edits.plan import Run, make_data
 from bench.errors import UserError
-from bench.files import sources, weights
+from bench.files import weights
 from bench.files.hashing import sha256, sha256_of
 from bench.files.write import write
-from bench.scores import profile as profiles
 from bench.scores import seal, stored
-from bench.scores.stored import Scored, Summary
+from bench.scores.recipe import Recipe
+from bench.scores.stored import Fact, Scored, Summary
 from bench.statistics.intervals import mean_intervals
 from bench.types import SAMPLE
 
@@ -46,13 +47,12 @@ def score(run: Run) -> Scored:
     return _score(run, run.ids, journal)
 
 
-def _intact(run: Run, signature: str | None = None) -> Scored | None:
-    """What is stored, if it is as it was written and, with a signature, of these samples and metrics."""
+def _intact(run: Run) -> Scored | None:
+    """What is stored, if it is as it was written."""
     name = run.cfg["metrics"]["name"]
     if not stored.summary_file(run.folder, name).exists() or seal.broken(run.folder, name):
         return None
-    before = stored.read(run.folder, name)
-    return before if signature in (None, before.summary.signature) else None
+    return stored.read(run.folder, name)
 
 
 def _edited(ids: list[str], journal: dict[str, dict]) -> list[str]:
@@ -60,54 +60,68 @@ def _edited(ids: list[str], journal: dict[str, dict]) -> list[str]:
 
 
 def _score(run: Run, asked: list[str], journal: dict[str, dict], keep: bool = True) -> Scored:
-    """The scores of some samples; `keep`: they are stored as the run's."""
+    """The scores of some samples; `keep`: they are stored as the run's. Columns that were scored before and are not
+    asked for stay beside those that are."""
     store, profile = Store(run.folder), run.cfg["metrics"]
     ids, name = _edited(asked, journal), profile["name"]
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
-    backbones = weights.fingerprints(profile)
-    own = sources.stamps(profiles.columns(profile))
-    signature = sha256_of([profile, ids, pictures, len(asked), seal.code(), backbones, *own])
-    if keep and (before := _intact(run, signature)):
+    recipe = Recipe(profile)
+    shared = [name, profile["backbone"], profile["plot"], profile["table"]]
+    signature = sha256_of([shared, ids, pictures, len(asked), seal.code()])
+
+    def whole(before: Scored | None) -> bool:
+        return bool(keep and before and before.summary.signature == signature and recipe.is_in(before.summary))
+
+    if whole(before := _intact(run)):
         return before
     with store.scoring():
-        if keep and (before := _intact(run, signature)):  # another shard was faster
+        if whole(before := _intact(run)):  # another shard was faster
             return before
         if changed := store.changed({id_: journal[id_] for id_ in ids}):
             raise UserError(
                 f"{len(changed)} pictures are not what the method made, such as {changed[0]} (its SHA-256 is not the "
                 "journal's), and are not scored; delete them and run the command that made them again"
             )
-        columns_folder = run.folder / "scores" / name
-        made_with = _forget_stale(columns_folder, profile, backbones, pictures)
-        measured = _measure(run, store, journal, ids, backbones)
-        _remember(columns_folder, made_with, pictures)
-        table = _table(ids, measured, journal)
-        summary = _summary(run, asked, journal, ids, measured) | {"weights": backbones}
+        folder, others = run.folder / "scores" / name, recipe.others(before.summary) if before else {}
+        made_with = _forget_stale(folder, recipe.made_with, pictures)
+        try:
+            measured = _measure(run, store, journal, ids, recipe, others)
+        finally:
+            _remember(folder, made_with, pictures)
+        summary = _summary(run, asked, journal, ids, measured)
+        summary |= {"weights": recipe.hashes, "doubts": recipe.doubts, "code": seal.code()}
+        if others:
+            summary |= recipe.beside(others, before.summary) | {"code": before.summary.code}
+            summary["metrics"] = _in_order(summary["metrics"], list(before.summary.metrics))
+        table = _table(ids, measured, list(summary["metrics"]), journal)
         if keep:
             file = run.folder / f"per_image.{name}.csv"
             write(file, table)
-            made = {"signature": signature, "code": seal.code(), "config": sha256(run.folder / "config.yaml")}
-            summary = seal.seal(summary | made | {"per_image": sha256(file)})
+            made = {"signature": signature, "config": sha256(run.folder / "config.yaml"), "per_image": sha256(file)}
+            summary = seal.seal(summary | made)
             write(stored.summary_file(run.folder, name), json.dumps(summary, indent=1) + "\n")
     scored = Scored(run.folder, Summary.of(summary))
     scored.table = stored.per_image(io.StringIO(table))
     return scored
 
 
-def _used(node: dict[str, Any], backbones: dict[str, str]) -> dict[str, str]:
-    return {weight: backbones[weight] for weight in sorted(profiles.backbones(node))}
+def _in_order(metrics: dict[str, Any], before: list[str]) -> dict[str, Any]:
+    """Metrics in the order that they had, new ones last."""
+    place = {name.removesuffix(profiles.RANDOM): number for number, name in enumerate(before)}
+    names = sorted(metrics, key=lambda name: place.get(name.removesuffix(profiles.RANDOM), len(place)))
+    return {name: metrics[name] for name in names}
 
 
-def _forget_stale(
-    folder: Path, profile: dict[str, Any], backbones: dict[str, str], pictures: dict[str, list]
-) -> dict[str, str]:
+def _forget_stale(folder: Path, now: dict[str, str], pictures: dict[str, list]) -> dict[str, str]:
     """Deletes stored columns that other weights, another preparation, another configuration or other pictures gave, or
-    that are not as they were written. Returns, for each column, a hash of what it is made with now."""
-    prepared = {key: profile.get(key) for key in profiles.PREPARATION}
-    now = {
-        name: sha256_of([node, prepared, _used(node, backbones), *sources.stamps(node)])
-        for name, node in profiles.columns(profile).items()
-    }
+    that are not as they were written.
+
+    Args:
+        now: column -> hash of what it is made with now.
+
+    Returns:
+        the same, with columns that are not asked for.
+    """
     known = seal.record(folder)
     remade = any(known["pictures"].get(id_, hashes) != hashes for id_, hashes in pictures.items())
     for file in [file for file in folder.glob("*") if file.name != seal.RECORD]:
@@ -128,7 +142,7 @@ def _remember(folder: Path, made_with: dict[str, str], pictures: dict[str, list]
     write(folder / seal.RECORD, json.dumps(entry, indent=1) + "\n")
 
 
-def _measure(run: Run, store: Store, journal: dict, ids: list[str], backbones: dict[str, str]):
+def _measure(run: Run, store: Store, journal: dict, ids: list[str], recipe: Recipe, others: dict[str, Fact]):
     from bench.scores import measure
     from bench.scores.features import Recall
 
@@ -136,8 +150,15 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], backbones: d
     metrics = measure.build(profiles.columns(profile), located)
     changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
-    recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: backbones[name] for name in located})
-    return measure.measure(run, store, data, journal, ids, metrics, recall)
+    recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: recipe.hashes[name] for name in located})
+    measured = measure.measure(run, store, data, journal, ids, metrics, recall, others)
+    for name, fact in measured.facts.items():
+        if name in others:
+            fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared")}
+            fact["note"] = "; ".join(filter(None, [fact.get("note"), recipe.note(others[name])])) or None
+        else:
+            fact |= recipe.facts[name]
+    return measured
 
 
 def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured) -> dict[str, Any]:
@@ -153,7 +174,7 @@ def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured
     }
     costs = {key: _mean([journal[i][key] for i in ids]) for key in JOURNAL_KEYS}
     method = cfg["method"]
-    named = dict(zip(profiles.metrics(profile), profiles.columns(profile), strict=True))
+    named = {name.removesuffix(profiles.RANDOM): name for name in metrics}
     return {
         "data": cfg["data"]["name"],
         "method": method["name"],
@@ -162,9 +183,8 @@ def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured
         "notice": run.notice,
         "profile": profile["name"],
         "backbone": profile["backbone"],
-        "doubts": weights.doubts(profile),
-        "plot": {axis: named[name] for axis, name in profile["plot"].items()},
-        "table": profile["table"] and [named[name] for name in profile["table"]],
+        "plot": {axis: named.get(name, name) for axis, name in profile["plot"].items()},
+        "table": profile["table"] and [named.get(name, name) for name in profile["table"]],
         "knobs": run.knobs,
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
         "n": len(ids),
@@ -195,11 +215,12 @@ def _by_type(values: np.ndarray, rows: list[dict[str, str]]) -> dict[str, dict[s
     return {kind: {"value": float(part.mean()), "n": len(part)} for kind, part in found.items() if len(part)}
 
 
-def _table(ids: list[str], measured, journal: dict) -> str:
+def _table(ids: list[str], measured, names: list[str], journal: dict) -> str:
     """Scores and costs of each image, as CSV."""
+    scores = {name: measured.table[name] for name in names if name in measured.table}
     samples = pd.DataFrame([measured.samples[id_] for id_ in ids], columns=SAMPLE)
     costs = pd.DataFrame([journal[id_] for id_ in ids], columns=JOURNAL_KEYS)
-    table = pd.concat([samples, pd.DataFrame(measured.table), costs], axis=1)
+    table = pd.concat([samples, pd.DataFrame(scores), costs], axis=1)
     return table.set_index(pd.Index(ids, name="id")).to_csv()
 
 

@@ -11,9 +11,9 @@ from typing import Any
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
+from bench.config import profile as profiles
 from bench.files.hashing import sha256, sha256_of
 from bench.files.paths import ROOT
-from bench.scores import profile as profiles
 from bench.scores.stored import Summary, summary_file
 
 RECORD = "made_with.json"
@@ -77,20 +77,20 @@ def code() -> str:
 
 
 def stale(summary: Summary) -> dict[str, tuple[int, int]]:
-    """Metric -> (version that scored it, version now) where they differ; version 0 stands for a metric that the profile
-    has now and the summary has not. Metrics that the profile does not have now (a user's own) are passed by.
+    """Metric -> (version that scored it, version now) where they differ. Metrics that the profile does not have now (a
+    user's own) are passed by, and so are those that were not scored.
 
-    The metrics are imported only if their source is not what it was, or one is missing.
+    The metrics are imported only if their source is not what it was.
     """
     file = ROOT / "conf/metrics" / f"{summary.profile.rsplit('-v', 1)[0]}.yaml"
     if not file.is_file():
         return {}
-    nodes = profiles.metrics(OmegaConf.load(file))
-    scored = {name: summary.fact(name) for name in nodes}
-    if summary.code == code() and all(scored.values()):
+    if summary.code == code():
         return {}
+    nodes = profiles.metrics(OmegaConf.load(file))
     versions = {
-        name: (fact.version if (fact := scored[name]) else 0, get_class(node["_target_"]).version)
+        name: (fact.version, get_class(node["_target_"]).version)
         for name, node in nodes.items()
+        if (fact := summary.fact(name))
     }
     return {name: (then, now) for name, (then, now) in versions.items() if then != now}

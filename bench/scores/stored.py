@@ -26,6 +26,8 @@ class Fact:
         n, n_nan: images that the value is of; images without a value.
         halves, halves_of: a set's values on half-samples, and what those are halves of.
         types: edit type -> `value` and `n`.
+        made_with: hash of all that decides its numbers; of it, `weights` (name -> SHA-256) and `prepared` (how the
+            profile prepares pictures).
     """
 
     name: str
@@ -43,6 +45,9 @@ class Fact:
     halves: list[float] = field(default_factory=list)
     halves_of: str | None = None
     types: dict[str, dict[str, float]] = field(default_factory=dict)
+    made_with: str = ""
+    weights: dict[str, str] = field(default_factory=dict)
+    prepared: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Summary:
         plot, table: names of the metrics on the axes of the profile's plot, and in its table (None: all).
         n, n_expected, n_failed: samples that are scored, were asked for, failed.
         nfe, seconds, nfe_spent: an image; None where they are not known.
-        ids, weights, signature, code: hashes of the ids, the networks, all that it depends on, the metrics' source.
+        ids, weights, signature, code: hashes of the ids, the networks, all that no single column depends on, the
+            metrics' source (the oldest, where columns were scored with several).
         notes: what the journal says of the edits, counted.
     """
 

@@ -7,10 +7,10 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from bench.config import cli, validate
+from bench.config.profile import columns
 from bench.data.world import scenes
 from bench.files import sources
 from bench.files.paths import ROOT
-from bench.scores.profile import columns
 
 
 def composed(*words):

@@ -12,8 +12,8 @@ from PIL import Image
 from torchmetrics.functional.image import structural_similarity_index_measure
 from torchvision.transforms import functional as transforms
 
+from bench.config.profile import columns
 from bench.files.paths import ROOT
-from bench.scores.profile import columns
 from metrics import vit
 from metrics.perceptual import Lpips
 from metrics.pixel import Mse, Psnr, Ssim

@@ -6,14 +6,13 @@ import pandas as pd
 import pytest
 import torch
 
-from bench.config import cli
+from bench.config import cli, profile
 from bench.edits.plan import points
 from bench.errors import UserError
 from bench.report.words import COSTS
 from bench.reproduce import cells, items, listings, outcomes, published
 from bench.reproduce import theory as measured
 from bench.reproduce.items import Item
-from bench.scores import profile
 from bench.theory import measure
 from tests.helpers.shared import SHARED, needs_shared
 

@@ -10,8 +10,10 @@ from PIL import Image
 
 from bench.data.preprocess import fit
 from bench.edits.folder import Store
+from bench.scores.columns import notes, read_samples, read_sets, write_table
 from bench.scores.features import Recall
-from bench.scores.measure import _compute, _describe, _notes, _Pairs, _read_samples, _read_sets, _write_table
+from bench.scores.pictures import Pairs
+from bench.scores.work import _compute, _describe
 from bench.types import EditSample
 from metrics.features import InceptionPool, vectors
 from tests.helpers.scores import noisy, score_batch
@@ -31,7 +33,7 @@ class Data:
 def prepared(tmp_path, profile, **note) -> np.ndarray:
     store = Store(tmp_path / "run")
     store.save_picture(store.edit_file("a/b"), EDIT)
-    _, saved, edit, mask = _Pairs(Data(), store, {"a/b": note}, profile)[0]
+    _, saved, edit, mask = Pairs(Data(), store, {"a/b": note}, profile)[0]
     assert mask is None
     np.testing.assert_array_equal(saved, edit)
     return edit
@@ -64,7 +66,7 @@ def test_a_profile_with_a_size_resizes_and_keeps_what_was_saved(tmp_path):
     store = Store(tmp_path)
     large = noisy(np.random.default_rng(1), 1, 96)[0].transpose(1, 2, 0)
     store.save_picture(store.edit_file("a/b"), large)
-    _, saved, edit, _ = _Pairs(Data(), store, {"a/b": {}}, {"size": 64, "resample": "bilinear"})[0]
+    _, saved, edit, _ = Pairs(Data(), store, {"a/b": {}}, {"size": 64, "resample": "bilinear"})[0]
     np.testing.assert_array_equal(saved, large)
     np.testing.assert_array_equal(edit, fit(Image.fromarray(large), 64, Image.Resampling.BILINEAR))
 
@@ -134,22 +136,13 @@ def test_truths_are_kept_apart_from_sources(pictures, tmp_path):
     assert not torch.equal(vectors(made, "sources", extract), vectors(made, "truths", extract))
 
 
-class Noting:
-    """A metric that has something to say of a sample."""
-
-    version = 1
-
-    def __init__(self, notes):
-        self.notes = notes
-
-
 def test_notes_are_kept_beside_the_columns_and_counted(tmp_path):
     file, ids = tmp_path / "notes.json", ["a", "b", "c"]
-    assert _notes(file, {"clip": Noting({})}, ids) == {}
-    said = _notes(file, {"clip": Noting({"b": "cut", "c": "cut"}), "psnr": object()}, ids)
+    assert notes(file, {}, ["clip"], ids) == {}
+    said = notes(file, {"clip": {"b": "cut", "c": "cut"}}, ["clip", "psnr"], ids)
     assert said == {"clip": "2 samples, the first is 'b': cut"}
-    assert _notes(file, {"clip": Noting({})}, ["a", "c"]) == {"clip": "1 samples, the first is 'c': cut"}
-    assert _notes(file, {"psnr": object()}, ids) == {}
+    assert notes(file, {}, ["clip"], ["a", "c"]) == {"clip": "1 samples, the first is 'c': cut"}
+    assert notes(file, {}, ["psnr"], ids) == {}
 
 
 class OfSets:
@@ -172,11 +165,11 @@ def test_half_sample_values_are_kept_with_the_number(tmp_path):
     assert made["halves"] == [1.2345679, 2.0]
     assert made["halves_of"] == "class"
     (file := tmp_path / "csfid@1.json").write_text(json.dumps(made | {"ids": "x"}))
-    assert _read_sets(file)["x"]["halves"] == made["halves"]
-    assert _read_sets(file).get("y") is None
+    assert read_sets(file)["x"]["halves"] == made["halves"]
+    assert read_sets(file).get("y") is None
     older = {key: value for key, value in made.items() if not key.startswith("halves")}
     file.write_text(json.dumps(older | {"ids": "x"}))
-    assert _read_sets(file).get("x") is None  # computed again
+    assert read_sets(file).get("x") is None  # computed again
 
 
 def test_samples_are_described_by_type_group_and_target_class(tmp_path):
@@ -189,7 +182,7 @@ def test_samples_are_described_by_type_group_and_target_class(tmp_path):
         "a": {"type": "object", "group": "g", "class": "7"},
         "b": {"type": "", "group": "b", "class": ""},
     }
-    _write_table(tmp_path / "samples.csv", described)
-    assert _read_samples(tmp_path / "samples.csv") == described
+    write_table(tmp_path / "samples.csv", described)
+    assert read_samples(tmp_path / "samples.csv") == described
     (tmp_path / "samples.csv").write_text("id,type,group\na,object,g\n")
-    assert _read_samples(tmp_path / "samples.csv") == {}  # of an older version, read again
+    assert read_samples(tmp_path / "samples.csv") == {}  # of an older version, read again

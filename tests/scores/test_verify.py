@@ -187,16 +187,16 @@ def test_a_raised_version_is_named_and_scored_again_alone(folder, monkeypatch):
     assert (folder / "scores/pixel-v1/mse@2.csv").exists()
 
 
-def test_metrics_that_a_summary_lacks_and_cheapness(folder, monkeypatch):
+def test_metrics_that_a_summary_lacks_are_not_stale_and_cheapness(folder, monkeypatch):
     facts = summary(folder)
     monkeypatch.setattr(seal, "get_class", None)  # nothing is imported while the source is the same
     assert stale(facts) == {}
     assert stale(facts | {"profile": "mine-v1"}) == {}
     monkeypatch.undo()
     del facts["metrics"]["mse"]
-    facts["metrics"]["ssim_random"] = facts["metrics"].pop("ssim")  # the name of one with random weights
+    facts["metrics"]["ssim_random"] = facts["metrics"].pop("ssim") | {"version": 0}  # of random weights
     facts["metrics"]["mine"] = facts["metrics"]["psnr"] | {"version": 7}
-    assert stale(facts) == {"mse": (0, 1)}
+    assert stale(facts | {"code": "older"}) == {"ssim": (0, 1)}
 
 
 def test_the_summary_says_which_weights_made_the_pictures(folder):
