@@ -29,6 +29,10 @@ class _Predicted:
     def __init__(self, weights: Path, architecture: str = "deit_base_distilled_patch16_384"):
         self.weights, self.architecture = Path(weights), architecture
 
+    def load(self) -> None:
+        """Reads the network; see `vit.load`."""
+        vit.load(self.architecture, self.weights, _SIZE)
+
     def found(self, batch: ScoreBatch) -> tuple[np.ndarray, np.ndarray]:
         """Whether each edit is taken for its source class, and for its target class; bool `[B]` each."""
         if batch.classes is None or any(sample.classes is None for sample in batch.samples):

@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.diffusion import prompts
 from bench.errors import UserError, one_line
 from bench.types import ScoreBatch
-from metrics import words
+from metrics import states, words
 
 
 class ClipScore:
@@ -41,6 +42,10 @@ class ClipScore:
         self.weights, self.region, self.scale, self.floor = Path(weights), region, scale, floor
         self.prefix, self.resize, self.notes = prefix, resize, {}
         self.unit = "x 10^2" if scale == 100 else f"x {scale:g}"
+
+    def load(self) -> None:
+        """Reads the model; see `load`."""
+        load(self.weights, self.resize)
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
         pictures, known = batch.edits, np.ones(len(batch.samples), bool)
@@ -79,31 +84,61 @@ class ClipScore:
 
 def embed_images(folder: Path, pictures: torch.Tensor, resize: str = "torchvision") -> torch.Tensor:
     """Projected embeddings, float32 `[B, D]`, of uint8 `[B, 3, H, W]`; not of unit length."""
-    model, processor = _clip(folder)[0].to(pictures.device), _processor(folder, resize)
+    model, prepare = _clip(folder)[0].to(pictures.device), processor(folder, resize)
     images = [Image.fromarray(picture) for picture in pictures.permute(0, 2, 3, 1).cpu().numpy()]
-    pixels = processor(images, return_tensors="pt").pixel_values.to(pictures.device)
+    pixels = prepare(images, return_tensors="pt").pixel_values.to(pictures.device)
     return model.visual_projection(model.vision_model(pixels).pooler_output)
 
 
 @lru_cache
 def _clip(folder: Path):
-    """Model, tokenizer, and the longest text that the model takes."""
+    """Model, tokenizer, and the longest text that the model takes.
+
+    Raises:
+        UserError: a file is missing or cannot be read, or prompts and pictures go through as if they were alike.
+    """
     from transformers import AutoTokenizer, CLIPModel
 
+    model = states.pretrained(CLIPModel, folder)
     try:
-        model, info = CLIPModel.from_pretrained(folder, output_loading_info=True)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder} is no CLIP model with its tokenizer: {one_line(error)[:300]}") from None
-    if info["missing_keys"]:
-        raise UserError(f"{folder} lacks {sorted(info['missing_keys'])[0]}")
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # tokenizers raises nothing more special
+        raise UserError(f"{folder} has no tokenizer that can be read: {one_line(error)[:300]}") from None
     longest = model.config.text_config.max_position_embeddings
-    return model.eval().requires_grad_(False), AutoTokenizer.from_pretrained(folder), longest
+
+    def embed(texts: list[str]) -> torch.Tensor:
+        inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=longest)
+        return model.text_projection(model.text_model(inputs.input_ids, inputs.attention_mask).pooler_output)
+
+    try:
+        prompts.check(embed, folder)
+    except (IndexError, RuntimeError, ValueError, TypeError) as error:
+        raise UserError(f"{folder}: its tokenizer does not fit its model: {one_line(error)[:300]}") from None
+    return model, tokenizer, longest
 
 
 @lru_cache
-def _processor(folder: Path, resize: str):
+def processor(folder: Path, resize: str = "torchvision"):
+    """What prepares pictures. Raises: UserError: there is none that can be read."""
     # Named outright: what CLIPProcessor and AutoImageProcessor choose has changed between versions of transformers.
     from transformers.models.clip.image_processing_clip import CLIPImageProcessor
     from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
-    return {"torchvision": CLIPImageProcessor, "pil": CLIPImageProcessorPil}[resize].from_pretrained(folder)
+    kind = {"torchvision": CLIPImageProcessor, "pil": CLIPImageProcessorPil}[resize]
+    try:
+        return kind.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"{folder} has no image processor that can be read: {one_line(error)[:300]}") from None
+
+
+def load(folder: Path, resize: str = "torchvision") -> None:
+    """Reads a CLIP model with all that belongs to it, and takes one picture through.
+
+    Raises:
+        UserError: something is missing, cannot be read, or does not fit.
+    """
+    try:
+        with torch.inference_mode():
+            embed_images(folder, torch.zeros(1, 3, 8, 8, dtype=torch.uint8), resize)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise UserError(f"{folder}: its image processor does not fit its model: {one_line(error)[:300]}") from None

@@ -32,6 +32,10 @@ class InceptionPool:
     def __init__(self, weights: Path):
         self.weights = Path(weights)
 
+    def load(self) -> None:
+        """Reads the network. Raises: UserError: the file is not of it."""
+        _inception(self.weights)
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 `[B, 3, H, W]` to float32 `[B, 2048]`."""
         network = _inception(self.weights).to(images.device)
@@ -56,6 +60,10 @@ class Dinov2:
     def __init__(self, weights: Path, architecture: str = "vit_large_patch14_dinov2"):
         self.weights, self.architecture = Path(weights), architecture
 
+    def load(self) -> None:
+        """Reads the network; see `vit.load`."""
+        vit.load(self.architecture, self.weights, 224)
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 `[B, 3, H, W]` to float32 `[B, D]`."""
         network = vit.load(self.architecture, self.weights, 224).to(images.device)
@@ -75,6 +83,10 @@ class ClipImage:
     def __init__(self, weights: Path):
         self.weights = Path(weights)
 
+    def load(self) -> None:
+        """Reads the model; see `clip.load`."""
+        clip.load(self.weights)
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 `[B, 3, H, W]` to float32 `[B, D]`."""
         return F.normalize(clip.embed_images(self.weights, images), dim=-1)
@@ -90,9 +102,19 @@ class JudgePool:
     def __init__(self, weights: Path):
         self.weights = Path(weights)
 
+    def load(self) -> None:
+        """Reads the judge; see `judge`."""
+        judge(self.weights, torch.device("cpu"))
+
     def of(self, batch: ScoreBatch, which: str) -> torch.Tensor:
         """float32 `[B, 128]`, from the forward pass that the other metrics of the judge share."""
         return judge_maps(self.weights, batch, which)[-1].mean((2, 3))
+
+
+def load(extract) -> None:
+    """Reads the network of one of these. Raises: UserError: its files are not of it."""
+    if hasattr(extract, "load"):
+        extract.load()
 
 
 def vectors(batch: ScoreBatch, which: str, extract) -> torch.Tensor:
@@ -136,11 +158,12 @@ def _inception(file: Path) -> torch.nn.Module:
     from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
     if str(file) != "random":
+        states.load(file)
         try:
-            states.load(file)
             network = FeatureExtractorInceptionV3("inception", ["2048"], feature_extractor_weights_path=str(file))
-        except RuntimeError as error:
+        except (RuntimeError, KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{file} is no state dict of the FID Inception: {one_line(error)[:300]}") from None
+        states.check_finite(network, file)
         return network.eval().requires_grad_(False)
     from torchvision.models import inception_v3  # has the same layers under the same names
 

@@ -9,9 +9,13 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 from torch.nn import functional as F
+
+from bench.errors import UserError, one_line
+from metrics import states
 
 _SIZE = 64  # pixels; other sizes are resized to this
 _GRID = 4  # cells a side that the heads see, so that they can tell left from right
@@ -102,9 +106,13 @@ class Judge(nn.Module):
         """Reads what `save` wrote; strict, in evaluation mode, float32.
 
         Raises:
-            FileNotFoundError: a file is missing.
+            UserError: a file is missing, cannot be read, or is not of a judge.
         """
         folder = Path(folder)
-        judge = cls(**json.loads((folder / "config.json").read_text()))
-        judge.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
+        try:
+            judge = cls(**json.loads((folder / "config.json").read_text()))
+            state = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
+        except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
+            raise UserError(f"{folder} is no folder of a shapes judge: {one_line(error)[:300]}") from None
+        states.fill(judge, state, folder / "model.safetensors", "a shapes judge")
         return judge.eval().requires_grad_(False)

@@ -5,7 +5,7 @@ import torch
 
 from bench.statistics.intervals import half_sample_interval, half_samples
 from bench.types import ScoreBatch, Undefined
-from metrics.features import vectors
+from metrics.features import load, vectors
 
 _ROWS = 1024  # of the kernel matrix, held at a time
 
@@ -61,6 +61,10 @@ class _Mmd:
     def __init__(self, features, reference: str):
         self.features, self.reference = features, reference
         self._kept, self._groups, self._halves = [], [], None
+
+    def load(self) -> None:
+        """Reads the network; see `features.load`."""
+        load(self.features)
 
     def update(self, batch: ScoreBatch) -> None:
         self._kept.append([vectors(batch, which, self.features).cpu() for which in ("edits", self.reference)])

@@ -11,6 +11,7 @@ from bench.errors import UserError
 from bench.types import ScoreBatch
 from metrics import regions, states
 
+_SMALLEST = {"alex": 31, "squeeze": 17, "vgg": 16}  # px that leave something after a trunk's last pooling
 _PICTURES = 8  # held at a time: 32 of 512 px would take gigabytes
 
 
@@ -32,6 +33,15 @@ class Lpips:
         self.net, self.weights, self.scale, self.region = net, Path(weights), scale, regions.check(region)
         self.unit = f"x 10^{len(str(int(scale))) - 1}" if scale != 1 else ""
 
+    @property
+    def smallest(self) -> int:
+        """Pixels a side."""
+        return _SMALLEST[self.net]
+
+    def load(self) -> None:
+        """See `load`."""
+        load(self.net, self.weights)
+
     def score(self, batch: ScoreBatch) -> np.ndarray:
         network = load(self.net, self.weights).to(batch.edits.device)
         if self.region == "frame":
@@ -51,7 +61,11 @@ def _distances(network: torch.nn.Module, a: torch.Tensor, b: torch.Tensor) -> to
 
 @lru_cache
 def load(net: str, file: Path) -> torch.nn.Module:
-    """Trunk and heads, frozen, loaded once a process; see `Lpips` for the arguments."""
+    """Trunk and heads, frozen, loaded once a process; see `Lpips` for the arguments.
+
+    Raises:
+        UserError: the file is not of this trunk.
+    """
     import lpips
 
     with warnings.catch_warnings(), torch.random.fork_rng():
@@ -60,10 +74,10 @@ def load(net: str, file: Path) -> torch.nn.Module:
         network = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     if str(file) == "random":
         return network.eval().requires_grad_(False)
-    trunk = {name: value for name, value in states.load(file).items() if name.startswith("features.")}
+    trunk = {name: value for name, value in states.load(file).items() if str(name).startswith("features.")}
     # lpips names layers slice<i>.<layer>. Loaded strictly: its own loading would keep random weights in silence.
     names = {f"features.{name.split('.', 1)[1]}": name for name in network.net.state_dict()}
     if lacking := sorted(names.keys() - trunk.keys()):
         raise UserError(f"{file} lacks {lacking[0]}, of {net}")
-    network.net.load_state_dict({names[name]: trunk[name] for name in names})
+    states.fill(network.net, {names[name]: trunk[name] for name in names}, file, f"the trunk {net}")
     return network.eval().requires_grad_(False)

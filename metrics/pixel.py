@@ -134,6 +134,11 @@ class Ssim(_Regional):
         super().__init__(region)
         self.border = border
 
+    @property
+    def smallest(self) -> int:
+        """Pixels a side: the mirrored window, and a picture that the border leaves something of."""
+        return max(_RADIUS, 2 * self.border) + 1
+
     def score(self, batch: ScoreBatch) -> np.ndarray:
         edits, sources = batch.edits, batch.sources
         kept = torch.ones_like(edits[:, 0], dtype=torch.bool) if self.region == "frame" else regions.outside(batch)

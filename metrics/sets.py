@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from bench.errors import UserError
 from bench.statistics.intervals import half_sample_interval, half_samples, mean_interval
 from bench.types import ScoreBatch, Undefined
-from metrics.features import vectors
+from metrics import states
+from metrics.features import load, vectors
 from metrics.frechet import Moments, frechet_distance
 
 _NUMPY = [
@@ -39,6 +41,10 @@ class Fid:
         self.features, self.reference = features, reference
         self._edits, self._references = Moments(), Moments()
         self._kept, self._groups, self._halves = [], [], None
+
+    def load(self) -> None:
+        """Reads the network; see `features.load`."""
+        load(self.features)
 
     def update(self, batch: ScoreBatch) -> None:
         pair = [vectors(batch, which, self.features).cpu() for which in ("edits", self.reference)]
@@ -85,6 +91,23 @@ class _MeanDistance:
         self.features, self.reference, self._statistics = features, reference, weights
         self._counts, self._edits, self._references = Counter(), defaultdict(float), defaultdict(float)
 
+    def load(self) -> None:
+        """Reads the network, and looks at the statistics. Raises: UserError: either is not what it should be."""
+        load(self.features)
+        if self._statistics is None:
+            return
+        known, file = self._known(), self._statistics
+        try:
+            means = [known["mean"], *(entry["mean"] for entry in known["classwise"].values())]
+            means = [torch.as_tensor(mean).double() for mean in means]
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise UserError(f"{file} holds no feature statistics; expected mean, and classwise a mean each") from None
+        width = self.features(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape[1]
+        if other := [tuple(mean.shape) for mean in means if tuple(mean.shape) != (width,)]:
+            raise UserError(f"{file} holds means of shape {other[0]}; expected {width} features")
+        if not all(mean.isfinite().all() for mean in means):
+            raise UserError(f"{file} holds means that are not finite; download it again")
+
     def update(self, batch: ScoreBatch) -> None:
         edits = vectors(batch, "edits", self.features).double().cpu()
         references = [0.0] * len(edits)
@@ -98,7 +121,7 @@ class _MeanDistance:
 
     def _known(self) -> dict:
         with torch.serialization.safe_globals(_NUMPY):  # the file may hold numpy arrays, but no code
-            return torch.load(self._statistics, map_location="cpu", weights_only=True)
+            return states.load(self._statistics)
 
 
 class Sfid(_MeanDistance):

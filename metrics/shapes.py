@@ -23,6 +23,10 @@ class _Judged:
     def __init__(self, weights: Path):
         self.weights = Path(weights)
 
+    def load(self) -> None:
+        """Reads the judge; see `features.judge`."""
+        features.judge(self.weights, torch.device("cpu"))
+
     def judge(self, batch: ScoreBatch) -> Judge:
         """The network, on the batch's device."""
         return features.judge(self.weights, batch.edits.device)

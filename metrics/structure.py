@@ -28,6 +28,10 @@ class StructureDistance:
     def __init__(self, weights: Path, published: bool, architecture: str = "vit_base_patch8_224"):
         self.weights, self.published, self.architecture = Path(weights), published, architecture
 
+    def load(self) -> None:
+        """Reads the network; see `vit.load`."""
+        vit.load(self.architecture, self.weights, _SIZE)
+
     def score(self, batch: ScoreBatch) -> np.ndarray:
         pairs = zip(batch.edits.split(_PICTURES), batch.sources.split(_PICTURES), strict=True)
         values = [(self._similarity(a) - self._similarity(b)).square().mean((1, 2)) for a, b in pairs]

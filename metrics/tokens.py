@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import interpolate
 
+from metrics import clip, states
 from metrics.judge import Judge
 
 
@@ -18,10 +19,10 @@ class ClipTokens:
     version = 1
 
     def __init__(self, path: str):
-        from transformers import CLIPImageProcessor, CLIPVisionModel
+        from transformers import CLIPVisionModel
 
-        self.network = CLIPVisionModel.from_pretrained(path, use_safetensors=True).eval().requires_grad_(False)
-        processor = CLIPImageProcessor.from_pretrained(path)
+        self.network = states.pretrained(CLIPVisionModel, Path(path), use_safetensors=True)
+        processor = clip.processor(Path(path))
         self.mean, self.std = (torch.tensor(v)[:, None, None] for v in (processor.image_mean, processor.image_std))
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:

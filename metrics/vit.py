@@ -6,7 +6,6 @@ from pathlib import Path
 import torch
 from torch.nn import functional as F
 
-from bench.errors import UserError, one_line
 from metrics import states
 
 MEAN, SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
@@ -32,14 +31,12 @@ def load(architecture: str, weights: Path, size: int) -> torch.nn.Module:
         network = timm.create_model(architecture, pretrained=False, img_size=size, **headless)
     if str(weights) != "random":
         state = states.load(weights)
-        state = dict(state.get("model", state))
+        state = state.get("model", state)
+        state = dict(state) if isinstance(state, dict) else {}
         state.pop("mask_token", None)  # DINOv2's, used in training alone
         if "pos_embed" in state:
             state["pos_embed"] = _resampled(state["pos_embed"], network.pos_embed.shape[1], network.num_prefix_tokens)
-        try:
-            network.load_state_dict(state)
-        except RuntimeError as error:
-            raise UserError(f"{weights} is no state dict of {architecture}: {one_line(error)[:300]}") from None
+        states.fill(network, state, weights, architecture)
     return network.eval().requires_grad_(False)
 
 

@@ -1,4 +1,4 @@
-"""Weights in safetensors files, and configurations in JSON, looked at without loading them. No torch.
+"""Weights in safetensors and torch files, and configurations in JSON, looked at without loading them. No torch.
 
 What is no such file (a pointer, a web page, half a download) is told in a sentence that names it.
 """
@@ -6,6 +6,7 @@ What is no such file (a pointer, a web page, half a download) is told in a sente
 import json
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from bench.errors import UserError
 
@@ -61,8 +62,29 @@ def configuration(file: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
     return found
 
 
+def check_torch(file: Path) -> None:
+    """Raises UserError if a file is not one that torch has saved, or not all of one."""
+    start = check_start(file)
+    if start.startswith(b"PK"):
+        if not is_zipfile(file):  # its table of contents is at its end
+            raise UserError(_torn(file, f"{file.stat().st_size:,} bytes, without its table of contents"))
+    elif not start.startswith(b"\x80"):  # a pickle, as torch wrote until 1.6
+        raise UserError(f"{file} is no file of torch weights; download it again")
+
+
+def check_start(file: Path) -> bytes:
+    """A file's first bytes, which have passed `check_text`."""
+    with open(file, "rb") as stream:
+        start = stream.read(64)
+    check_text(file, start)
+    return start
+
+
 def check_text(file: Path, start: bytes) -> None:
-    """Raises UserError if a file, by its first bytes, is a pointer or a web page in place of what its name says."""
+    """Raises UserError if a file, by its first bytes, is empty, a pointer or a web page in place of what its name
+    says."""
+    if not start:
+        raise UserError(f"{file} is empty; download it again")
     if start.startswith(b"version https://git-lfs"):
         raise UserError(f"{file} is a Git LFS pointer, not the file itself; run `git lfs pull`, or download it again")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):

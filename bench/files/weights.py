@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.files import hub
+from bench.files import hub, parts, tensors
 from bench.files.hashing import sha256, sha256_of
 from bench.files.paths import files_under, find
 
@@ -19,13 +19,15 @@ def is_random(entry: dict[str, Any]) -> bool:
 
 
 def missing(profile: dict[str, Any], key: str = "metrics.weights.{}.path") -> list[str]:
-    """One sentence for each backbone of a metric profile that is not here."""
+    """One sentence for each backbone of a metric profile that is not here, or not whole."""
     problems = []
     for name, entry in (profile.get("weights") or {}).items():
         try:
-            locate(name, entry, key)
+            _files(locate(name, entry, key), entry)
         except UserError as error:
             problems.append(str(error))
+        except OSError as error:
+            problems.append(f"{error.filename} cannot be read ({error.strerror})")
     return problems
 
 
@@ -35,17 +37,42 @@ def located(profile: dict[str, Any]) -> dict[str, Path]:
 
 
 def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
-    """SHA-256 of each backbone of a metric profile; of a folder, that of its files' names and hashes."""
+    """SHA-256 of each backbone of a metric profile; of a folder, that of the names and hashes of the files that are
+    read."""
 
-    def of(path: Path) -> str:
-        return RANDOM if path == Path(RANDOM) else sha256(path) if path.is_file() else _of_folder(path)
+    def of(path: Path, entry: dict[str, Any]) -> str:
+        if path == Path(RANDOM) or path.is_file():
+            return RANDOM if path == Path(RANDOM) else sha256(path)
+        return sha256_of([[str(file.relative_to(path)), sha256(file)] for file in sorted(_files(path, entry))])
 
-    return {name: of(path) for name, path in located(profile).items()}
+    return {name: of(path, profile["weights"][name]) for name, path in located(profile).items()}
 
 
-def _of_folder(folder: Path) -> str:
-    files = (file for file in files_under(folder) if file.is_file())
-    return sha256_of([[str(file.relative_to(folder)), sha256(file)] for file in files])
+def _files(path: Path, entry: dict[str, Any]) -> list[Path]:
+    """What is read of a backbone, looked at: of a folder that is no CLIP model, every file.
+
+    Raises:
+        UserError: a file is missing or not whole.
+    """
+    if path == Path(RANDOM):
+        return []
+    if path.is_file():
+        if entry.get("hub"):
+            raise UserError(f"{path} is a file; expected a folder such as that of {entry['hub']}")
+        if entry.get("file"):
+            tensors.check_torch(path)
+        else:
+            tensors.check_start(path)
+        return [path]
+    if entry.get("hub"):
+        return parts.clip_tower(path) if "_target_" in entry else parts.clip(path)
+    files = [file for file in files_under(path) if file.is_file()]
+    for file in files:
+        if file.suffix == ".safetensors":
+            tensors.header(file)
+        elif file.suffix == ".json":
+            tensors.configuration(file)
+    return files
 
 
 def locate(name: str, entry: dict[str, Any], key: str = "metrics.weights.{}.path") -> Path:

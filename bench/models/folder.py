@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from bench.errors import UserError
-from bench.files import hub
+from bench.files import hub, parts
 from bench.files.hashing import sha256
 from bench.files.paths import find
 from bench.files.tensors import configuration, header
@@ -60,16 +60,17 @@ class DiffusersFolder(Checkpoint):
 
     def __init__(self, path: str):
         self.folder = self.locate(path)
-        parts = [*self.networks, *self.tokenizers, *(["scheduler"] if self.scheduler is not None else [])]
-        for part in parts:
+        names = [*self.networks, *self.tokenizers, *(["scheduler"] if self.scheduler is not None else [])]
+        for part in names:
             if not (self.folder / part).is_dir():
-                raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {', '.join(parts)}")
+                raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {', '.join(names)}")
         self.config = {part: configuration(self.folder / part / "config.json", k) for part, k in self.networks.items()}
         if self.scheduler is not None:
             self.schedule = configuration(self.folder / "scheduler/scheduler_config.json", self.scheduler)
-        self.weights = {part: _weights(self.folder / part) for part in self.networks}
+        self.weights = {part: parts.weights(self.folder / part) for part in self.networks}
         for part in self.tokenizers:
-            _check_vocabulary(self.folder / part)
+            configuration(self.folder / part / "tokenizer_config.json")
+            parts.check_vocabulary(self.folder / part)
         headers = {part: {file: header(file) for file in files} for part, files in self.weights.items()}
         self.notice = UNTRAINED if untrained(headers[self.denoiser()]) else None
 
@@ -154,48 +155,6 @@ def family(folder: Path) -> tuple[str, str]:
     """Class of a diffusers folder's pipeline, and what such a folder is in words."""
     kind = str(configuration(folder / INDEX).get("_class_name"))
     return kind, next((said for start, said in _FAMILIES.items() if kind.startswith(start)), f"made for {kind}")
-
-
-def _weights(folder: Path) -> list[Path]:
-    """The safetensors files of one part; of several variants the unabridged one.
-
-    Raises:
-        UserError: only a pickle (.bin, .ckpt) is there, a shard is missing, or there is nothing.
-    """
-    stems = ("diffusion_pytorch_model", "model")
-    for variant, shards in (("", ""), (".fp16", ".fp16")):
-        for stem in stems:
-            if (file := folder / f"{stem}{variant}.safetensors").exists():
-                return [file]
-            if (index := folder / f"{stem}.safetensors.index{shards}.json").is_file():
-                names = sorted(set(configuration(index, ("weight_map",))["weight_map"].values()))
-                if lacking := [name for name in names if not (folder / name).exists()]:
-                    raise UserError(
-                        f"{folder} has no {lacking[0]}, one of {len(names)} files; download the model again"
-                    )
-                return [folder / name for name in names]
-    pickles = [f.name for f in folder.iterdir() if f.suffix in (".bin", ".ckpt", ".pt", ".pth")]
-    stem = "model" if (folder.name.startswith("text_encoder")) else stems[0]
-    if pickles:
-        raise UserError(
-            f"{folder} holds {pickles[0]}, a pickle, which can run code when loaded; expected "
-            f"{stem}.safetensors: download the safetensors variant or convert it once with safetensors' convert.py"
-        )
-    raise UserError(f"{folder} has no {stem}.safetensors; download the model again")
-
-
-def _check_vocabulary(folder: Path) -> None:
-    """Without one transformers makes a tokenizer that knows no word, and edits ignore the prompt."""
-    configuration(folder / "tokenizer_config.json")
-    if (folder / "tokenizer.json").is_file():
-        configuration(folder / "tokenizer.json", ("model",))
-    elif not any(all((folder / name).is_file() for name in names) for names in _VOCABULARIES):
-        raise UserError(
-            f"{folder} has no vocabulary; expected tokenizer.json, vocab.json with merges.txt, or spiece.model"
-        )
-
-
-_VOCABULARIES = (("vocab.json", "merges.txt"), ("spiece.model",))
 
 
 def untrained(headers: dict[Path, tuple[dict[str, dict[str, Any]], int]]) -> bool:

@@ -8,7 +8,8 @@ import transformers
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from bench.errors import BadSample, UserError
+from bench.diffusion import prompts
+from bench.errors import BadSample
 from bench.models.folder import DiffusersFolder
 from bench.models.loading import network
 from bench.models.unet import UNetModel
@@ -43,13 +44,7 @@ class LatentDiffusion(UNetModel):
         text_encoder = network(checkpoint, CLIPTextModel, "text_encoder", *where)
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
         made = cls(unet, vae, text_encoder, tokenizer, DDIMScheduler.from_pretrained(folder / "scheduler"))
-        with torch.inference_mode():
-            one, other = made.condition(["a", "the picture of seven things"]).states
-        if torch.equal(one, other):
-            raise UserError(
-                f"{folder}: the text encoder says the same of every prompt; its tokenizer or its weights are a stub, "
-                "download the model again"
-            )
+        prompts.check(lambda texts: made.condition(texts).states, folder)
         made._texts.clear()
         return made
 

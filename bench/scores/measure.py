@@ -32,11 +32,13 @@ class Measured:
         table: metric -> float64 `[N]`, for pair metrics.
         facts: metric -> version, direction, unit, and for set metrics value and interval.
         samples: id -> type, group and target class.
+        lacking: metrics that were not asked for and are not stored of all samples.
     """
 
     table: dict[str, np.ndarray]
     facts: dict[str, dict[str, Any]]
     samples: dict[str, dict[str, str]]
+    lacking: set[str]
 
 
 def build(columns: dict[str, dict[str, Any]], located: dict[str, Path]) -> dict[str, PairMetric | SetMetric]:
@@ -94,23 +96,28 @@ def measure(
     columns = work.known | {
         name: read_column(folder / f"{name}@{fact.version}.csv") for name, fact in others.items() if fact.kind == "pair"
     }
+    lacking = {}
     for name in columns.keys() & others.keys():
-        if lacking := sum(id_ not in columns[name] for id_ in ids):
-            said = "reason" if lacking == len(ids) else "note"
-            facts[name][said] = facts[name].get(said) or f"not computed for {lacking} of {len(ids)} samples; {_AGAIN}"
+        number = sum(id_ not in columns[name] for id_ in ids)
+        undefined = number == len(ids) and others[name].made_with and others[name].reason
+        if number and not undefined:
+            lacking[name] = f"not computed for {number} of {len(ids)} samples; {_AGAIN}"
+            facts[name]["reason" if number == len(ids) else "note"] = lacking[name]
     fresh = {name: metric.notes for name, metric in work.pairs.items() if getattr(metric, "notes", None)}
     for name, note in notes(folder / "notes.json", fresh, list(columns), ids).items():
         facts[name]["note"] = "; ".join(filter(None, [facts[name].get("note"), note]))
     results = {name: kept[work.stamp] for name, kept in work.kept.items()}
     for name, fact in others.items():
         if fact.kind == "set":
-            stored = read_sets(folder / f"{name}@{fact.version}.json").get(work.stamp)
-            results[name] = stored or without_value(len(ids), f"not computed for these samples; {_AGAIN}")
+            results[name] = read_sets(folder / f"{name}@{fact.version}.json").get(work.stamp)
+            if not results[name]:
+                lacking[name] = f"not computed for these samples; {_AGAIN}"
+                results[name] = without_value(len(ids), lacking[name])
     for name, result in results.items():
         facts[name] |= {key: result[key] for key in ("value", "lo", "hi", "n", "reason", *HALVES)}
     nan = float("nan")
     table = {name: np.array([column.get(id_, nan) for id_ in ids], np.float64) for name, column in columns.items()}
-    return Measured(table, facts, {id_: work.described[id_] for id_ in ids})
+    return Measured(table, facts, {id_: work.described[id_] for id_ in ids}, set(lacking))
 
 
 _KEPT = ("version", "higher_is_better", "unit", "kind", "reason")

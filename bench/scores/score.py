@@ -155,6 +155,7 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], recipe: Reci
     for name, fact in measured.facts.items():
         if name in others:
             fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared")}
+            fact["made_with"] = "" if name in measured.lacking else fact["made_with"]  # it is computed when asked for
             fact["note"] = "; ".join(filter(None, [fact.get("note"), recipe.note(others[name])])) or None
         else:
             fact |= recipe.facts[name]

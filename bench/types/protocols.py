@@ -41,7 +41,9 @@ class PairMetric(Protocol):
     """A number for each edit. Class attributes are part of the metric's identity: `version` is raised whenever the
     same picture would get another number.
 
-    A metric may have `notes`, sample id -> what is to be said about its value, which tables count.
+    A metric may have `notes`, sample id -> what is to be said about its value, which tables count; `smallest`, pixels a
+    side below which pictures have no value (else 1); and `load()`, which reads its network, so that a UserError about
+    its files is raised before anything is edited.
     """
 
     version: int
@@ -55,9 +57,9 @@ class PairMetric(Protocol):
 class SetMetric(Protocol):
     """One number for all edits of a run together.
 
-    A metric may have `interval()`: lower and upper end of the number's 95 % interval, NaN where there is none; and
-    `halves()`: its values on `half_samples` of what `halves_of` names ("group" or "class"), the same for every run of
-    the same samples, so that runs can be compared.
+    A metric may have `smallest` and `load()` as in `PairMetric`; `interval()`: lower and upper end of the number's 95 %
+    interval, NaN where there is none; and `halves()`: its values on `half_samples` of what `halves_of` names ("group"
+    or "class"), the same for every run of the same samples, so that runs can be compared.
     """
 
     version: int

@@ -8,7 +8,7 @@ from bench.errors import UserError
 from bench.files import weights
 from bench.files.paths import ROOT
 
-CONTENT = b"not really a network"
+CONTENT = b"\x80not really a network, but it begins like one"
 SUFFIX = hashlib.sha256(CONTENT).hexdigest()[:8]
 NAME = f"alexnet-owt-{SUFFIX}.pth"
 ENTRY = {"path": None, "file": NAME, "source": "https://example.org/alexnet.pth"}

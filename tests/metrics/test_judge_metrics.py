@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.errors import UserError
 from bench.types import Undefined
 from metrics.features import JudgePool
 from metrics.judge import Judge
@@ -71,12 +72,12 @@ def test_saved_judge_comes_back(judge, folder):
 
 
 def test_judge_without_a_file_or_a_tensor_is_refused(judge, tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(UserError, match=r"no folder of a shapes judge.*config\.json"):
         Judge.load(tmp_path)
     Judge(ATTRIBUTES | {"fill": ["plain", "dotted"]}, WORDS, widths=judge.widths, embedding=12).save(tmp_path / "more")
     judge.save(tmp_path / "less")
     (tmp_path / "less/config.json").write_bytes((tmp_path / "more/config.json").read_bytes())
-    with pytest.raises(RuntimeError, match=r"heads\.fill"):
+    with pytest.raises(UserError, match=r"heads\.fill"):
         Judge.load(tmp_path / "less")
 
 
