@@ -95,7 +95,7 @@ def test_weights_of_columns_that_are_left_out_are_not_sought(folder, monkeypatch
     assert rescore(folder, "metrics=pie") == 2
     assert len(capsys.readouterr().err.splitlines()) == 3
     assert rescore(folder, "metrics=pie", "metrics.columns=[psnr,mse_e4,ssim_e2]") == 0
-    found = summary(folder, "pie-v1")
+    found = summary(folder, "pie-v2")
     assert list(found["metrics"]) == ["psnr", "mse_e4", "ssim_e2"]
     assert found["weights"] == {}
     without = [f"~metrics.{name}" for name in ("clip_whole", "clip_edited", "lpips_e3")]
