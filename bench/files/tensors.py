@@ -84,7 +84,7 @@ def check_text(file: Path, start: bytes) -> None:
     """Raises UserError if a file, by its first bytes, is empty, a pointer or a web page in place of what its name
     says."""
     if not start:
-        raise UserError(f"{file} is empty; download it again")
+        raise UserError(_torn(file, "it is empty"))
     if start.startswith(b"version https://git-lfs"):
         raise UserError(f"{file} is a Git LFS pointer, not the file itself; run `git lfs pull`, or download it again")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):

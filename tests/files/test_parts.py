@@ -75,7 +75,7 @@ FILES = {
     "half the merges": (lambda f: spaced(f, 40), "merges.txt has"),
     "pointer": (lambda f: (f / "model.safetensors").write_bytes(POINTER), "model.safetensors is a Git LFS pointer"),
     "page": (lambda f: (f / "model.safetensors").write_bytes(PAGE), "model.safetensors is a web page"),
-    "empty": (lambda f: (f / "model.safetensors").write_bytes(b""), "model.safetensors is empty"),
+    "empty": (lambda f: (f / "model.safetensors").write_bytes(b""), "model.safetensors is not whole (it is empty)"),
     "torn": (lambda f: torn(f / "model.safetensors"), "model.safetensors is not whole"),
     "no weights": (lambda f: (f / "model.safetensors").unlink(), "clip has no model.safetensors"),
     "no configuration": (lambda f: (f / "config.json").unlink(), "config.json is missing"),
