@@ -140,6 +140,8 @@ def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -
     return _loaded[key]
 
 
-def free() -> None:
-    """Lets go of the model that `load` keeps."""
+def free() -> bool:
+    """Lets go of the model that `load` keeps; whether it kept one."""
+    kept = bool(_loaded)
     _loaded.clear()
+    return kept

@@ -6,7 +6,6 @@ from itertools import groupby
 
 from bench.edits.plan import Run
 from bench.errors import UserError
-from bench.models import checkpoint as checkpoints
 from bench.scores.score import failures, score
 from bench.scores.stored import Scored
 
@@ -48,8 +47,6 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
     """
     plans = groupby(runs, lambda run: id(run.data))
     errors = [error for _, of_plan in plans for error in _edit(list(of_plan), scored)]
-    if scored:
-        checkpoints.free()  # the metrics' networks need its memory
     for run, error in zip(runs, errors, strict=True):
         done = Completed(run)
         try:

@@ -16,6 +16,7 @@ from bench.edits.folder import Store
 from bench.edits.plan import Run
 from bench.errors import UserError
 from bench.files import weights
+from bench.models import checkpoint as checkpoints
 from bench.scores.columns import HALVES, notes, read_column, read_sets
 from bench.scores.features import Recall
 from bench.scores.pictures import Pairs, batches, on_device
@@ -136,7 +137,7 @@ def _score(run: Run, pairs: Pairs, ids: list[str], recall: Recall, work: Work) -
                     with torch.inference_mode():
                         work.take(on_device(part, device, classes, recall))
                 except Exception as error:
-                    if portion.halved(error, len(part)):
+                    if (exhausted(error) and checkpoints.free()) or portion.halved(error, len(part)):
                         continue
                     if exhausted(error):
                         raise UserError(_too_small(run, device, work.at)) from None
