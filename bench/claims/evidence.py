@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from bench.claims.file import Claim, Side, defaults, matches
+from bench.claims.claim import Claim, Side
+from bench.claims.file import defaults, unset
+from bench.config.matching import matches
 from bench.files.hashing import sha256_of
 from bench.report import words
 from bench.scores.stored import Scored
@@ -24,6 +26,7 @@ class Group:
         listed: (knob, value) of the side's knobs with several values.
         runs: in the order of the knob; of a side that takes the best, in no order that matters.
         along: the knob's value of each run, a number.
+        knob: its name, None for a side of single points.
         best: the best of them for each image and metric stands for them.
     """
 
@@ -32,6 +35,7 @@ class Group:
     listed: set[tuple[str, Any]]
     runs: list[Scored]
     along: list[float]
+    knob: str | None
     best: bool
 
 
@@ -46,11 +50,12 @@ def select(claim: Claim, side: Side, along: str | None, runs: list[Scored]) -> l
         if along and not isinstance(run.traits.get(along), int | float):
             continue
         own = {knob: run.traits.get(knob) for knob in side.knobs if knob != along and knob in run.traits}
-        traits = {name: value for name, value in run.traits.items() if name not in named | own_defaults.keys()}
+        known = run.traits | {knob: run.traits.get(knob) for knob in unset(side.method)}
+        traits = {name: value for name, value in known.items() if name not in named | own_defaults.keys()}
         key = sha256_of([traits, None if side.best else own])
         listed = {(knob, run.traits[knob]) for knob, wanted in side.knobs.items() if isinstance(wanted, list)}
         label = side.label or f"{side.method} {typed(side.knobs if side.best else own)}".strip()
-        group = found.setdefault(key, Group(label, traits, set(), [], [], side.best))
+        group = found.setdefault(key, Group(label, traits, set(), [], [], along, side.best))
         group.listed |= listed
         group.runs.append(run)
         group.along.append(run.traits[along] if along else 0)
@@ -90,7 +95,7 @@ def setting(chosen: tuple[Group, ...], others: list[tuple[Group, ...]]) -> str:
     own = _together(chosen)
     values = {name: {str(made[name]) for made in map(_together, others) if name in made} for name in own}
     differ = [name for name, found in values.items() if len(found) > 1 and name not in _OPAQUE]
-    return ", ".join(f"{name}={words.knob(own[name])}" for name in differ)
+    return ", ".join(f"{name}={words.knob(own[name]) or 'null'}" for name in differ)
 
 
 def unlike(groups: list[list[Group]]) -> str:

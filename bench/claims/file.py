@@ -1,139 +1,43 @@
 """`conf/claims.yaml`: statements of papers as comparisons of runs, read and checked. No torch."""
 
-import operator
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from bench.claims.claim import ALONG, SHOWS, TESTS, Claim, Claims, Range, Side, comparisons_of
 from bench.config import cli, validate
+from bench.config.matching import condition
 from bench.config.profile import metrics
 from bench.errors import UserError, nearest, one_line
 
 FILE = cli.CONF / "claims.yaml"
-TESTS = {
-    "better": list,
-    "as_good": list,
-    "close": list,
-    "trade_off": {"compare", "equal"},
-    "stagnates": {"role"},
-    "worsens": {"roles"},
-    "improves": {"roles"},
-    "cost": ["no_more", "less", "more"],
-}
-"""What a claim may ask for: a list of roles, a mapping with these keys, or one of these words. See docs/claims.md."""
-ALONG = {"trade_off": "r", "stagnates": "r", "worsens": None, "improves": None}
-"""The tests over several points of a knob, and the knob where none is named."""
-_KEYS = {"statement", "source", "first", "second", "where", "data", *TESTS}
-_SIGNS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
-
-
-@dataclass(frozen=True)
-class Side:
-    """Which runs stand on one side of a comparison.
-
-    Attributes:
-        method: name of the method.
-        knobs: knob -> a value, a list of values that must each have been run, or a condition such as ">0.6". A knob
-            that is not named has the method's own default, or, where the default is shared by methods (r, guidance,
-            steps, ...), any value, the same on both sides.
-        best: the best of the runs for each image and metric stands for them.
-        label: what tables call it.
-    """
-
-    method: str
-    knobs: dict[str, Any]
-    best: bool = False
-    label: str | None = None
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A statement of a paper, and what runs have to show for it.
-
-    Attributes:
-        sides: one or two, each with the alternatives that must all hold; the difference is the first's value minus the
-            second's.
-        where: further knobs of both sides, or `data.<option>`.
-        data: patterns of data sets that it is about; None for any.
-        tests: test -> what it is about.
-    """
-
-    name: str
-    statement: str
-    source: str
-    sides: list[list[Side]]
-    tests: dict[str, Any]
-    where: dict[str, Any] = field(default_factory=dict)
-    data: list[str] | None = None
-
-    @property
-    def roles(self) -> set[str]:
-        """Roles of all tests."""
-        return {role for name, test in self.tests.items() for role in roles_of(name, test)}
-
-    def along(self, test: str) -> list[str] | None:
-        """For each side the knob whose values make the points of a test; None for a test that has none."""
-        if test not in ALONG:
-            return None
-        named = self.tests[test].get("along", ALONG[test])
-        return named if isinstance(named, list) else [named] * len(self.sides)
-
-
-@dataclass(frozen=True)
-class Claims:
-    """The file.
-
-    Attributes:
-        roles: role -> metric profile -> metric that shows it.
-        margins: metric -> how far apart two means are still close, in its unit.
-        claims: in the file's order.
-    """
-
-    roles: dict[str, dict[str, str]]
-    margins: dict[str, float]
-    claims: list[Claim]
-
-
-def roles_of(name: str, test: Any) -> list[str]:
-    """Roles that a test is about."""
-    if isinstance(test, dict):
-        return test.get("roles") or [test[key] for key in ("compare", "equal", "role") if key in test]
-    return test if TESTS[name] is list else []
-
-
-def matches(value: Any, wanted: Any) -> bool:
-    """Whether a knob's value is the wanted one, one of a list, or meets a condition."""
-    if isinstance(wanted, list):
-        return any(matches(value, one) for one in wanted)
-    if condition := _condition(wanted):
-        return isinstance(value, int | float) and not isinstance(value, bool) and condition(value)
-    if isinstance(value, int | float) and isinstance(wanted, int | float):
-        return isinstance(value, bool) == isinstance(wanted, bool) and abs(value - wanted) < 1e-8
-    return value == wanted
-
-
-def _condition(wanted: Any) -> Callable[[float], bool] | None:
-    if not isinstance(wanted, str) or not (sign := next((s for s in _SIGNS if wanted.startswith(s)), None)):
-        return None
-    try:
-        bound = float(wanted.removeprefix(sign))
-    except ValueError:
-        raise UserError(f"condition {wanted!r}: expected a number after {sign}") from None
-    return lambda value: _SIGNS[sign](value, bound)
+_KEYS = {"statement", "source", "first", "second", "where", "data", "margin", *TESTS}
 
 
 @lru_cache
 def defaults(method: str) -> tuple[dict[str, Any], set[str]]:
-    """A method's own defaults, and the names of its knobs whose default it shares with others."""
+    """A method's own defaults, and the names of its other knobs: those whose default it shares with other methods, and
+    those that are null unless somebody sets them."""
+    node, names = _knobs(method)
+    free = unset(method) | {name for name in names if OmegaConf.is_interpolation(node, name)}
+    return {name: node[name] for name in names if name not in free}, free
+
+
+@lru_cache
+def unset(method: str) -> set[str]:
+    """Knobs of a method that are null unless somebody sets them, such as mask_size."""
+    node, names = _knobs(method)
+    return {name for name in names if not OmegaConf.is_interpolation(node, name) and node[name] is None}
+
+
+@lru_cache
+def _knobs(method: str) -> tuple[DictConfig, list[str]]:
     node = cli.jobs([f"method={method}"])[0].method
-    names = [name for name in validate.knobs(dict.fromkeys(node)) if name != "_target_"]
-    shared = {name for name in names if OmegaConf.is_interpolation(node, name)}
-    return {name: node[name] for name in names if name not in shared}, shared
+    return node, [name for name in validate.knobs(dict.fromkeys(node)) if name != "_target_"]
 
 
 @lru_cache
@@ -159,37 +63,68 @@ def load(file: Path = FILE) -> Claims:
     """
     try:
         node = OmegaConf.to_container(OmegaConf.load(file))
-        _known("", node, {"roles", "margins", "claims"}, {"roles", "claims"})
-        for role, shown in node["roles"].items():
-            for profile, metric in shown.items():
-                _one_of(f"roles.{role}: metric profile", profile, list(profiles()))
-                _one_of(f"roles.{role}.{profile}: metric", metric, profiles()[profile])
+        _known("", node, {"roles", "truth", "apart", "margins", "claims"}, {"roles", "claims"})
+        for part in ("roles", "truth"):
+            _check_roles(part, node.get(part, {}), node["roles"])
+        for kind, types in node.get("apart", {}).items():
+            if not isinstance(types, list) or not types:
+                raise UserError(f"apart.{kind} is {types!r}; expected a list of edit types")
         margins = node.get("margins", {})
+        _known("margins: ", margins, {"fixed", "of_range"}, set())
         known = sorted({metric for names in profiles().values() for metric in names})
-        for metric in margins:
-            _one_of("margins: metric", metric, known)
-        claims = [_claim(name, claim, node["roles"], margins) for name, claim in node["claims"].items()]
+        for metric in margins.get("fixed", {}):
+            _one_of("margins.fixed: metric", metric, known)
+        of_range = _range(margins["of_range"]) if "of_range" in margins else None
+        head = Claims(
+            node["roles"], margins.get("fixed", {}), [], node.get("truth", {}), node.get("apart", {}), of_range
+        )
+        claims = [_claim(name, claim, head) for name, claim in node["claims"].items()]
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror}") from None
     except OmegaConfBaseException as error:
         raise UserError(f"{file}: {one_line(error)}") from None
     except UserError as error:
         raise UserError(f"{file.name}: {error}") from None
-    return Claims(node["roles"], margins, claims)
+    return replace(head, claims=claims)
 
 
-def _claim(name: str, node: dict[str, Any], roles: dict[str, dict[str, str]], margins: dict[str, float]) -> Claim:
+def _check_roles(part: str, roles: dict[str, dict[str, str]], known: dict[str, dict[str, str]]) -> None:
+    for role, shown in roles.items():
+        _one_of(f"{part}: role", role, list(known))
+        for profile, metric in shown.items():
+            _one_of(f"{part}.{role}: metric profile", profile, list(profiles()))
+            if metric not in profiles()[profile]:
+                raise UserError(
+                    f"{part}.{role}: profile {profile} has no metric {metric!r}; {nearest(metric, profiles()[profile])}"
+                )
+
+
+def _range(node: dict[str, Any]) -> Range:
+    where = "margins.of_range"
+    _known(f"{where}: ", node, {"share", "method", "along", "between"}, {"share", "method", "along", "between"})
+    _one_of(f"{where}: method", node["method"], cli.names("method"))
+    _check_knob(f"{where}.along: knob", node["along"], [Side(node["method"], {})])
+    share, between = node["share"], node["between"]
+    if not _number(share) or share <= 0:
+        raise UserError(f"{where}.share={share}, expected a number above 0, such as 0.25")
+    if not isinstance(between, list) or len(between) != 2 or not all(map(_number, between)) or between[0] >= between[1]:
+        raise UserError(f"{where}.between is {between!r}; expected two numbers, the lower one first")
+    return Range(share, node["method"], node["along"], tuple(between))
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _claim(name: str, node: dict[str, Any], head: Claims) -> Claim:
     _known(f"{name}: ", node, _KEYS, {"statement", "source", "first"})
     tests = {key: node[key] for key in TESTS if key in node}
     if not tests:
         raise UserError(f"{name} tests nothing; expected one of {', '.join(TESTS)}")
     for key, test in tests.items():
         _check_test(f"{name}.{key}", key, test)
-        for role in roles_of(key, test):
-            _one_of(f"{name}.{key}: role", role, list(roles))
-    for role in node.get("close", []) + node.get("as_good", []):
-        if lacking := sorted(set(roles[role].values()) - margins.keys()):
-            raise UserError(f"{name} needs a margin of {lacking[0]}, and margins: has none")
+        for role in dict.fromkeys(role for roles in comparisons_of(test) for role in roles):
+            _one_of(f"{name}.{key}: role", role, list(head.roles))
     sides = []
     for key in ("first", "second"):
         if key in node:
@@ -198,23 +133,37 @@ def _claim(name: str, node: dict[str, Any], roles: dict[str, dict[str, str]], ma
     every = [side for alternatives in sides for side in alternatives]
     if len(sides) == 1 and (two := sorted(set(tests) - {"worsens", "improves"})):
         raise UserError(f"{name}: {two[0]} compares two sides, and there is no second")
-    if any(side.best for side in every) and not set(tests) <= {"better", "as_good", "close"}:
+    if any(side.best for side in every) and not set(tests) <= set(SHOWS):
         raise UserError(
             f"{name}: the best of several runs can only be compared image by image (better, as_good, close)"
         )
-    where = node.get("where", {})
-    claim = Claim(name, node["statement"], node["source"], sides, tests, where, node.get("data"))
+    where, margin = node.get("where", {}), node.get("margin", "fixed")
+    claim = Claim(name, node["statement"], node["source"], sides, tests, where, node.get("data"), margin)
+    _check_margin(claim, head)
     for knob in where:
         _check_knob(f"{name}: knob", knob, every)
     for test in tests:
         if (along := claim.along(test)) and len(along) != len(sides):
             raise UserError(f"{name}.{test}.along names {len(along)} knobs; expected one, or one for each side")
         for knob, alternatives in zip(along or [], sides, strict=bool(along)):
-            _check_knob(f"{name}.{test}.along: knob", knob, alternatives)
+            if knob is not None or test != "at_best":
+                _check_knob(f"{name}.{test}.along: knob", knob, alternatives)
     for value in [*where.values(), *(value for side in every for value in side.knobs.values())]:
         for one in value if isinstance(value, list) else [value]:
-            _condition(one)
+            condition(one)
     return claim
+
+
+def _check_margin(claim: Claim, head: Claims) -> None:
+    _one_of(f"{claim.name}.margin:", claim.margin, ["fixed", "of_range"])
+    if claim.margin == "of_range":
+        if head.of_range is None:
+            raise UserError(f"{claim.name}.margin is of_range, and margins: has none")
+        return
+    for role in claim.within_margin:
+        metrics_of_role = {*head.roles[role].values(), *head.truth.get(role, {}).values()}
+        if lacking := sorted(metrics_of_role - head.margins.keys()):
+            raise UserError(f"{claim.name} needs a margin of {lacking[0]}, and margins.fixed has none")
 
 
 def _check_test(where: str, name: str, test: Any) -> None:
@@ -228,6 +177,8 @@ def _check_test(where: str, name: str, test: Any) -> None:
         if not isinstance(test, dict):
             raise UserError(f"{where} is {test!r}; expected {', '.join(sorted(form))}")
         _known(f"{where}: ", test, {*form, "along"}, form | ({"along"} if ALONG[name] is None else set()))
+        if "shows" in form:
+            _one_of(f"{where}.shows:", test["shows"], list(SHOWS))
 
 
 def _side(where: str, node: dict[str, Any]) -> Side:
@@ -241,12 +192,12 @@ def _side(where: str, node: dict[str, Any]) -> Side:
     return side
 
 
-def _check_knob(where: str, knob: str, sides: list[Side]) -> None:
-    if knob.startswith("data."):
+def _check_knob(where: str, knob: str | None, sides: list[Side]) -> None:
+    if str(knob).startswith("data."):
         _one_of(where, knob, data_options())
         return
-    own, shared = zip(*(defaults(side.method) for side in sides), strict=True)
-    _one_of(where, knob, sorted({"seed"}.union(*own, *shared)))
+    own, free = zip(*(defaults(side.method) for side in sides), strict=True)
+    _one_of(where, knob, sorted({"seed"}.union(*own, *free)))
 
 
 def _known(where: str, node: Any, valid: set[str], needed: set[str]) -> None:

@@ -86,7 +86,7 @@ class Sample:
             if (fact := run.summary.fact(metric)) is None:
                 return f"{run.folder.name} was scored without {metric}"
             if fact.value is None:
-                return f"{metric} has no value: {fact.reason or 'no image has one'}"
+                return f"no value of {metric}: {fact.reason or 'no image has one'}"
             if metric in self._sets and not fact.halves:
                 return (
                     f"{metric} has no half-samples: too few images, too many, or an older score "

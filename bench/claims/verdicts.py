@@ -5,8 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.claims import evidence
-from bench.claims.comparisons import LEVEL, Row, rows
-from bench.claims.file import Claim, Claims, Side, matches
+from bench.claims.claim import Claim, Claims, Side
+from bench.claims.comparisons import rows
+from bench.claims.judging import LEVEL, Row
+from bench.claims.views import View, views
+from bench.config.matching import matches
 from bench.report import words
 from bench.scores import seal
 from bench.scores.stored import Scored
@@ -15,10 +18,11 @@ from bench.statistics.intervals import holm
 
 @dataclass
 class Result:
-    """A claim on one data set and metric profile.
+    """A claim on one data set and metric profile, in one view.
 
     Attributes:
         data, profile: empty where nothing has been run.
+        view: None where nothing has been run.
         rows: its comparisons.
         lacking: what has not been run.
     """
@@ -26,6 +30,7 @@ class Result:
     claim: Claim
     data: str = ""
     profile: str = ""
+    view: View | None = None
     rows: list[Row] = field(default_factory=list)
     lacking: list[str] = field(default_factory=list)
 
@@ -47,18 +52,41 @@ class Result:
         return [row for row, p in zip(self.rows, adjusted, strict=True) if p < LEVEL]
 
     @property
+    def summary(self) -> str:
+        """How the comparisons came out, and what has not been run, in sentences."""
+        return " ".join(map(sentence, [*self._counted, *self._unrun]))
+
+    @property
     def why(self) -> str:
-        """The verdict, explained."""
+        """The verdict, explained: the summary, with one of the comparisons that it rests on."""
+        some, _ = self._telling
+        told = []
+        if shown := some or (self.rows if len(self.rows) == 1 else []):
+            such = "such as" if len(shown) > 1 else "namely"
+            told = [f"{such} {shown[0].metric} of {shown[0].compared}: {shown[0].interval or 'no value'}", shown[0].why]
+        return " ".join(map(sentence, filter(None, [*self._counted, *told, *self._unrun])))
+
+    @property
+    def _unrun(self) -> list[str]:
+        return [] if self.against else self.lacking
+
+    @property
+    def _counted(self) -> list[str]:
         if not self.rows:
-            return "; ".join(self.lacking)
+            return []
+        some, (one, several) = self._telling
+        if len(self.rows) == 1:
+            return [f"the only comparison {one if some else 'is as claimed'}"]
+        if not some:
+            return [f"all {len(self.rows)} comparisons are as claimed"]
+        return [f"{len(some)} of {len(self.rows)} comparisons {one if len(some) == 1 else several}"]
+
+    @property
+    def _telling(self) -> tuple[list[Row], tuple[str, str]]:
+        """The comparisons that keep the claim from being supported, and what they do, of one and of several."""
         if self.against:
-            return _counted(self.against, self.rows, "against it")
-        if self.verdict == "supported":
-            if len(self.rows) == 1:
-                return _counted(self.rows, self.rows, "")
-            return f"all {len(self.rows)} comparisons are as claimed"
-        still = [row for row in self.rows if row.shows != "as claimed"]
-        return "; ".join([*([_counted(still, self.rows, "open")] if still else []), *self.lacking])
+            return self.against, ("contradicts it", "contradict it")
+        return [row for row in self.rows if row.shows != "as claimed"], ("is open", "are open")
 
     @property
     def n(self) -> str:
@@ -71,11 +99,10 @@ class Result:
         return list(dict.fromkeys(notice for row in self.rows for notice in row.notices))
 
 
-def _counted(some: list[Row], of: list[Row], what: str) -> str:
-    first = some[0]
-    number = f"{len(some)} of {len(of)} {what}{', such as' if len(some) > 1 else ':'} " if len(of) > 1 else ""
-    reason = f" ({first.why})" if first.why else ""
-    return f"{number}{first.metric}, {first.compared}: {first.interval}{reason}"
+def sentence(text: str) -> str:
+    """With a full stop, and a capital unless it starts with a name such as `w_s=0`."""
+    start = text[:1].upper() if text.split(" ")[0].isalpha() else text[:1]
+    return start + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def intact(runs: list[Scored]) -> tuple[list[Scored], list[str]]:
@@ -86,7 +113,8 @@ def intact(runs: list[Scored]) -> tuple[list[Scored], list[str]]:
 
 
 def evaluate(claims: Claims, scored: list[Scored]) -> list[Result]:
-    """Every claim on every data set and profile that has runs of both its sides; a claim without any is one result."""
+    """Every claim on every data set and profile that has runs of both its sides, with what stands beside it; a claim
+    without any is one result."""
     results, runs = [], {}
     for run in sorted(scored, key=lambda run: (run.summary.data, run.summary.profile)):
         runs.setdefault((run.summary.data, run.summary.profile), []).append(run)
@@ -96,24 +124,24 @@ def evaluate(claims: Claims, scored: list[Scored]) -> list[Result]:
             about = claim.data is None or any(fnmatch.fnmatch(data, pattern) for pattern in claim.data)
             if not about or any(profile not in claims.roles[role] for role in claim.roles):
                 continue
-            result = _on(claim, claims, made, data, profile)
-            if result.rows:
-                found.append(result)
+            own, *beside = (_on(claim, claims, view, data, profile) for view in views(claim, claims, profile, made))
+            if own.rows:
+                found += [own, *(result for result in beside if result.rows)]
             else:
-                lacking[data] = result.lacking
+                lacking[data] = own.lacking
         results += found or [Result(claim, lacking=_all_lacking(claim, lacking))]
     return results
 
 
-def _on(claim: Claim, claims: Claims, runs: list[Scored], data: str, profile: str) -> Result:
-    result = Result(claim, data, profile)
+def _on(claim: Claim, claims: Claims, view: View, data: str, profile: str) -> Result:
+    result = Result(claim, data, profile, view)
     seen: set[tuple[str, Any]] = set()  # knobs and values that comparisons have
     pending: list[tuple[str, tuple[evidence.Group, ...], str]] = []
     for name in claim.tests:
         along = claim.along(name) or [None] * len(claim.sides)
         found = []
         for knob, alternatives in zip(along, claim.sides, strict=True):
-            made = [(side, evidence.select(claim, side, knob, runs)) for side in alternatives]
+            made = [(side, evidence.select(claim, side, knob, view.runs)) for side in alternatives]
             found.append([(side, [group for group in groups if _whole(group, side)]) for side, groups in made])
         absent = [side for alternatives in found for side, groups in alternatives if not groups]
         result.lacking += [f"no run of {_described(side, claim)}" for side in absent]
@@ -130,11 +158,11 @@ def _on(claim: Claim, claims: Claims, runs: list[Scored], data: str, profile: st
         for pair in chosen:
             seen |= {(knob, value) for group in pair for knob, value in [*group.listed, *group.traits.items()]}
     for name, pair, setting in pending:
-        for row in rows(claim, name, pair, claims, profile):
+        for row in rows(claim, name, pair, claims, view):
             row.compared += f" ({setting})" if setting else ""
             result.rows.append(row)
     if pending and not result.rows:
-        knobs = {knob: None for name in claim.tests for knob in claim.along(name) or []}
+        knobs = {knob: None for name in claim.tests for knob in claim.along(name) or [] if knob}
         result.lacking.append(f"only one value of {' and '.join(knobs)}")
     if result.rows:
         result.lacking += _unseen(claim, seen)

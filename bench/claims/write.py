@@ -24,9 +24,8 @@ def write_all(out: Path, data: str | None, to: Path) -> tuple[str, str, list[Pat
     """
     runs, left_out = intact(stored.under(out, data))
     results = evaluate(file.load(), runs)
-    lines = [tables.readable(results), *(f"- {said}" for said in left_out)]
     files = [to / "claims.md", csv(tables.tidy(results), to / "claims")]
-    write(files[0], "\n".join(lines).rstrip() + "\n")
-    verdicts = Counter(result.verdict for result in results)
+    write(files[0], tables.readable(results, left_out))
+    verdicts = Counter(result.verdict for result in results if not result.view or result.view.main)
     counted = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
     return "\n".join([tables.printed(results), *left_out]), f"claims: {counted}", files

@@ -214,7 +214,7 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
 def expand(method: dict[str, Any]) -> list[dict[str, Any]]:
     """One method configuration for each combination of its list-valued knobs. Knobs that mean nothing beside the
     others' values (`only`) are null."""
-    axes = {name: value for name, value in method.items() if isinstance(value, list) and name != "uses"}
+    axes = {name: value for name, value in validate.knobs(method).items() if isinstance(value, list)}
     points = []
     for values in itertools.product(*axes.values()):
         point = method | dict(zip(axes, values, strict=True))

@@ -1,7 +1,5 @@
 """Claims on scores written by hand in the form that runs have."""
 
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,87 +9,10 @@ from omegaconf import OmegaConf
 from bench.claims import file
 from bench.claims.__main__ import main
 from bench.claims.tables import COLUMNS, tidy
-from bench.claims.verdicts import evaluate
 from bench.errors import UserError
-from bench.files.hashing import sha256
-from bench.scores import seal, stored
+from bench.scores import stored
 from bench.statistics.intervals import half_samples
-
-COUNT = 48
-METRICS = {"perceptual": False, "edit_success": True, "structure": False, "psnr_background": True}
-DUAL = {"w_t": 7.5, "steps": 50, "control": "p2p"}
-DIFFEDIT = {"guidance": 5.0, "steps": 50, "mask_noise": 0.5, "threshold": 0.5, "reference": "none", "encode": "ddim"}
-DIFFEDIT |= {"n": 10, "clip": "mean_ratio", "clip_at": 3.0, "rescale": "minmax", "mask_operator": "latent"}
-DIFFEDIT |= {"mask": "contrast", "clip_before": "each"}
-SDEDIT = {"guidance": 5.0, "steps": 50}
-HARD = np.random.default_rng(0).standard_normal(COUNT)
-HARD -= HARD.mean()
-IDS = [f"{i:04d}" for i in range(COUNT)]
-CLASSES = [str(i % 12) for i in range(COUNT)]
-
-
-class World:
-    """Runs on a data set; scores are of the same pictures, some harder than others."""
-
-    def __init__(self, out):
-        self.out, self.made = out, 0
-
-    def add(self, method, knobs, scores=None, noise=0.3, count=COUNT, groups=None, sets=None, **changed):
-        """A run whose metrics are the means of `scores` (0 where not named) plus each picture's own difficulty.
-
-        Args:
-            sets: metric -> value and half-sample values.
-            changed: fields of the summary and of its identity.
-        """
-        self.made += 1
-        rng, scores = np.random.default_rng(self.made), scores or {}
-        values = {name: 20 * HARD + scores.get(name, 0.0) + noise * rng.standard_normal(COUNT) for name in METRICS}
-        table = pd.DataFrame(
-            {"id": IDS, "type": "", "group": groups or IDS, "class": [str(i % 12) for i in range(COUNT)]}
-        )
-        table = table.assign(**values, nfe=changed.pop("nfe", 100.0))[:count]
-        facts = {
-            name: {"version": 1, "higher_is_better": up, "unit": "", "kind": "pair", "value": float(table[name].mean())}
-            for name, up in METRICS.items()
-        }
-        for name, (value, halves, of) in (sets or {}).items():
-            facts[name] = {"version": 1, "higher_is_better": False, "unit": "", "kind": "set", "value": value}
-            facts[name] |= {"halves": list(halves), "halves_of": of}
-        for fact in facts.values():
-            fact |= {"lo": None, "hi": None, "n": count}
-        summary = {"data": "shapes", "method": method, "model": "shapes", "profile": "shapes-v1", "backbone": "none"}
-        summary |= {"notice": "embedded model", "doubts": {}, "weights": {}, "knobs": knobs, "seed": None, "n": count}
-        summary |= {"n_expected": count, "n_failed": 0, "ids": f"first {count}", "metrics": facts, "table": None}
-        summary |= {"nfe": 1.0, "seconds": 1.0, "nfe_spent": 1.0} | changed
-        identity = {"identity_version": 2, "method": {}, "code": {"method": {"name": method, "version": 1}}}
-        identity |= {"data": {"name": summary["data"], "size": 64}, "model": {"files": {"a": summary["model"]}}}
-        folder = self.out / summary["data"] / method / f"run{self.made}"
-        folder.mkdir(parents=True)
-        (folder / "identity.json").write_text(json.dumps(identity))
-        (folder / "config.yaml").write_text("a: 1\n")
-        table.to_csv(scores := folder / f"per_image.{summary['profile']}.csv", index=False)
-        summary |= {"per_image": sha256(scores), "config": sha256(folder / "config.yaml")}
-        (folder / f"summary.{summary['profile']}.json").write_text(json.dumps(seal.seal(summary)))
-
-    def curve(self, method, knobs, points, **more):
-        """Runs at several r; points are r -> (perceptual, edit_success)."""
-        for r, (x, y) in points.items():
-            self.add(method, knobs | {"r": r}, {"perceptual": x, "edit_success": y}, **more)
-
-    def claim(self, tmp_path, **node):
-        """What the runs say of a claim: its results on each data set."""
-        return evaluate(load(tmp_path, **node), stored.under(self.out))
-
-
-def load(tmp_path, **node):
-    path = tmp_path / "claims.yaml"
-    roles = {"distance": {"shapes-v1": "perceptual"}, "match": {"shapes-v1": "edit_success"}}
-    roles |= {"structure": {"shapes-v1": "structure"}, "background": {"shapes-v1": "psnr_background"}}
-    roles |= {"realism": {"shapes-v1": "csfid"}}
-    margins = {"edit_success": 2, "perceptual": 2}
-    claim = {"statement": "x", "source": "y"} | node
-    OmegaConf.save(OmegaConf.create({"roles": roles, "margins": margins, "claims": {"mine": claim}}), path)
-    return file.load(path)
+from tests.helpers.claims import CLASSES, COUNT, DIFFEDIT, DUAL, HARD, SDEDIT, World, load
 
 
 @pytest.fixture
@@ -171,7 +92,7 @@ def test_runs_are_paired_only_where_all_else_is_equal(world, tmp_path):
     assert result.verdict == "supported"
     (result,) = world.claim(tmp_path, **HALF | {"where": {"steps": 100}})
     assert result.verdict == "not run"
-    assert result.why == "on shapes: no run of method=ddim steps=100"
+    assert result.why == "On shapes: no run of method=ddim steps=100."
 
 
 def test_settings_that_differ_are_told_and_each_is_needed(world, tmp_path):
@@ -210,22 +131,26 @@ def test_own_defaults_of_two_methods_may_differ(world, tmp_path):
     """StyleDiffusion and DDIM both have `reweight`, and not the same default."""
     world.add("ddim", DUAL | {"reweight": 2.0}, nfe=250.0)
     world.add("style_diffusion", DUAL | {"reweight": 1.0}, nfe=1400.0)
-    (result,) = world.claim(tmp_path, first={"method": "style_diffusion"}, second={"method": "ddim"}, cost="more")
-    assert result.verdict == "supported"
+    node = {"first": {"method": "style_diffusion"}, "second": {"method": "ddim"}, "cost": "more"}
+    _, counted = world.claim(tmp_path, **node)
+    assert counted.verdict == "supported"
 
 
 def test_every_listed_value_has_to_be_run(world, tmp_path):
     simulated(world, 1.0)
     listed = HALF | {"first": {"method": "siminversion", "w_s": [0, 0.5]}}
     (result,) = world.claim(tmp_path, **listed)
-    assert (result.verdict, result.why) == ("inconclusive", "w_s=0 is not run")
+    assert (result.verdict, result.summary) == ("inconclusive", "The only comparison is as claimed. w_s=0 is not run.")
     world.add("siminversion", DUAL | {"w_s": 0}, {"structure": -1})
     (result,) = world.claim(tmp_path, **listed)
     assert (result.verdict, len(result.rows)) == ("supported", 2)
     (result,) = world.claim(tmp_path, **listed | {"where": {"steps": [50, 100]}})
-    assert (result.verdict, result.why) == ("inconclusive", "steps=100 is not run")
+    assert (result.verdict, result.why) == ("inconclusive", "All 2 comparisons are as claimed. steps=100 is not run.")
     (result,) = world.claim(tmp_path, **listed | {"second": [{"method": "ddim"}, {"method": "null_text"}]})
-    assert (result.verdict, result.why) == ("inconclusive", "no run of method=null_text")
+    assert (result.verdict, result.why) == (
+        "inconclusive",
+        "All 2 comparisons are as claimed. No run of method=null_text.",
+    )
 
 
 def test_conditions_on_knobs(world, tmp_path):
@@ -267,7 +192,7 @@ def test_noise_is_not_equality(world, tmp_path):
     node = {key: value for key, value in HALF.items() if key != "better"}
     (result,) = world.claim(tmp_path, **node, close=["match"])
     assert result.verdict == "inconclusive"
-    assert "the interval holds" in result.why
+    assert "The interval holds" in result.why
 
 
 def test_just_outside_the_margin_is_judged_at_the_near_border(world, tmp_path):
@@ -342,7 +267,7 @@ def test_curves_without_a_shared_range_are_not_compared(world, tmp_path):
     world.curve("sdedit", SDEDIT, {0.3: (500, 35), 0.5: (600, 45)})
     (result,) = world.claim(tmp_path, **TRADE)
     assert result.verdict == "inconclusive"
-    assert "no shared range of edit_success: " in result.why
+    assert "No shared range of edit_success: " in result.why
     assert np.isnan(result.rows[0].difference)
     assert TRADE["first"]["method"] in tidy([result]).compared[0]
 
@@ -353,7 +278,7 @@ def test_half_samples_of_few_pictures_prove_nothing(world, tmp_path):
         world.curve(method, knobs, points, groups=[f"g{i % 7}" for i in range(COUNT)])
     (result,) = world.claim(tmp_path, **TRADE)
     assert result.verdict == "inconclusive"
-    assert "too few pictures for an interval: 7" in result.why
+    assert "Too few pictures for an interval: 7" in result.why
 
 
 def test_a_stray_run_of_few_samples_does_not_take_the_others_away(world, tmp_path):
@@ -473,8 +398,24 @@ def test_costs_are_counted(world, tmp_path, nfe, word, verdict):
     world.add("ddim", DUAL, nfe=250.0)
     world.add("siminversion", DUAL | {"w_s": 0.5}, nfe=float(nfe))
     node = {key: value for key, value in HALF.items() if key != "better"}
-    (result,) = world.claim(tmp_path, **node, cost=word)
-    assert (result.verdict, result.rows[0].difference) == (verdict, nfe - 250)
+    _, counted = world.claim(tmp_path, **node, cost=word)
+    assert (counted.verdict, counted.rows[0].difference) == (verdict, nfe - 250)
+    assert counted.view.by == "our own count"
+
+
+def test_a_cost_is_claimed_of_the_count_that_the_paper_has(world, tmp_path):
+    """Direct inversion as published code runs it, at the run's steps; ours stands beside, and may say the opposite."""
+    half, direct = {"method": "siminversion", "w_s": 0.5}, {"method": "direct", "w_s": 1}
+    for knobs in (DUAL, DUAL | {"steps": 100}, DUAL | {"control": "none"}):
+        world.add("direct", knobs | {"w_s": 1}, nfe=200.0)
+        world.add("siminversion", knobs | {"w_s": 0.5}, nfe=300.0)
+    for where, counts in (({"steps": 50}, "300 against 450"), ({"steps": 100}, "600 against 900")):
+        node = {"first": half, "second": direct, "where": where | {"control": "p2p"}, "cost": "less"}
+        stated, counted = world.claim(tmp_path, **node)
+        assert (stated.verdict, stated.rows[0].metric, stated.rows[0].why) == ("supported", "published_nfe", counts)
+        assert (counted.verdict, counted.rows[0].metric) == ("contradicted", "nfe")
+    stated, _ = world.claim(tmp_path, first=half, second=direct, where={"control": "none"}, cost="less")
+    assert "No paper counts the evaluations of siminversion with such knobs" in stated.why
 
 
 def test_the_best_of_several_runs(world, tmp_path):
@@ -501,7 +442,7 @@ def test_each_data_set_is_a_result_and_notices_are_said(world, tmp_path):
     (result,) = world.claim(tmp_path, **HALF | {"data": ["coco"]})
     assert (result.verdict, result.why) == (
         "not run",
-        "nothing is run on coco and scored with a profile that shows structure",
+        "Nothing is run on coco and scored with a profile that shows structure.",
     )
 
 
@@ -533,7 +474,8 @@ def test_command(world, tmp_path, capsys):
     assert "w_s=0 is not run; w_s=1 is not run" in mine.why.tolist()
     assert mine[mine.metric == "structure"].difference.item() == pytest.approx(-1, abs=0.2)
     text = (world.out / "claims.md").read_text()
-    assert "| siminversion w_s=0.5 - ddim" in text
+    assert "of siminversion w_s=0.5 - ddim: " in text
+    assert max(map(len, text.splitlines())) <= 160
     assert "## Not run" in text
     assert main([f"out={world.out}", "data=shape"]) == 2
     assert "did you mean shapes?" in capsys.readouterr().err
@@ -546,14 +488,16 @@ def test_scores_changed_by_hand_prove_nothing(world, tmp_path, capsys):
     assert main([f"out={world.out}"]) == 0
     assert f"left out: {scores}: changed since the run was scored" in capsys.readouterr().out
     assert set(pd.read_csv(world.out / "claims.csv").verdict) == {"not run"}
-    assert f"- left out: {scores}" in (world.out / "claims.md").read_text()
+    assert f"- left out: {scores}" in " ".join((world.out / "claims.md").read_text().split())
 
 
 def test_shipped_claims_name_what_exists():
     shipped = file.load()
     assert len(shipped.claims) >= 15
     assert all(claim.source for claim in shipped.claims)
-    metrics = {metric for found in shipped.roles.values() for metric in found.values()}
+    metrics = {
+        metric for part in (shipped.roles, shipped.truth) for found in part.values() for metric in found.values()
+    }
     assert set(shipped.margins) <= metrics
 
 
@@ -587,8 +531,11 @@ def test_mistakes_in_the_file(tmp_path, change, sentence):
     ("node", "sentence"),
     [
         ({"roles": {"a": {"shape-v1": "psnr"}}, "claims": {}}, "roles.a: metric profile 'shape-v1' is not known"),
-        ({"roles": {"a": {"shapes-v1": "psrn"}}, "claims": {}}, "roles.a.shapes-v1: metric 'psrn' is not known"),
-        ({"roles": {}, "margins": {"psrn": 1}, "claims": {}}, "margins: metric 'psrn' is not known"),
+        (
+            {"roles": {"a": {"shapes-v1": "psrn"}}, "claims": {}},
+            "roles.a: profile shapes-v1 has no metric 'psrn'; did you mean psnr?",
+        ),
+        ({"roles": {}, "margins": {"fixed": {"psrn": 1}}, "claims": {}}, "margins.fixed: metric 'psrn' is not known"),
         ({"roles": {}}, "claims is missing"),
         (
             {"roles": {}, "claims": {"a": {"statement": "x", "source": "y", "first": {"method": "ddim"}}}},

@@ -11,7 +11,21 @@ from bench.report import words
 COLUMNS = ("title", "row", "point", "metric", "heading", "kind", "ours", "lo", "hi", "n", "published", "difference")
 COLUMNS = (*COLUMNS, "verdict", "why", "run", "notice", "data", "profile")
 """What is read of an item's table, one line a cell."""
-CLAIM = ("statement", "source", "data", "profile", "metric", "compared", "difference", "lo", "hi", "n", "verdict")
+CLAIM = (
+    "statement",
+    "source",
+    "data",
+    "profile",
+    "by",
+    "edits",
+    "metric",
+    "compared",
+    "difference",
+    "lo",
+    "hi",
+    "n",
+    "verdict",
+)
 CLAIM = (*CLAIM, "why", "notice")
 """What is read of `claims.csv`."""
 
@@ -129,6 +143,7 @@ def claims(out: Path) -> dict[str, Any] | None:
         difference = words.between(*map(words.finite, (claim.difference, claim.lo, claim.hi)), sign="+")
         data = ", ".join(filter(None, [claim.data, claim.profile]))
         cells = [claim.statement, {"text": "", "mark": claim.verdict}, {"text": difference, "key": claim.difference}]
-        rows.append({"cells": [*cells, claim.metric, claim.compared, claim.n, data, claim.why, claim.source]})
-    columns = ["claim", "verdict", "difference", "metric", "compared", "n", "data", "why", "source"]
+        by = ", ".join(filter(None, [claim.by, claim.edits]))
+        rows.append({"cells": [*cells, by, claim.metric, claim.compared, claim.n, data, claim.why, claim.source]})
+    columns = ["claim", "verdict", "difference", "tested on", "metric", "compared", "n", "data", "why", "source"]
     return {"lead": sorted(set(found.notice) - {""}), "columns": columns, "rows": rows}
