@@ -2,7 +2,7 @@
 
 from bench.config.profile import metrics
 from bench.report.words import COSTS, notice
-from bench.reproduce import derived
+from bench.reproduce import derived, tolerance
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point, Rows
 from bench.reproduce.verdicts import NOT_RUN, Cell, judge
@@ -68,6 +68,7 @@ def _of_point(item: Item, point: Point, column: str, facts: dict) -> Cell:
     cell.n, cell.n_expected = summary.n, summary.n_expected
     cell.run = "/".join(point.run.folder.parts[-3:])
     cell.notice = notice(summary) or ""
+    cell.tolerance, cell.tolerated = tolerance.of_point(point, column)
     if column in COSTS:
         cell.kind, cell.ours = "cost", getattr(summary, column)
     elif fact := summary.fact(column):

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.errors import UserError, nearest
 from bench.report.words import finite, notices
+from bench.reproduce import tolerance
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell, judge
@@ -65,6 +66,7 @@ def rows(of: Sources, label: str, names: list[str], combine: Combine) -> list[Ce
             cell = Cell.new(of.item, label, name, column, of.facts)
             cell.kind = "derived"
             _fill(cell, sets, of.facts.get(column), combine)
+            cell.tolerance, cell.tolerated = tolerance.together(sets, column, added=combine is difference)
             if not averaged or name == "mean":
                 judge(of.item, cell, list(dict.fromkeys(why for point in points for why in of.reasons[id(point)])))
             cells.append(cell)

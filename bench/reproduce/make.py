@@ -1,10 +1,11 @@
 """One item made: its runs as far as they are missing, its table, its figures."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.reproduce import cells, grids, outcomes, tables
+from bench.reproduce import cells, grids, order, outcomes, tables
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell, Shown
@@ -53,8 +54,9 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
         head += part.header
         problems += part.problems
     if item_cells:
-        print(tables.readable(item, item_cells, head).text(), end="\n\n", flush=True)
-        files = tables.write_all(item, item_cells, head, to) + files
+        noted = replace(item, notes=[*order.sentences(item, rows, item_cells), *item.notes])
+        print(tables.readable(noted, item_cells, head).text(), end="\n\n", flush=True)
+        files = tables.write_all(noted, item_cells, head, to) + files
     files += _figures(item, points, item_cells, head, to)
     return Made(files, list(dict.fromkeys(problems)))
 

@@ -71,7 +71,7 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
     if judged:
         counts = [f"{judged.count(v)} {v}" for v in (MATCHES, DIFFERS, INCOMPARABLE, NOT_RUN) if v in judged]
         lines.append(f"Of {len(judged)} published values: {', '.join(counts)}")
-        lines.append("matches: the published value lies in our 95 % interval, or ours rounds to it")
+        lines.append("matches: ours is the published value but for its rounding and what noise, precision or JPEG do")
     return [*lines, *item.notes]
 
 

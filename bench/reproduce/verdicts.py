@@ -23,6 +23,9 @@ class Cell:
         kind: pair (a mean over images), set, cost, knob, derived (from other rows) or measured (theory, counts).
         ours, lo, hi, n, n_expected: value, 95 % interval, images it is of, images asked for.
         difference: ours - published.
+        tolerance: by how much ours may miss the published value beside its rounding, see `bench.reproduce.tolerance`;
+            None where that is not measured.
+        tolerated: what the tolerance is of, or why there is none.
         verdict: matches, differs, not comparable, not run, or empty where nothing is published.
         why: of the verdict.
         run: its folder below `out`.
@@ -43,6 +46,8 @@ class Cell:
     n_expected: int | None = None
     published: str = ""
     difference: float | None = None
+    tolerance: float | None = None
+    tolerated: str = ""
     verdict: str = ""
     why: str = ""
     run: str = ""
@@ -89,28 +94,35 @@ def judge(item: Item, cell: Cell, reasons: list[str]) -> None:
     if cell.kind == "knob" or (found := _published(item, cell)) is None:
         return
     cell.published = found.text
-    cell.verdict, why = verdict(cell.ours, cell.lo, cell.hi, found, reasons)
+    cell.verdict, why = verdict(cell, found, reasons)
     cell.why = "; ".join(filter(None, [cell.why, why]))
     if cell.ours is not None:
         cell.difference = cell.ours - found.value
 
 
-def verdict(
-    ours: float | None, lo: float | None, hi: float | None, found: published.Published, reasons: list[str]
-) -> tuple[str, str]:
-    """*matches* if the published value lies in our interval, or ours rounds to it; and why not, in words.
+def verdict(cell: Cell, found: published.Published, reasons: list[str]) -> tuple[str, str]:
+    """*matches* if ours is the published value but for its rounding and the cell's tolerance; and why not, in words.
+
+    The paper scored the same images, so that an interval over images says nothing of agreement; that the published
+    value lies in it is told of one that *differs*.
 
     Args:
-        ours, lo, hi: value and interval, None where there is none.
         found: the published value.
         reasons: why the two cannot be compared, if anything.
     """
-    if ours is None or not math.isfinite(ours):
+    if cell.ours is None or not math.isfinite(cell.ours):
         return NOT_RUN, ""
     if reasons:
         return INCOMPARABLE, "; ".join(reasons)
-    inside = lo is not None and hi is not None and lo <= found.value <= hi
-    return (MATCHES if inside or abs(ours - found.value) <= found.rounding * (1 + 1e-9) else DIFFERS), ""
+    apart = abs(cell.ours - found.value)
+    if apart <= (found.rounding + (cell.tolerance or 0.0)) * (1 + 1e-9):
+        return MATCHES, ""
+    said = [f"{words.number(apart)} away, rounding explains {found.rounding:g}"]
+    said[0] += f" and {cell.tolerated} {words.number(cell.tolerance)}" if cell.tolerance else ""
+    said += [cell.tolerated] if cell.tolerance is None and cell.tolerated else []
+    if cell.lo is not None and cell.hi is not None and cell.lo <= found.value <= cell.hi:
+        said.append("within sampling: the published value lies in our 95 % interval over images")
+    return DIFFERS, "; ".join(said)
 
 
 def _published(item: Item, cell: Cell) -> published.Published | None:

@@ -10,6 +10,7 @@ from PIL import Image
 from bench.reproduce import cells, items, outcomes, published, verdicts
 from bench.reproduce.__main__ import main
 from bench.reproduce.published import Published
+from bench.reproduce.verdicts import Cell
 from bench.scores import stored
 from bench.scores.stored import Summary
 from bench.statistics.intervals import mean_interval
@@ -64,20 +65,34 @@ def one(out, row, metric, point=""):
 
 
 @pytest.mark.parametrize(
-    ("ours", "lo", "hi", "reasons", "expected"),
+    ("ours", "tolerance", "reasons", "expected"),
     [
-        (24.0, 23.0, 25.5, [], "matches"),
-        (25.184, None, None, [], "matches"),
-        (25.176, 25.1761, 25.1762, [], "matches"),
-        (25.19, None, None, [], "differs"),
-        (24.0, 23.0, 25.0, [], "differs"),
-        (25.18, 25.0, 26.0, ["embedded model"], "not comparable"),
-        (None, None, None, ["embedded model"], "not run"),
-        (float("inf"), None, None, [], "not run"),
+        (25.184, None, [], "matches"),
+        (25.176, 0.0, [], "matches"),
+        (25.19, None, [], "differs"),
+        (25.28, 0.1, [], "matches"),
+        (25.08, 0.1, [], "matches"),
+        (25.29, 0.1, [], "differs"),
+        (24.0, 0.1, [], "differs"),  # inside the interval, which is wide since pictures differ
+        (25.18, 0.1, ["embedded model"], "not comparable"),
+        (None, 0.1, ["embedded model"], "not run"),
+        (float("inf"), None, [], "not run"),
     ],
 )
-def test_verdicts(ours, lo, hi, reasons, expected):
-    assert verdicts.verdict(ours, lo, hi, PRINTED, reasons)[0] == expected
+def test_verdicts(ours, tolerance, reasons, expected):
+    cell = Cell("a", "b", "c", "", "psnr", ours=ours, lo=20.0, hi=30.0, tolerance=tolerance, tolerated="three seeds")
+    assert verdicts.verdict(cell, PRINTED, reasons)[0] == expected
+
+
+def test_a_value_that_differs_says_by_how_much_and_what_was_tolerated():
+    cell = Cell("a", "b", "c", "", "psnr", ours=24.18, lo=23.0, hi=26.0, tolerance=0.25, tolerated="3 seeds")
+    said = "1.00 away, rounding explains 0.005 and 3 seeds 0.250"
+    sampling = "within sampling: the published value lies in our 95 % interval over images"
+    assert verdicts.verdict(cell, PRINTED, []) == ("differs", f"{said}; {sampling}")
+    cell.tolerance, cell.tolerated, cell.hi = None, "what noise does is not measured", 25.0
+    assert verdicts.verdict(cell, PRINTED, [])[1] == (
+        "1.00 away, rounding explains 0.005; what noise does is not measured"
+    )
 
 
 def test_values_and_their_rows_are_those_of_the_runs(world):
