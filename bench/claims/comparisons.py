@@ -43,6 +43,8 @@ def rows(claim: Claim, name: str, chosen: tuple[Group, ...], claims: Claims, vie
             row = make(margin)
         except Untestable as reason:
             row = Row(metric, label, why=str(reason))
+        for group in chosen:
+            row = row.add(f"{group.label} is chosen image by image, on these pictures") if group.best else row
         row.metric, row.unit, row.compared = fact.name if fact else metric, fact.unit if fact else "", label
         row.notices, row.margin = tuple(words.notices(run.summary for run in runs)), margin
         found[metric, label] = row

@@ -1,4 +1,8 @@
-"""What a method's configuration states of it beside its knobs, for a run with certain values of these. No torch."""
+"""What a method's configuration states of it beside its knobs, for a run with certain values of these. No torch.
+
+given: {query: true, caption: [{reference: caption}]}      always; where the knobs meet any of the conditions
+published_nfe: [{is: 5 * steps, where: {control: p2p}}]    the first of which the knobs meet the conditions
+"""
 
 import re
 from collections.abc import Iterator
@@ -30,10 +34,22 @@ def published_nfe(method: str, knobs: dict[str, Any]) -> int | None:
     return None
 
 
+def given(method: str, knobs: dict[str, Any]) -> list[str] | None:
+    """What a method is told of each sample beside the picture: query, caption, blend words, mask, instruction, class.
+    None of a class of the user's own and of pictures made elsewhere, of which it is not known."""
+    if (told := _stated(method).get("given")) is None:
+        return None
+    return [name for name, cases in told.items() if cases is True or any(_met(case, knobs) for case in cases)]
+
+
+def _met(case: dict[str, Any], knobs: dict[str, Any]) -> bool:
+    return all(matches(knobs.get(knob), wanted) for knob, wanted in case.items())
+
+
 def _cases(method: str, key: str, knobs: dict[str, Any]) -> Iterator[Any]:
     """What `key` states under the conditions that the knobs meet, the first one first."""
     for case in _stated(method).get(key, []):
-        if all(matches(knobs.get(knob), wanted) for knob, wanted in case.get("where", {}).items()):
+        if _met(case.get("where", {}), knobs):
             yield case["is"]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.errors import UserError, nearest
 
-RESERVED = ("valid", "name", "uses", "needs", "only", "classes", "published_nfe")
+RESERVED = ("valid", "name", "uses", "needs", "only", "classes", "published_nfe", "given")
 """Keys of a group that describe it and are no knobs of its class."""
 
 

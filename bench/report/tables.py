@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from bench.config import stated
 from bench.report import words
+from bench.report.seeds import alike
 from bench.report.write import Table
 from bench.scores import labels, stored
 from bench.scores.stored import Fact, Scored, Summary
@@ -47,8 +49,11 @@ def frame(runs: list[Scored]) -> pd.DataFrame:
 
 
 def readable(part: pd.DataFrame) -> Table:
-    """The runs of one data set and profile as a reader sees them, a row a run."""
-    runs = [run.summary for run in part.scored]
+    """The runs of one data set and profile as a reader sees them, a row for all that differ in the seed alone (those of
+    `bench.report.seeds.alike`)."""
+    points = alike(list(part.scored))
+    runs = [point.shown.summary for point in points]
+    variants = labels.labels([point.shown for point in points])
     columns = words.facts(run.shown for run in runs)
     facts = {name: [(run.metrics.get(name), run.n) for run in runs] for name in columns}
     facts = {name: [(fact, n) for fact, n in found if fact and fact.value is not None] for name, found in facts.items()}
@@ -57,19 +62,37 @@ def readable(part: pd.DataFrame) -> Table:
         counts = {words.own_count(*found) for found in facts[fact.name]}
         titles[fact.name] = ", ".join(filter(None, [words.of(fact), counts.pop() if len(counts) == 1 else ""]))
     lines = []
-    for row, run in zip(part.itertuples(), runs, strict=True):
-        line = {"method": f"{run.method} {row.variant}".strip(), "r": words.knob(run.knobs.get("r"))}
-        line["n"] = words.extent(run.n, run.n_expected, run.n_failed)
-        line |= {title: _cell(run.metrics.get(name), run.n, "n=" not in title) for name, title in titles.items()}
+    for point, run, variant in zip(points, runs, variants, strict=True):
+        seeds = f"({len(point.runs)} seeds)" if len(point.runs) > 1 else ""
+        line = {"method": " ".join(filter(None, [run.method, variant, seeds])), "r": words.knob(run.knobs.get("r"))}
+        line |= {"n": words.extent(run.n, run.n_expected, run.n_failed), "given": _given(run)}
+        for name, title in titles.items():
+            line[title] = _cell(run.metrics.get(name), run.n, "n=" not in title, point.spread.get(name))
         costs = {"nfe": run.nfe, "seconds": run.seconds}
         lines.append(line | {words.COSTS[name]: words.cost(name, value) for name, value in costs.items()})
-    return Table(pd.DataFrame(lines), "", _lead(runs), [*_reasons(list(part.scored)), *_cautions(runs, shown)])
+    remarks = [*_reasons([point.shown for point in points]), *_cautions(runs, shown)]
+    if any(point.spread for point in points):
+        remarks.append(
+            "of several seeds: their mean, ± its 95 % interval over pictures; in brackets, the standard "
+            "deviation between the seeds"
+        )
+    return Table(pd.DataFrame(lines), "", _lead(runs), remarks)
 
 
-def _cell(fact: Fact | None, n: int, counted: bool) -> str:
-    """A metric with its interval and, with `counted`, its own n where some pictures have no finite value."""
-    own = words.own_count(fact, n) if fact and fact.value is not None and counted else ""
-    return (words.value(fact.value, fact.lo, fact.hi) if fact else "") + (f" ({own})" if own else "")
+def _given(run: Summary) -> str:
+    """What the method was told of each sample beside the picture; empty where that is not known."""
+    told = stated.given(run.method, run.knobs)
+    return "" if told is None else ", ".join(told) or "nothing"
+
+
+def _cell(fact: Fact | None, n: int, counted: bool, spread: float | None) -> str:
+    """A metric with its interval and, in brackets, how far seeds are apart and, with `counted`, its own n where some
+    pictures have no finite value."""
+    if not fact or fact.value is None:
+        return ""
+    more = [f"seeds ±{words.number(spread)}"] if spread is not None else []
+    more += [own] if counted and (own := words.own_count(fact, n)) else []
+    return words.value(fact.value, fact.lo, fact.hi) + (f" ({', '.join(more)})" if more else "")
 
 
 def _lead(runs: list[Summary]) -> list[str]:

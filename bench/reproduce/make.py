@@ -54,7 +54,8 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
         head += part.header
         problems += part.problems
     if item_cells:
-        noted = replace(item, notes=[*order.sentences(item, rows, item_cells), *item.notes])
+        chosen = [f"{label} is chosen image by image, on these pictures" for label in item.best_of]
+        noted = replace(item, notes=[*order.sentences(item, rows, item_cells), *chosen, *item.notes])
         print(tables.readable(noted, item_cells, head).text(), end="\n\n", flush=True)
         files = tables.write_all(noted, item_cells, head, to) + files
     files += _figures(item, points, item_cells, head, to)

@@ -9,6 +9,7 @@ import pandas as pd
 from bench.edits.environment import environment
 from bench.edits.folder import Store
 from bench.report import tables, words
+from bench.report.seeds import alike
 from bench.scores import stored
 
 
@@ -94,11 +95,11 @@ def _weights(table: pd.DataFrame) -> dict[str, Any]:
 def _table(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     """The printed table of one data set and profile."""
     shown, rows = tables.readable(part), []
-    for run, line in zip(part.scored, shown.cells.itertuples(index=False), strict=True):
-        cells: list[Any] = list(line)
-        if run.summary.n != run.summary.n_expected:
-            cells[2] = {"text": cells[2], "mark": "incomplete"}
-        rows.append({"cells": cells, "run": index[str(run.folder)]})
+    for point, line in zip(alike(list(part.scored)), shown.cells.itertuples(index=False), strict=True):
+        run, cells = point.shown.summary, dict(zip(shown.cells, line, strict=True))
+        if run.n != run.n_expected:
+            cells["n"] = {"text": cells["n"], "mark": "incomplete"}
+        rows.append({"cells": list(cells.values()), "run": index[str(point.runs[0].folder)]})
     title = f"{part.data.iloc[0]}, {part.profile.iloc[0]}"
     columns = list(shown.cells)
     return {"title": title, "lead": shown.lead, "columns": columns, "rows": rows, "remarks": shown.remarks}
