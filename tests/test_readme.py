@@ -21,13 +21,11 @@ def example(tmp_path, monkeypatch, page: str) -> list[list[str]]:
         (tmp_path / name).write_text(code)
         monkeypatch.delitem(sys.modules, name.removesuffix(".py"), raising=False)  # another page's
     monkeypatch.syspath_prepend(tmp_path)
-    lines = [
-        line for line in text.splitlines() if line.startswith("    python -m bench.run") and "_target_=my_" in line
-    ]
+    lines = re.findall(r"^    python -m bench\.run .*_target_=(?:my_|torchmetrics).*$", text, re.MULTILINE)
     return [shlex.split(line)[3:] for line in lines]
 
 
-@pytest.mark.parametrize(("page", "count"), [("README.md", 2), ("docs/extending.md", 4)])
+@pytest.mark.parametrize(("page", "count"), [("README.md", 2), ("docs/extending.md", 5)])
 def test_examples_run(tmp_path, monkeypatch, page, count):
     commands = example(tmp_path, monkeypatch, page)
     assert len(commands) == count

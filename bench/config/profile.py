@@ -1,18 +1,45 @@
 """Metric profiles: which metrics, on which weights, under which names. No torch."""
 
+from pathlib import Path
 from typing import Any
+
+from omegaconf import OmegaConf
 
 from bench.errors import UserError, nearest
 from bench.files import weights
+from bench.files.paths import ROOT
 
 NEEDED = ("name", "backbone", "plot", "table", "size")
 """Keys that every profile has."""
-KEYS = (*NEEDED, "resample", "jpeg", "weights", "columns", "batch_size")
+KEYS = (*NEEDED, "resample", "jpeg", "weights", "columns", "batch_size", "adapters")
 """Keys of a profile that are no metric."""
 PREPARATION = ("size", "resample", "jpeg")
 """Those of them that say how pictures are prepared for every metric."""
 RANDOM = "_random"
 """End of the name of a column whose backbone has random weights."""
+
+
+def stem(name: str) -> str:
+    """What one types for a profile of this name and version: `pie` for `pie-v2`, and `recommended_v1` for
+    `recommended-v1`, an earlier version that is kept. Of one that is not kept, the current one."""
+    base, _, number = name.rpartition("-v")
+    return f"{base}_v{number}" if _file(f"{base}_v{number}").is_file() else base or name
+
+
+def standing(name: str) -> dict[str, Any] | None:
+    """The metrics of the profile's file, by their names; None where there is none."""
+    file = _file(stem(name))
+    return metrics(OmegaConf.to_container(OmegaConf.load(file))) if file.is_file() else None
+
+
+def _file(named: str) -> Path:
+    return ROOT / "conf/metrics" / f"{named}.yaml"
+
+
+def own(profile: str, columns: list[str]) -> list[str]:
+    """Those of some columns that the profile's file does not have: a user's own."""
+    known = standing(profile)
+    return [] if known is None else [name for name in columns if name.removesuffix(RANDOM) not in known]
 
 
 def metrics(profile: dict[str, Any]) -> dict[str, Any]:

@@ -48,6 +48,17 @@ def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
     return {name: of(path, profile["weights"][name]) for name, path in located(profile).items()}
 
 
+def digest(place: str) -> str:
+    """SHA-256 of a file, or of all the files of a folder or of a hub id's; `missing` where there is none."""
+    path = Path(place) if Path(place).exists() else hub.snapshot(place, "config.json")
+    if path is None:
+        return "missing"
+    if path.is_file():
+        return sha256(path)
+    found = sorted(file for file in files_under(path) if file.is_file())
+    return sha256_of([[str(file.relative_to(path)), sha256(file)] for file in found])
+
+
 def _files(path: Path, entry: dict[str, Any]) -> list[Path]:
     """What is read of a backbone, looked at: of a folder that is no CLIP model, every file.
 

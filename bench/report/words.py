@@ -132,6 +132,10 @@ def scored_by(summary: Summary) -> list[str]:
 
 
 def headline(run: Scored | None) -> str:
-    """A run's scores in a line; empty where it has none."""
-    facts = [fact for fact in run.summary.metrics.values() if fact.value is not None] if run else []
-    return f"{run.summary.profile}: {', '.join(f'{f.name} {number(f.value)}' for f in facts[:4])}" if run else ""
+    """A run's scores in a line, the user's own metrics among them; empty where it has none."""
+    if run is None:
+        return ""
+    facts = [fact for fact in run.summary.metrics.values() if fact.value is not None]
+    own = [fact for fact in facts if fact.name in run.summary.own]
+    shown = [fact for fact in facts if fact not in own][:4] + own
+    return f"{run.summary.profile}: {', '.join(f'{fact.name} {number(fact.value)}' for fact in shown)}"

@@ -1,15 +1,15 @@
 """The metrics of a profile over the saved edits of a run."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
+from hydra.utils import get_object
 from tqdm import tqdm
 
 from bench.config import profile as profiles
+from bench.config.instances import instance
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.edits.folder import Store
@@ -42,14 +42,32 @@ class Measured:
     lacking: set[str]
 
 
-def build(columns: dict[str, dict[str, Any]], located: dict[str, Path]) -> dict[str, PairMetric | SetMetric]:
-    """Instantiates metrics; an argument `weights` names a backbone of the profile and becomes its path."""
+def build(profile: dict[str, Any]) -> dict[str, PairMetric | SetMetric]:
+    """Instantiates the metrics of a resolved profile; an argument `weights` names a backbone of it and becomes its
+    path. A class of a package that the profile has an adapter for is handed to it by name.
+
+    Raises:
+        UserError: a class does not take its arguments, or cannot be made.
+    """
+    located = weights.located(profile)
 
     def resolve(node: dict[str, Any]) -> dict[str, Any]:
         node = {key: resolve(value) if isinstance(value, dict) else value for key, value in node.items()}
         return node | {"weights": located[node["weights"]]} if node.get("weights") else node
 
-    return {name: instantiate(resolve(node)) for name, node in columns.items()}
+    adapters = profile.get("adapters") or {}
+    nodes = {name: _adapted(resolve(node), adapters) for name, node in profiles.columns(profile).items()}
+    return {name: instance(node, f"metrics.{name}") for name, node in nodes.items()}
+
+
+def _adapted(node: dict[str, Any], adapters: dict[str, str]) -> dict[str, Any]:
+    """The configuration of a metric, or of the adapter that makes one of it."""
+    kind = get_object(node["_target_"])
+    packages = {base.__module__.partition(".")[0] for base in getattr(kind, "__mro__", ())}
+    adapter = next((adapter for package, adapter in adapters.items() if package in packages), None)
+    if adapter is None or hasattr(kind, "score"):
+        return node
+    return node | {"_target_": adapter, "metric": node["_target_"]}
 
 
 def ready(profile: dict[str, Any]) -> None:
@@ -58,7 +76,7 @@ def ready(profile: dict[str, Any]) -> None:
     Raises:
         UserError: one cannot be loaded.
     """
-    load(build(profiles.columns(profile), weights.located(profile)))
+    load(build(profile))
 
 
 def measure(

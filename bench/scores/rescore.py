@@ -81,8 +81,8 @@ def _resolved(cfg: DictConfig, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _stem(profile: str) -> str:
-    """`pie` of `pie-v2`."""
-    stem = profile.rsplit("-v", 1)[0]
+    """What one types for a profile by its name; see `profiles.stem`."""
+    stem = profiles.stem(profile)
     if stem not in cli.names("metrics"):
         raise UserError(f"the run's metric profile {profile} is not known here; {nearest(stem, cli.names('metrics'))}")
     return stem

@@ -83,9 +83,10 @@ def _score(run: Run, asked: list[str], journal: dict[str, dict], keep: bool = Tr
                 "journal's), and are not scored; delete them and run the command that made them again"
             )
         folder, others = run.folder / "scores" / name, recipe.others(before.summary) if before else {}
+        metrics = _metrics(profile, recipe)
         made_with = _forget_stale(folder, recipe.made_with, pictures)
         try:
-            measured = _measure(run, store, journal, ids, recipe, others)
+            measured = _measure(run, store, journal, ids, metrics, recipe, others)
         finally:
             _remember(folder, made_with, pictures)
         summary = _summary(run, asked, journal, ids, measured)
@@ -142,19 +143,32 @@ def _remember(folder: Path, made_with: dict[str, str], pictures: dict[str, list]
     write(folder / seal.RECORD, json.dumps(entry, indent=1) + "\n")
 
 
-def _measure(run: Run, store: Store, journal: dict, ids: list[str], recipe: Recipe, others: dict[str, Fact]):
+def _metrics(profile: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """The metrics of a profile; those that read files of their own choice tell the recipe which."""
+    from bench.scores import measure
+
+    metrics = measure.build(profile)
+    for name, metric in metrics.items():
+        if hasattr(metric, "files"):
+            metric.load()
+            recipe.reads(name, metric.files)
+    return metrics
+
+
+def _measure(
+    run: Run, store: Store, journal: dict, ids: list[str], metrics: dict, recipe: Recipe, others: dict[str, Fact]
+):
     from bench.scores import measure
     from bench.scores.features import Recall
 
     profile, located = run.cfg["metrics"], weights.located(run.cfg["metrics"])
-    metrics = measure.build(profiles.columns(profile), located)
     changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
     recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: recipe.hashes[name] for name in located})
     measured = measure.measure(run, store, data, journal, ids, metrics, recall, others)
     for name, fact in measured.facts.items():
         if name in others:
-            fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared")}
+            fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared", "files")}
             fact["made_with"] = "" if name in measured.lacking else fact["made_with"]  # it is computed when asked for
             fact["note"] = "; ".join(filter(None, [fact.get("note"), recipe.note(others[name])])) or None
         else:
@@ -176,6 +190,7 @@ def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured
     costs = {key: _mean([journal[i][key] for i in ids]) for key in JOURNAL_KEYS}
     method = cfg["method"]
     named = {name.removesuffix(profiles.RANDOM): name for name in metrics}
+    own = profiles.own(profile["name"], list(metrics))
     return {
         "data": cfg["data"]["name"],
         "method": method["name"],
@@ -185,7 +200,8 @@ def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured
         "profile": profile["name"],
         "backbone": profile["backbone"],
         "plot": {axis: named.get(name, name) for axis, name in profile["plot"].items()},
-        "table": profile["table"] and [named.get(name, name) for name in profile["table"]],
+        "table": profile["table"] and [*(named.get(name, name) for name in profile["table"]), *own],
+        "own": own,
         "knobs": run.knobs,
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
         "n": len(ids),

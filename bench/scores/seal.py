@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
-from omegaconf import OmegaConf
 
 from bench.config import profile as profiles
 from bench.files.hashing import sha256, sha256_of
@@ -82,12 +81,9 @@ def stale(summary: Summary) -> dict[str, tuple[int, int]]:
 
     The metrics are imported only if their source is not what it was.
     """
-    file = ROOT / "conf/metrics" / f"{summary.profile.rsplit('-v', 1)[0]}.yaml"
-    if not file.is_file():
+    nodes = profiles.standing(summary.profile)
+    if nodes is None or summary.code == code():
         return {}
-    if summary.code == code():
-        return {}
-    nodes = profiles.metrics(OmegaConf.load(file))
     versions = {
         name: (fact.version, get_class(node["_target_"]).version)
         for name, node in nodes.items()

@@ -28,10 +28,11 @@ class Fact:
         types: edit type -> `value` and `n`.
         made_with: hash of all that decides its numbers; of it, `weights` (name -> SHA-256) and `prepared` (how the
             profile prepares pictures).
+        files: paths and hub ids of weights that its class reads by itself.
     """
 
     name: str
-    version: int
+    version: int | str
     higher_is_better: bool
     unit: str
     kind: str
@@ -48,6 +49,7 @@ class Fact:
     made_with: str = ""
     weights: dict[str, str] = field(default_factory=dict)
     prepared: dict[str, Any] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Summary:
         notice: of its model and data; `bench.report.words.notice` has that of its scores, too.
         doubts: weights that may not compare, and why.
         plot, table: names of the metrics on the axes of the profile's plot, and in its table (None: all).
+        own: names of the metrics that the user added to the profile's; they are in its table, too.
         n, n_expected, n_failed: samples that are scored, were asked for, failed.
         nfe, seconds, nfe_spent: an image; None where they are not known.
         ids, weights, signature, code: hashes of the ids, the networks, all that no single column depends on, the
@@ -75,6 +78,7 @@ class Summary:
     doubts: dict[str, str] = field(default_factory=dict)
     plot: dict[str, str] = field(default_factory=dict)
     table: list[str] | None = None
+    own: list[str] = field(default_factory=list)
     knobs: dict[str, Any] = field(default_factory=dict)
     seed: int | None = None
     n: int = 0
@@ -105,7 +109,7 @@ class Summary:
         return [self.metrics[name] for name in self.table or self.metrics if name in self.metrics]
 
     @property
-    def versions(self) -> dict[str, int]:
+    def versions(self) -> dict[str, int | str]:
         """Version of each metric."""
         return {name: fact.version for name, fact in self.metrics.items()}
 

@@ -11,7 +11,7 @@ from bench.files.paths import ROOT
 TOKENIZER = ROOT / "bench/models/shapes/tokenizer"
 
 
-def folder(to: Path) -> Path:
+def folder(to: Path, seed: int = 0) -> Path:
     """Model, tokenizer and image processor; seeded."""
     from transformers import CLIPConfig, CLIPModel
 
@@ -20,7 +20,7 @@ def folder(to: Path) -> Path:
     text = tower | ends | {"vocab_size": 652, "projection_dim": 8}
     vision = tower | {"image_size": 32, "patch_size": 16, "projection_dim": 8}
     with torch.random.fork_rng():
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
     model.save_pretrained(to)
     for file in TOKENIZER.iterdir():
