@@ -1,19 +1,55 @@
-"""CLIPScore."""
+"""CLIPScore and CLIP's directional similarity."""
 
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
+from torch.nn import functional as F
 
-from bench.diffusion import prompts
-from bench.errors import UserError, one_line
 from bench.types import ScoreBatch
-from metrics import states, words
+from metrics import clip_networks, words
 
 
-class ClipScore:
+class _Clip:
+    """Base: embeddings that the metrics of a batch share.
+
+    Attributes:
+        notes: sample id -> what was wrong with its prompt.
+    """
+
+    def __init__(self, weights: Path, open_clip: str | None, resize: str):
+        self.weights, self.open_clip, self.resize, self.notes = Path(weights), open_clip, resize, {}
+
+    def load(self) -> None:
+        """Reads the model; see `clip_networks.load`."""
+        self.network()
+
+    def network(self):
+        return clip_networks.load(self.weights, self.open_clip, self.resize)
+
+    def embed_pictures(self, batch: ScoreBatch, which: str) -> torch.Tensor:
+        """Of the batch's `edits` or `sources`, float64 `[B, D]`; the sources' are kept where the batch has a memory."""
+        name = " ".join(filter(None, ["clip picture", self.open_clip, self.resize]))
+        images, extract = getattr(batch, which), self.network().images
+
+        def make() -> torch.Tensor:
+            if which == "edits" or batch.recall is None:
+                return extract(images)
+            return batch.recall(f"{name}@1", self.weights, images, extract)
+
+        return batch.shared((name, str(self.weights), which), make).double()
+
+    def embed_texts(self, batch: ScoreBatch, texts: dict[int, str]) -> torch.Tensor:
+        """Of texts by their places in the batch, float64 `[len(texts), D]`."""
+        network, prompts = self.network(), list(texts.values())
+        for place, length in zip(texts, network.lengths(prompts), strict=True):
+            if length > network.longest:
+                self.notes[batch.samples[place].id] = f"prompt of {length} tokens cut at CLIP's {network.longest}"
+        key = ("clip text", str(self.weights), self.open_clip, *prompts)
+        return batch.shared(key, lambda: network.texts(prompts, batch.edits.device)).double()
+
+
+class ClipScore(_Clip):
     """`scale` x cosine of the CLIP embeddings of edit and target prompt. DiffEdit's gains of "0.25 points" (section
     4.4) only fit 100 x cosine; Hessel et al. 2021 have 2.5 x max(cosine, 0) and a prefix.
 
@@ -21,124 +57,88 @@ class ClipScore:
     whose target is no words.
 
     Args:
-        weights: folder of a Hugging Face CLIP model and its processor.
+        weights: folder of a Hugging Face CLIP model and its processor, or a file of open_clip.
         region: `frame`, or `edited`: black outside the region to edit, and still the full prompt, as PnPInversion has
             it; NaN without a mask and where it is empty.
         scale: 100, or Hessel's 2.5.
         floor: lowest value, 0 in torchmetrics (hence in PnPInversion) and Hessel; null for none.
         prefix: put before the prompt, "A photo depicts" in Hessel's code.
         resize: what resizes pictures, `torchvision` or `pil`; they differ by some hundredths of a point. Both belong to
-            transformers' own CLIP processor, which ran on PIL before version 5.
-
-    Attributes:
-        notes: sample id -> what was wrong with its prompt.
+            transformers' own CLIP processor, which ran on PIL before version 5. open_clip's is PIL.
+        open_clip: its name of the network that a file is of.
     """
 
     version, higher_is_better = 2, True
 
-    def __init__(self, weights: Path, region="frame", scale=100.0, floor=None, prefix="", resize="torchvision"):
+    def __init__(
+        self,
+        weights: Path,
+        region: str = "frame",
+        scale: float = 100.0,
+        floor: float | None = None,
+        prefix: str = "",
+        resize: str = "torchvision",
+        open_clip: str | None = None,
+    ):
         if region not in ("frame", "edited"):
             raise ValueError(f"region={region!r}, expected frame or edited")
-        self.weights, self.region, self.scale, self.floor = Path(weights), region, scale, floor
-        self.prefix, self.resize, self.notes = prefix, resize, {}
+        super().__init__(weights, open_clip, resize)
+        self.region, self.scale, self.floor, self.prefix = region, scale, floor, prefix
         self.unit = "x 10^2" if scale == 100 else f"x {scale:g}"
 
-    def load(self) -> None:
-        """Reads the model; see `load`."""
-        load(self.weights, self.resize)
-
     def score(self, batch: ScoreBatch) -> np.ndarray:
-        pictures, known = batch.edits, np.ones(len(batch.samples), bool)
-        if self.region == "edited":
-            inside = [np.zeros(pictures.shape[-2:], bool) if s.mask is None else s.mask for s in batch.samples]
-            known = np.array([mask.any() for mask in inside])
-            pictures = pictures * torch.from_numpy(np.stack(inside)).to(pictures.device)[:, None]
+        known = np.ones(len(batch.samples), bool)
+        values = np.full(len(batch.samples), np.nan)
         texts, notes = words.targets(batch)
         self.notes |= notes
-        values = np.full(len(batch.samples), np.nan)
+        if self.region == "edited":
+            inside = [np.zeros(batch.edits.shape[-2:], bool) if s.mask is None else s.mask for s in batch.samples]
+            known = np.array([mask.any() for mask in inside])
         if texts:
-            places = list(texts)
-            images = self._embed_images(pictures)[places]
-            cosines = torch.cosine_similarity(images, self._embed_prompts(batch, texts), dim=-1)
-            values[places] = self.scale * cosines.double().cpu().numpy()
+            if self.region == "edited":
+                masks = torch.from_numpy(np.stack(inside)).to(batch.edits.device)
+                images = self.network().images(batch.edits * masks[:, None]).double()
+            else:
+                images = self.embed_pictures(batch, "edits")
+            prompts = {place: f"{self.prefix} {text}".strip() for place, text in texts.items()}
+            cosines = torch.cosine_similarity(images[list(texts)], self.embed_texts(batch, prompts), dim=-1)
+            values[list(texts)] = self.scale * cosines.cpu().numpy()
         return np.where(known, values if self.floor is None else np.maximum(values, self.floor), np.nan)
 
-    def _embed_images(self, pictures: torch.Tensor) -> torch.Tensor:
-        return embed_images(self.weights, pictures, self.resize).double()
 
-    def _embed_prompts(self, batch: ScoreBatch, targets: dict[int, str]) -> torch.Tensor:
-        model, tokenizer, longest = _clip(self.weights)
-        texts = [f"{self.prefix} {target}".strip() for target in targets.values()]
-        for place, ids in zip(targets, tokenizer(texts, verbose=False).input_ids, strict=True):
-            if len(ids) > longest:
-                self.notes[batch.samples[place].id] = f"prompt of {len(ids)} tokens cut at CLIP's {longest}"
+class ClipDirection(_Clip):
+    """Cosine of E_I(edit) - E_I(source) and E_T(target) - E_T(source), of unit embeddings (Gal et al. 2022, section
+    3.2; as InstructPix2Pix's evaluation has it): whether the picture changed as the words did.
 
-        def embed() -> torch.Tensor:
-            inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=longest)
-            inputs = inputs.to(batch.edits.device)
-            return model.text_projection(model.text_model(inputs.input_ids, inputs.attention_mask).pooler_output)
+    NaN for a sample without words for source or target, and where the picture or the words did not change.
 
-        model.to(batch.edits.device)
-        return batch.shared(("clip text", str(self.weights), self.prefix), embed).double()
-
-
-def embed_images(folder: Path, pictures: torch.Tensor, resize: str = "torchvision") -> torch.Tensor:
-    """Projected embeddings, float32 `[B, D]`, of uint8 `[B, 3, H, W]`; not of unit length."""
-    model, prepare = _clip(folder)[0].to(pictures.device), processor(folder, resize)
-    images = [Image.fromarray(picture) for picture in pictures.permute(0, 2, 3, 1).cpu().numpy()]
-    pixels = prepare(images, return_tensors="pt").pixel_values.to(pictures.device)
-    return model.visual_projection(model.vision_model(pixels).pooler_output)
-
-
-@lru_cache
-def _clip(folder: Path):
-    """Model, tokenizer, and the longest text that the model takes.
-
-    Raises:
-        UserError: a file is missing or cannot be read, or prompts and pictures go through as if they were alike.
+    Args:
+        weights, resize, open_clip: as in `ClipScore`.
     """
-    from transformers import AutoTokenizer, CLIPModel
 
-    model = states.pretrained(CLIPModel, folder)
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # tokenizers raises nothing more special
-        raise UserError(f"{folder} has no tokenizer that can be read: {one_line(error)[:300]}") from None
-    longest = model.config.text_config.max_position_embeddings
+    version, higher_is_better, unit = 1, True, ""
 
-    def embed(texts: list[str]) -> torch.Tensor:
-        inputs = tokenizer(texts, return_tensors="pt", padding=True, truncation=True, max_length=longest)
-        return model.text_projection(model.text_model(inputs.input_ids, inputs.attention_mask).pooler_output)
+    def __init__(self, weights: Path, resize: str = "torchvision", open_clip: str | None = None):
+        super().__init__(weights, open_clip, resize)
 
-    try:
-        prompts.check(embed, folder)
-    except (IndexError, RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"{folder}: its tokenizer does not fit its model: {one_line(error)[:300]}") from None
-    return model, tokenizer, longest
-
-
-@lru_cache
-def processor(folder: Path, resize: str = "torchvision"):
-    """What prepares pictures. Raises: UserError: there is none that can be read."""
-    # Named outright: what CLIPProcessor and AutoImageProcessor choose has changed between versions of transformers.
-    from transformers.models.clip.image_processing_clip import CLIPImageProcessor
-    from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
-
-    kind = {"torchvision": CLIPImageProcessor, "pil": CLIPImageProcessorPil}[resize]
-    try:
-        return kind.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"{folder} has no image processor that can be read: {one_line(error)[:300]}") from None
-
-
-def load(folder: Path, resize: str = "torchvision") -> None:
-    """Reads a CLIP model with all that belongs to it, and takes one picture through.
-
-    Raises:
-        UserError: something is missing, cannot be read, or does not fit.
-    """
-    try:
-        with torch.inference_mode():
-            embed_images(folder, torch.zeros(1, 3, 8, 8, dtype=torch.uint8), resize)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise UserError(f"{folder}: its image processor does not fit its model: {one_line(error)[:300]}") from None
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        values = np.full(len(batch.samples), np.nan)
+        targets, notes = words.targets(batch)
+        sources, lacking = words.sources(batch)
+        self.notes |= lacking | notes
+        same = (batch.edits == batch.sources).flatten(1).all(1).cpu().numpy()
+        places = []
+        for place in targets.keys() & sources.keys():
+            if targets[place].strip() == sources[place].strip():
+                self.notes[batch.samples[place].id] = "source and target say the same: undefined"
+            elif same[place]:
+                self.notes[batch.samples[place].id] = "the picture did not change: undefined"
+            else:
+                places.append(place)
+        if places:
+            places = sorted(places)
+            ends = [self.embed_pictures(batch, which)[places] for which in ("edits", "sources")]
+            ends += [self.embed_texts(batch, {place: texts[place] for place in places}) for texts in (targets, sources)]
+            edit, source, target, before = (F.normalize(end, dim=-1) for end in ends)
+            values[places] = torch.cosine_similarity(edit - source, target - before, dim=-1).cpu().numpy()
+        return values

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from bench.errors import UserError, one_line
 from bench.types import ScoreBatch
-from metrics import clip, states, vit
+from metrics import clip_networks, states, vit
 from metrics.judge import Judge
 from metrics.pixel import truths
 
@@ -75,21 +75,21 @@ class ClipImage:
     """Unit embeddings of a CLIP model, which CMMD compares (Jayasumana et al. 2024).
 
     Args:
-        weights: folder of a Hugging Face CLIP model and its processor.
+        weights, open_clip: as in `clip.ClipScore`.
     """
 
     version = 1
 
-    def __init__(self, weights: Path):
-        self.weights = Path(weights)
+    def __init__(self, weights: Path, open_clip: str | None = None):
+        self.weights, self.open_clip = Path(weights), open_clip
 
     def load(self) -> None:
-        """Reads the model; see `clip.load`."""
-        clip.load(self.weights)
+        """Reads the model; see `clip_networks.load`."""
+        clip_networks.load(self.weights, self.open_clip)
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 `[B, 3, H, W]` to float32 `[B, D]`."""
-        return F.normalize(clip.embed_images(self.weights, images), dim=-1)
+        return F.normalize(clip_networks.load(self.weights, self.open_clip).images(images), dim=-1)
 
 
 class JudgePool:

@@ -1,8 +1,10 @@
-"""LPIPS (Zhang et al. 2018), version 0.1."""
+"""LPIPS (Zhang et al. 2018), version 0.1, and DISTS (Ding et al. 2020)."""
 
 import warnings
 from functools import lru_cache
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import torch
@@ -52,6 +54,51 @@ class Lpips:
         else:
             values = _distances(network, regions.composed(batch, kept), batch.sources) / kept.double().mean((1, 2))
         return self.scale * regions.undefined_without(values, kept).cpu().numpy()
+
+
+class Dists:
+    """Deep image structure and texture similarity of edit and source, a distance: torchmetrics' network and heads, at
+    the size saved. Their class would load VGG16 anew for every picture.
+
+    Args:
+        weights: vgg16-397923af.pth, or `random`.
+    """
+
+    version, higher_is_better, unit = 1, False, ""
+
+    def __init__(self, weights: Path):
+        self.weights = Path(weights)
+
+    def load(self) -> None:
+        """See `load_dists`."""
+        load_dists(self.weights)
+
+    def score(self, batch: ScoreBatch) -> np.ndarray:
+        network = load_dists(self.weights).to(batch.edits.device)
+        pairs = zip(batch.edits.split(_PICTURES), batch.sources.split(_PICTURES), strict=True)
+        values = [network(x.float() / 255, y.float() / 255).reshape(-1) for x, y in pairs]
+        return torch.cat(values).double().cpu().numpy()
+
+
+@lru_cache
+def load_dists(file: Path) -> torch.nn.Module:
+    """Trunk and heads, frozen, loaded once a process.
+
+    Raises:
+        UserError: the file is not of VGG16.
+    """
+    from torchmetrics.functional.image import dists
+    from torchvision.models import vgg
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)  # of `random`
+        trunk = SimpleNamespace(features=vgg.make_layers(vgg.cfgs["D"], batch_norm=False))
+    if str(file) != "random":
+        state = {str(name): value for name, value in states.load(file).items()}
+        state = {n.removeprefix("features."): value for n, value in state.items() if n.startswith("features.")}
+        states.fill(trunk.features, state, file, "the trunk vgg")
+    with mock.patch.object(dists, "vgg16", return_value=trunk):  # theirs would download it
+        return dists.DISTSNetwork().eval().requires_grad_(False)
 
 
 def _distances(network: torch.nn.Module, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

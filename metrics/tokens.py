@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from torch.nn.functional import interpolate
 
-from metrics import clip, states
+from metrics import clip_networks, states
 from metrics.judge import Judge
 
 
@@ -22,7 +22,7 @@ class ClipTokens:
         from transformers import CLIPVisionModel
 
         self.network = states.pretrained(CLIPVisionModel, Path(path), use_safetensors=True)
-        processor = clip.processor(Path(path))
+        processor = clip_networks.processor(Path(path))
         self.mean, self.std = (torch.tensor(v)[:, None, None] for v in (processor.image_mean, processor.image_std))
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:

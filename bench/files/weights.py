@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
-from bench.files import hub, parts, tensors
+from bench.files import architectures, hub, parts, tensors
 from bench.files.hashing import sha256, sha256_of
 from bench.files.paths import files_under, find
 
@@ -36,11 +36,23 @@ def located(profile: dict[str, Any]) -> dict[str, Path]:
     return {name: locate(name, entry) for name, entry in (profile.get("weights") or {}).items()}
 
 
+def networks(profile: dict[str, Any]) -> dict[str, str]:
+    """The network of each backbone that is a file of open_clip. Raises: UserError: there is no such network."""
+    entries = {name: entry for name, entry in (profile.get("weights") or {}).items() if entry.get("open_clip")}
+    return {
+        name: architectures.resolved(entry["open_clip"], f"metrics.weights.{name}.open_clip")
+        for name, entry in entries.items()
+    }
+
+
 def fingerprints(profile: dict[str, Any]) -> dict[str, str]:
     """SHA-256 of each backbone of a metric profile; of a folder, that of the names and hashes of the files that are
-    read."""
+    read; of a file of open_clip, also of its network."""
 
     def of(path: Path, entry: dict[str, Any]) -> str:
+        if named := entry.get("open_clip"):
+            found = find(named) if named.endswith(".json") else None
+            return sha256_of([sha256(found) if found else named, sha256(path)])
         if path == Path(RANDOM) or path.is_file():
             return RANDOM if path == Path(RANDOM) else sha256(path)
         return sha256_of([[str(file.relative_to(path)), sha256(file)] for file in sorted(_files(path, entry))])
@@ -68,8 +80,14 @@ def _files(path: Path, entry: dict[str, Any]) -> list[Path]:
     if path == Path(RANDOM):
         return []
     if path.is_file():
+        if entry.get("open_clip"):
+            (tensors.header if path.suffix == ".safetensors" else tensors.check_torch)(path)
+            return [path]
         if entry.get("hub"):
-            raise UserError(f"{path} is a file; expected a folder such as that of {entry['hub']}")
+            raise UserError(
+                f"{path} is a file; expected a folder such as that of {entry['hub']}, or name the network of the "
+                "file as open_clip does (+metrics.weights.<name>.open_clip=ViT-H-14)"
+            )
         if entry.get("file"):
             tensors.check_torch(path)
         else:
@@ -94,13 +112,16 @@ def locate(name: str, entry: dict[str, Any], key: str = "metrics.weights.{}.path
         entry: `path` (a local file or folder, or null), and one of `file` (its official name, sought in `folder` or
             else torch's hub folder; its `sha256`, or the hash that ends its name unless `hashed` is false, is
             verified) and `hub` (a Hugging Face id, sought in the hub cache); `source` says where it comes from;
-            `random`, that metrics can do with seeded random weights instead, asked for as path `random`.
+            `open_clip`, its name of the network that the file at `path` is of; `random`, that metrics can do with
+            seeded random weights instead, asked for as path `random`.
         key: the knob that names it, for messages.
 
     Raises:
         UserError: it is not there, or is not what its official hash says.
     """
     key = key.format(name)
+    if entry.get("open_clip"):
+        architectures.resolved(entry["open_clip"], f"{key.removesuffix('path')}open_clip")
     if is_random(entry):
         if not entry.get("random"):
             raise UserError(f"{key}=random: {name} cannot be random, it is more than a network; name a local one")
@@ -111,9 +132,13 @@ def locate(name: str, entry: dict[str, Any], key: str = "metrics.weights.{}.path
             official = entry.get("file") or entry.get("hub")
             expected = f"; expected {official}, or null to seek it where it is usually kept" if official else ""
             raise UserError(f"{key}={entry['path']} does not exist{expected}")
+        if (named := entry.get("open_clip")) and not found.is_file():
+            raise UserError(f"{key}={entry['path']} is a folder; expected a file of open_clip's {named}")
         if entry.get("file") and not found.is_file():
             raise UserError(f"{key}={entry['path']} is a folder; expected a file such as {entry['file']}")
         return found
+    if entry.get("open_clip"):
+        raise UserError(f"{key}=null, but open_clip's {entry['open_clip']} is read from a file; set {key}=<local file>")
     if entry.get("hub"):
         return _in_hub_cache(entry, key)
     cache = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

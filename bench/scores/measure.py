@@ -44,16 +44,19 @@ class Measured:
 
 def build(profile: dict[str, Any]) -> dict[str, PairMetric | SetMetric]:
     """Instantiates the metrics of a resolved profile; an argument `weights` names a backbone of it and becomes its
-    path. A class of a package that the profile has an adapter for is handed to it by name.
+    path, beside `open_clip`, its network, where that is stated. A class of a package that the profile has an adapter
+    for is handed to it by name.
 
     Raises:
         UserError: a class does not take its arguments, or cannot be made.
     """
-    located = weights.located(profile)
+    located, networks = weights.located(profile), weights.networks(profile)
 
     def resolve(node: dict[str, Any]) -> dict[str, Any]:
         node = {key: resolve(value) if isinstance(value, dict) else value for key, value in node.items()}
-        return node | {"weights": located[node["weights"]]} if node.get("weights") else node
+        if not (name := node.get("weights")):
+            return node
+        return node | {"weights": located[name]} | ({"open_clip": networks[name]} if name in networks else {})
 
     adapters = profile.get("adapters") or {}
     nodes = {name: _adapted(resolve(node), adapters) for name, node in profiles.columns(profile).items()}

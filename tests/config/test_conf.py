@@ -7,7 +7,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from bench.config import cli, validate
-from bench.config.profile import columns
+from bench.config.profile import columns, stem
 from bench.data.world import scenes
 from bench.files import sources
 from bench.files.paths import ROOT
@@ -63,7 +63,7 @@ def test_every_method_module_has_a_config_and_the_other_way_round():
 @pytest.mark.parametrize("name", cli.names("metrics"))
 def test_metric_profile_names_real_classes_with_an_identity(name):
     profile = composed(f"metrics={name}")["metrics"]
-    assert profile["name"].rsplit("-v", 1)[0] == name
+    assert stem(profile["name"]) == name
     for metric, node in columns(profile).items():
         kind = get_class(node["_target_"])
         assert isinstance(kind.version, int), metric

@@ -8,7 +8,8 @@ from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 from bench.errors import UserError
-from metrics.clip import ClipScore, embed_images
+from metrics import clip_networks
+from metrics.clip import ClipScore
 from metrics.features import ClipImage
 from tests.helpers.scores import score_batch
 from tests.helpers.shared import SHARED, needs_shared
@@ -135,5 +136,5 @@ def test_embeddings_for_cmmd_are_unit_vectors_of_the_same_pictures(golden):
     made = ClipImage(MODEL)(torch.from_numpy(images))
     torch.testing.assert_close(made.norm(dim=-1), torch.ones(2))
     with torch.no_grad():
-        plain = embed_images(MODEL, torch.from_numpy(images))
+        plain = clip_networks.load(MODEL).images(torch.from_numpy(images))
     torch.testing.assert_close(made, plain / plain.norm(dim=-1, keepdim=True))
