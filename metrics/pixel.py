@@ -35,7 +35,11 @@ def mean_squared_error(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def peak_signal_noise_ratio(error: torch.Tensor) -> torch.Tensor:
-    """dB for mean squared errors of images in [0, 1]; inf for identical images, NaN for NaN."""
+    """dB for mean squared errors of images in [0, 1]; inf for identical images, NaN for NaN.
+
+    torchmetrics' takes pictures, not the error that PSNR and MSE share in every region, knows no region, and is 1e-6 dB
+    off in float64 (measured; 3e-6 in float32). Time is equal: a few ms for 512 px.
+    """
     return -10 * torch.log10(error)
 
 
@@ -43,8 +47,10 @@ def structural_similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """Structural similarity of uint8 images `[B, 3, H, W]` around each pixel, averaged over the channels, float64
     `[B, H, W]`: Gaussian window 11 x 11, sigma 1.5, k 0.01 and 0.03, data range 1, mirrored at the borders.
 
-    What torchmetrics computes, whose depthwise convolution took longer than all backbones of small pictures; as two
-    matrix products the window costs little. A few pictures at a time, since 32 of 512 px would take gigabytes.
+    What torchmetrics computes (to 4e-10 in its float64), whose depthwise convolution took longer than all backbones of
+    small pictures; as two matrix products the window costs less. On one core, ms a picture of 64, 256 and 512 px: this
+    1.4, 34, 299; torchmetrics 60, 686, 4175, and in float32 5, 65, 386 (3e-7 off). A few pictures at a time, since 32
+    of 512 px would take gigabytes.
     """
     rows, columns = (_window(size, a.device) for size in a.shape[-2:])
 

@@ -30,6 +30,15 @@ def squeezenet(folder: Path) -> Path:
     return _write(folder / "squeezenet1_1.pth", values("squeezenet1_1", trunk))
 
 
+def vgg16(folder: Path) -> Path:
+    """A torchvision VGG16 state dict, whole but for its classifier's values, which no metric looks at."""
+    with torch.device("meta"):
+        shapes = _shapes(torchvision.models.vgg16())
+    trunk = {name: shape for name, shape in shapes.items() if name.startswith("features.")}
+    rest = {name: torch.zeros(1).expand(shape) for name, shape in shapes.items() if name not in trunk}
+    return _write(folder / "vgg16.pth", values("vgg16", trunk) | rest)
+
+
 def dino(folder: Path) -> Path:
     """A state dict of DINO's ViT-B/8, which timm's has the names of."""
     with torch.device("meta"):

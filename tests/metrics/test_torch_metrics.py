@@ -2,7 +2,6 @@
 
 import json
 import socket
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,16 +117,6 @@ def hub(tmp_path, monkeypatch):
     return folder
 
 
-def vgg16(file: Path) -> Path:
-    with torch.device("meta"):
-        network = torchvision.models.vgg16()
-    shapes = {name: tuple(value.shape) for name, value in network.state_dict().items()}
-    trunk = seeded.values("vgg16", {name: shape for name, shape in shapes.items() if name.startswith("features")})
-    rest = {name: torch.zeros(1).expand(shape) for name, shape in shapes.items() if name not in trunk}
-    torch.save(trunk | rest, file)
-    return file
-
-
 @pytest.mark.parametrize(
     ("name", "file", "address"),
     [
@@ -164,7 +153,7 @@ def test_lpips_is_ours(hub, pictures, tmp_path):
 
 
 def test_dists_builds_its_network_once_and_says_what_it_read(hub, pictures, monkeypatch):
-    file = str(vgg16(hub / "vgg16-397923af.pth"))
+    file = str(seeded.vgg16(hub).rename(hub / "vgg16-397923af.pth"))
     read, load = [], torch.load
     monkeypatch.setattr(torch, "load", lambda place, *a, **k: read.append(str(place)) or load(place, *a, **k))
     for _ in range(2):  # another run in the same process

@@ -6,13 +6,16 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 from PIL import Image
 
 from bench import run, score
 from bench.edits.plan import make_data
 from bench.files.hashing import sha256
 from bench.scores import rescore, seal
+from bench.scores import stored as stored_scores
 from bench.scores.score import score as scores_of
+from tests.helpers import clip
 
 IDS = [f"{i:05d}" for i in range(10)]
 
@@ -204,3 +207,35 @@ def test_run_of_another_version_says_so(folder, capsys):
     config.write_text(config.read_text().replace("  count: 256\n", "  quantity: 256\n"))
     assert score.main([f"run={folder}", "metrics=shapes"]) == 2
     assert "such options are of another version of this program" in capsys.readouterr().err
+
+
+def test_a_run_of_an_earlier_version_of_a_profile_is_scored_by_that(folder, tmp_path):
+    """Where it is kept; `metrics=recommended` is the later one."""
+    words = ["metrics.weights.alexnet.path=random", "metrics.columns=[lpips,psnr]"]
+    assert score.main([f"run={folder}", "metrics=recommended_v1", *words]) == 0
+    config = folder / "config.yaml"
+    stored = OmegaConf.load(config)
+    stored.metrics = {"name": "recommended-v1"}
+    OmegaConf.save(stored, config)
+    assert score.main([f"run={folder}", *words]) == 0
+    assert not list(folder.glob("summary.recommended-v2.json"))
+    known = stored_scores.read(folder, "recommended-v1").summary
+    assert (known.own, seal.stale(known)) == ([], {})
+    assert score.main([f"run={folder}", "metrics=recommended", *words]) == 0
+    assert summary(folder, "recommended-v2")["metrics"].keys() == {"lpips_random", "psnr"}
+
+
+def test_recommended_has_direction_and_dists_and_preference_has_pickscore(folder, tmp_path):
+    """On a CLIP of one's own, a random VGG16, and captions that the world has."""
+    tower = clip.folder(tmp_path / "clip")
+    words = [f"metrics.weights.clip.path={tower}", "metrics.weights.vgg16.path=random", "limit=3"]
+    columns = "metrics.columns=[clip_direction,dists]"
+    assert score.main([f"run={folder}", "metrics=recommended", columns, *words]) == 0
+    known = summary(folder, "recommended-v2")["metrics"]
+    assert (known["clip_direction"]["value"], known["clip_direction"]["n_nan"]) == (None, 3)
+    assert "the picture did not change: undefined" in known["clip_direction"]["note"]
+    assert abs(known["dists_random"]["value"]) < 1e-4  # of a copy
+    assert score.main([f"run={folder}", "metrics=preference", f"metrics.weights.pickscore.path={tower}"]) == 0
+    pickscore = summary(folder, "preference-v1")["metrics"]["pickscore"]
+    assert pickscore["unit"] == "x 10^2"
+    assert np.isfinite(pickscore["value"])
