@@ -82,9 +82,12 @@ def without_weights(profile: dict[str, Any]) -> list[str]:
 
 def columns(profile: dict[str, Any]) -> dict[str, Any]:
     """Column name -> configuration of its metric, of a resolved profile, in the order of `metrics`. The name of a
-    metric whose backbone has random weights ends in `_random`. Raises UserError for weights that it has not."""
+    metric whose backbone has random weights ends in `_random`. Raises UserError for weights that it has not, and for a
+    column that names no class."""
     entries, found = profile.get("weights") or {}, {}
     for name, node in metrics(profile).items():
+        if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+            raise UserError(f"metrics.{name} names no class; a column needs +metrics.{name}._target_=<module>.<class>")
         used = backbones(node)
         if unknown := sorted(used - entries.keys()):
             raise UserError(f"metrics.{name} names weights={unknown[0]}; {nearest(unknown[0], list(entries))}")

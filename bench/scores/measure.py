@@ -14,7 +14,7 @@ from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.edits.folder import Store
 from bench.edits.plan import Run
-from bench.errors import UserError
+from bench.errors import UserError, one_line
 from bench.files import weights
 from bench.models import checkpoint as checkpoints
 from bench.scores.columns import HALVES, notes, read_column, read_sets
@@ -59,13 +59,19 @@ def build(profile: dict[str, Any]) -> dict[str, PairMetric | SetMetric]:
         return node | {"weights": located[name]} | ({"open_clip": networks[name]} if name in networks else {})
 
     adapters = profile.get("adapters") or {}
-    nodes = {name: _adapted(resolve(node), adapters) for name, node in profiles.columns(profile).items()}
-    return {name: instance(node, f"metrics.{name}") for name, node in nodes.items()}
+    metrics = {}
+    for name, node in profiles.columns(profile).items():
+        where = f"metrics.{name}"
+        metrics[name] = instance(_adapted(resolve(node), adapters, where), where)
+    return metrics
 
 
-def _adapted(node: dict[str, Any], adapters: dict[str, str]) -> dict[str, Any]:
+def _adapted(node: dict[str, Any], adapters: dict[str, str], where: str) -> dict[str, Any]:
     """The configuration of a metric, or of the adapter that makes one of it."""
-    kind = get_object(node["_target_"])
+    try:
+        kind = get_object(node["_target_"])
+    except (ImportError, ValueError) as error:
+        raise UserError(f"{where}._target_={node['_target_']} cannot be imported: {one_line(error)}") from None
     packages = {base.__module__.partition(".")[0] for base in getattr(kind, "__mro__", ())}
     adapter = next((adapter for package, adapter in adapters.items() if package in packages), None)
     if adapter is None or hasattr(kind, "score"):

@@ -261,3 +261,21 @@ def test_the_batch_size_decides_no_value(folder):
     after = pd.read_csv(folder / "per_image.shapes-v1.csv").set_index("id")
     names = before.columns.drop(["seconds"])
     pd.testing.assert_frame_equal(before[names], after[names], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("+metrics.x.region=frame", "metrics.x names no class; a column needs +metrics.x._target_=<module>.<class>"),
+        ("+metrics.x=3", "metrics.x names no class"),
+        ("+metrics.x._target_=metrics.pixel.Nope", "metrics.pixel.Nope cannot be imported"),
+        ("+metrics.x._target_=torchmetrics.image.Nope", "torchmetrics.image.Nope"),
+        ("+metrics.x={_target_: metrics.pixel.Psnr, regoin: frame}", "unexpected keyword argument 'regoin'"),
+        ("+metrics.x={_target_: torchmetrics.image.TotalVariation, region: masked}", "expected frame or edited"),
+    ],
+)
+def test_a_column_that_cannot_be_made_is_one_sentence(folder, word, said, capsys):
+    assert rescore(folder, word) != 0
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
