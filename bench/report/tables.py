@@ -38,10 +38,10 @@ def frame(runs: list[Scored]) -> pd.DataFrame:
         for name, fact in summary.metrics.items():
             row |= {name: fact.value, f"{name}_lo": fact.lo, f"{name}_hi": fact.hi}
             row |= {f"{name}_n": fact.n, f"{name}_nan": fact.n_nan}
-        row |= {name: getattr(summary, name) for name in words.COSTS}
+        row |= {name: getattr(summary, name) for name in words.COUNTED}
         rows.append(row | {"notice": words.notice(summary), "folder": str(run.folder), "scored": run})
     table = pd.DataFrame(rows).assign(variant=labels.labels([row["scored"] for row in rows]))
-    last = [*words.COSTS, "notice", "folder", "scored"]
+    last = [*words.COUNTED, "notice", "folder", "scored"]
     table = table[[*IDENTITY, *(c for c in table if c not in IDENTITY + last), *last]]
     return table.sort_values(["data", "profile", "method", "variant", "seed", "r"], kind="stable", ignore_index=True)
 
@@ -61,8 +61,7 @@ def readable(part: pd.DataFrame) -> Table:
         line = {"method": f"{run.method} {row.variant}".strip(), "r": words.knob(run.knobs.get("r"))}
         line["n"] = words.extent(run.n, run.n_expected, run.n_failed)
         line |= {title: _cell(run.metrics.get(name), run.n, "n=" not in title) for name, title in titles.items()}
-        costs = {"nfe": run.nfe, "seconds": run.seconds}
-        lines.append(line | {words.COSTS[name]: words.cost(name, value) for name, value in costs.items()})
+        lines.append(line | {words.COSTS["nfe"]: words.cost("nfe", run.nfe)})
     return Table(pd.DataFrame(lines), "", _lead(runs), [*_reasons(list(part.scored)), *_cautions(runs, shown)])
 
 

@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.reproduce import cells, grids, outcomes, tables
+from bench.reproduce import cells, grids, outcomes, tables, timing
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell, Shown
@@ -35,8 +35,10 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
             flush=True,
         )
         return Made([], list(dict.fromkeys(problems)))
+    clocked = timing.clock(item, rows, settings["run"])
+    problems += clocked.problems
     item_cells = [] if only else cells.of_item(item, rows, words)
-    head, to = _header(points), Path(settings["to"] or out_of(words))
+    head, to = [*_header(points), *clocked.header], Path(settings["to"] or out_of(words))
     files: list[Path] = []
     parts: list[Shown] = []
     if item.theory:
