@@ -26,7 +26,7 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     if shown.empty:
         print(f"no trade-off plot: no run of {first.data}, {first.profile} has both {x} and {y}\n")
         return []
-    figure, axes = plt.subplots()
+    figure, axes = plt.subplots(figsize=(8.4, 5.2))
     ends = {f"{name}{end}": f"{side}{end}" for side, name in sides.items() for end in ("", "_lo", "_hi")}
     for names, curve in shown.groupby(["method", "variant"], sort=False):
         curve = curve.sort_values("r").rename(columns=ends)
@@ -35,8 +35,8 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     facts = words.facts(run.metrics.values() for run in summaries)
     for side, name in sides.items():
         fact = facts[name]
-        axes.set(**{f"{side}label": words.axis(words.of(fact), fact.higher_is_better, side)})
-    axes.legend()
+        axes.set(**{f"{side}label": words.axis(words.printed(fact), fact.higher_is_better)})
+    figure.legend(loc="outside right center")
     notes = [*words.notices(summaries), f"numbers on the curves: encoding ratio r; bars: {words.INTERVALS}"]
     notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(shown.method))]
     title = ", ".join([*words.scored_by(first), f"n = {words.span(shown.n)}"])

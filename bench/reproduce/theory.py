@@ -127,7 +127,7 @@ _COLUMNS = {
     ),
 }
 _CONSTANTS = ("C", "K1", "K2")
-_CROSSING = ("crossing_t", "timestep at which the bounds cross")
+_CROSSING = ("crossing_r", "encoding ratio at which the bounds cross")
 _SCALE = {"w_star": "median w* of an image", "w_star_in_range_percent": "steps with w* in [0, 1] (%)"}
 
 

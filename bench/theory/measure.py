@@ -129,11 +129,12 @@ def estimates(table: pd.DataFrame) -> dict[str, float]:
 
 def bounds(alphas: np.ndarray, c: float, k1: float, k2: float) -> pd.DataFrame:
     """Both bounds of Proposition 1 (DiffEdit, Equation 5) at each level: on what SDEdit, and what DDIM encoding and
-    decoding, may move a sample."""
+    decoding, may move a sample. The encoding ratio `r` is the share of the timesteps trained on that are encoded."""
     tau = np.sqrt(1 / alphas - 1)
     return pd.DataFrame(
         {
             "t": np.arange(len(alphas)),
+            "r": (np.arange(len(alphas)) + 1) / len(alphas),
             "tau": tau,
             "sdedit": (c + 1) * tau,
             "encode_decode": k2 * tau / np.sqrt(tau**2 + 1) * (tau + np.sqrt(tau**2 + 1)) ** k1,
