@@ -64,12 +64,13 @@ def contact_sheet(part: pd.DataFrame, stem: Path, rows: int) -> list[Path]:
     samples = list(sheets.samples(data, common[:rows]))
     if not samples:
         return []
-    ways = [(row.method, f"r = {row.r:g}" if pd.notna(row.r) else "", row.variant[:18]) for row in part.itertuples()]
+    ways = [(row.method, f"r = {row.r:g}" if pd.notna(row.r) else "", row.variant) for row in part.itertuples()]
     heads = [*sheets.start(samples[0]), *("\n".join(filter(None, way)) for way in ways)]
     lines = [
-        (sheets.caption(one), [*sheets.start(one).values(), *(sheets.edit(store, one.id) for store in stores)])
+        sheets.Line(
+            sheets.caption(one), [*sheets.start(one).values(), *(sheets.edit(store, one.id) for store in stores)]
+        )
         for one in samples
     ]
-    notices = " ".join(words.notices(run.summary for run in part.scored))
-    note = f"{config['data']['name']}; {sheets.OUTLINES}. {notices}"
-    return sheets.save(sheets.sheet(heads, lines, [note]), stem, ["png"])
+    notes = [*words.notices(run.summary for run in part.scored), sheets.OUTLINES, sheets.CHANGED]
+    return sheets.save(sheets.sheet(f"Edits of {config['data']['name']}", heads, lines, notes), stem, ["png"])

@@ -84,7 +84,7 @@ GRID = {
     "by": None,
 }
 """Keys of `grid` and what they are when not given."""
-CHOICES = {"layout": ("runs", "sweep"), "choose": ("first", "lowest")}
+CHOICES = {"layout": ("runs", "sweep", "stages"), "choose": ("first", "lowest")}
 
 
 def names() -> list[str]:

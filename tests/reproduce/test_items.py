@@ -18,10 +18,10 @@ from tests.helpers.shared import SHARED, needs_shared
 
 EXPECTED = {
     "diffedit": [
-        *(f"fig{n}" for n in (3, 4, 5, "6_left", "6_right", *range(7, 20))),
+        *(f"fig{n}" for n in (1, 2, 3, 4, 5, "6_left", "6_right", *range(7, 20))),
         *("glide", "time", "gain", "counts"),
     ],
-    "siminversion": [*(f"table{n}" for n in range(1, 7)), *(f"fig{n}" for n in range(2, 14)), "gain", "extra_time"],
+    "siminversion": [*(f"table{n}" for n in range(1, 7)), *(f"fig{n}" for n in range(1, 14)), "gain", "extra_time"],
     "shapes": [
         *("tradeoff", "thresholds", "mask_noise", "guidance", "reference", "operator", "control", "examples", "masks"),
         *("ratios", "failures", "queries", "inversions", "reconstruction", "gap", "bounds", "truth", "mask_iou"),
