@@ -96,6 +96,14 @@ def cards(title: str, shown: list[tuple[Image.Image, list[Words]]], notes: list[
     return page
 
 
+def stacked(pages: list[Image.Image]) -> Image.Image:
+    """Pages as one, one below the other."""
+    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), "white")
+    for number, page in enumerate(pages):
+        whole.paste(page, (0, sum(above.height for above in pages[:number])))
+    return whole
+
+
 def plain(text: str) -> Words:
     """A text without marks; its line breaks stay."""
     lines = [[(word, False) for word in line.split()] for line in text.split("\n")]

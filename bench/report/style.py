@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -33,7 +34,14 @@ plt.rcParams.update(
         "savefig.dpi": 150,
     }
 )
+_MARKS = "osDv^<>PX*hp"
+_COLOURS = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
 HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markersize": 8}  # of published values
+
+
+def look(index: int) -> dict[str, Any]:
+    """Colour and mark of one curve of many."""
+    return {"color": _COLOURS[index % len(_COLOURS)], "marker": _MARKS[index % len(_MARKS)]}
 
 
 def curve(axes: Axes, points: pd.DataFrame, names: list[str] | None = None, label: str | None = None, **look) -> None:

@@ -15,9 +15,6 @@ from bench.reproduce import published
 from bench.reproduce.items import Item
 from bench.reproduce.verdicts import Cell, frame
 
-_MARKS = "osDv^<>PX*hp"
-_COLOURS = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
-
 
 def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
     """The panels of an item: a curve for each row, points annotated by what tells them apart, published points hollow.
@@ -110,7 +107,7 @@ def _near(points: pd.DataFrame) -> pd.Series:
 
 
 def _curve(axes: Axes, points: pd.DataFrame, row: str, index: int, panel: dict[str, str]) -> None:
-    look = {"color": _COLOURS[index % len(_COLOURS)], "marker": _MARKS[index % len(_MARKS)]}
+    look = style.look(index)
     ours, theirs = points[~points.published.astype(bool)], points[points.published.astype(bool)]
     if len(ours):
         names = ["" if panel["x"] in name else name.split(",")[0].split(" = ")[-1] for name in ours.point]
