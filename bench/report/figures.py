@@ -11,6 +11,8 @@ from bench.edits.plan import make_data
 from bench.errors import UserError
 from bench.report import sheets, style, words, write
 
+_COLUMNS = 10  # runs beside each other on a contact sheet
+
 
 def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     """Two metrics against each other for the runs of one data set and profile: one curve for each method and
@@ -26,17 +28,17 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     if shown.empty:
         print(f"no trade-off plot: no run of {first.data}, {first.profile} has both {x} and {y}\n")
         return []
-    figure, axes = plt.subplots()
+    figure, axes = plt.subplots(figsize=(8.4, 5.2))
     ends = {f"{name}{end}": f"{side}{end}" for side, name in sides.items() for end in ("", "_lo", "_hi")}
-    for names, curve in shown.groupby(["method", "variant"], sort=False):
+    for number, (names, curve) in enumerate(shown.groupby(["method", "variant"], sort=False)):
         curve = curve.sort_values("r").rename(columns=ends)
-        style.curve(axes, curve, curve.r.map(words.knob).tolist(), " ".join(names).strip())
+        style.curve(axes, curve, curve.r.map(words.knob).tolist(), " ".join(names).strip(), **style.look(number))
     summaries = [run.summary for run in shown.scored]
     facts = words.facts(run.metrics.values() for run in summaries)
     for side, name in sides.items():
         fact = facts[name]
-        axes.set(**{f"{side}label": words.axis(words.of(fact), fact.higher_is_better, side)})
-    axes.legend()
+        axes.set(**{f"{side}label": words.axis(words.printed(fact), fact.higher_is_better)})
+    figure.legend(loc="outside right center")
     notes = [*words.notices(summaries), f"numbers on the curves: encoding ratio r; bars: {words.INTERVALS}"]
     notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(shown.method))]
     title = ", ".join([*words.scored_by(first), f"n = {words.span(shown.n)}"])
@@ -47,7 +49,7 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
 
 def contact_sheet(part: pd.DataFrame, stem: Path, rows: int) -> list[Path]:
     """Samples of one data set, a row each: source with the true mask, the true edit where known, and every run's
-    edit with its mask; masks are outlines.
+    edit with its mask; masks are outlines. More runs than fit beside each other stand below.
 
     Returns:
         the file, or nothing if the data set can no longer be read.
@@ -64,12 +66,19 @@ def contact_sheet(part: pd.DataFrame, stem: Path, rows: int) -> list[Path]:
     samples = list(sheets.samples(data, common[:rows]))
     if not samples:
         return []
-    ways = [(row.method, f"r = {row.r:g}" if pd.notna(row.r) else "", row.variant[:18]) for row in part.itertuples()]
-    heads = [*sheets.start(samples[0]), *("\n".join(filter(None, way)) for way in ways)]
-    lines = [
-        (sheets.caption(one), [*sheets.start(one).values(), *(sheets.edit(store, one.id) for store in stores)])
-        for one in samples
-    ]
-    notices = " ".join(words.notices(run.summary for run in part.scored))
-    note = f"{config['data']['name']}; {sheets.OUTLINES}. {notices}"
-    return sheets.save(sheets.sheet(heads, lines, [note]), stem, ["png"])
+    ways = [(row.method, f"r = {row.r:g}" if pd.notna(row.r) else "", row.variant) for row in part.itertuples()]
+    names = ["\n".join(filter(None, way)) for way in ways]
+    notes = [*words.notices(run.summary for run in part.scored), sheets.OUTLINES, sheets.CHANGED]
+    pages = []
+    for at in range(0, len(stores), _COLUMNS):
+        of_page, last = stores[at : at + _COLUMNS], at + _COLUMNS >= len(stores)
+        lines = [
+            sheets.Line(
+                sheets.caption(one), [*sheets.start(one).values(), *(sheets.edit(store, one.id) for store in of_page)]
+            )
+            for one in samples
+        ]
+        title = "" if pages else f"Edits of {config['data']['name']}"
+        heads = [*sheets.start(samples[0]), *names[at : at + _COLUMNS]]
+        pages.append(sheets.sheet(title, heads, lines, notes if last else []))
+    return sheets.save(sheets.stacked(pages), stem, ["png"])

@@ -40,10 +40,10 @@ def frame(runs: list[Scored]) -> pd.DataFrame:
         for name, fact in summary.metrics.items():
             row |= {name: fact.value, f"{name}_lo": fact.lo, f"{name}_hi": fact.hi}
             row |= {f"{name}_n": fact.n, f"{name}_nan": fact.n_nan}
-        row |= {name: getattr(summary, name) for name in words.COSTS}
+        row |= {name: getattr(summary, name) for name in words.COUNTED}
         rows.append(row | {"notice": words.notice(summary), "folder": str(run.folder), "scored": run})
     table = pd.DataFrame(rows).assign(variant=labels.labels([row["scored"] for row in rows]))
-    last = [*words.COSTS, "notice", "folder", "scored"]
+    last = [*words.COUNTED, "notice", "folder", "scored"]
     table = table[[*IDENTITY, *(c for c in table if c not in IDENTITY + last), *last]]
     return table.sort_values(["data", "profile", "method", "variant", "seed", "r"], kind="stable", ignore_index=True)
 
@@ -68,8 +68,7 @@ def readable(part: pd.DataFrame) -> Table:
         line |= {"n": words.extent(run.n, run.n_expected, run.n_failed), "given": _given(run)}
         for name, title in titles.items():
             line[title] = _cell(run.metrics.get(name), run.n, "n=" not in title, point.spread.get(name))
-        costs = {"nfe": run.nfe, "seconds": run.seconds}
-        lines.append(line | {words.COSTS[name]: words.cost(name, value) for name, value in costs.items()})
+        lines.append(line | {words.COSTS["nfe"]: words.cost("nfe", run.nfe)})
     remarks = [*_reasons([point.shown for point in points]), *_cautions(runs, shown)]
     if any(point.spread for point in points):
         remarks.append(

@@ -42,7 +42,7 @@ def of_point(point: Point, metric: str) -> Tolerance:
     if metric == "nfe":
         return Tolerance(0.0, "evaluations are counted")
     if point.summary is None:
-        return Tolerance(None, "not run")
+        return Tolerance(None, point.why or "of the best of several runs it is not measured")
     return _of_seeds(point, metric) if point.summary.seed is not None else _of_precision(point, metric)
 
 
@@ -58,22 +58,15 @@ def together(sets: list[list[Point]], metric: str, added: bool) -> Tolerance:
 
 def _of_seeds(point: Point, metric: str) -> Tolerance:
     """The largest difference between runs that are alike in everything but the seed."""
-    values = {}
+    values, scored = {}, (point.summary.versions, point.summary.weights)
     for folder in sorted(point.run.folder.parent.glob("*/identity.json")):
         alike, seed = _without_seed(folder)
         if alike != _without_seed(point.run.folder / "identity.json")[0]:
             continue
         summary = _summary(folder.parent, point.summary.profile)
         fact = summary.fact(metric) if summary and summary.ids == point.summary.ids else None
-        if (
-            fact
-            and fact.value is not None
-            and (summary.versions, summary.weights)
-            == (
-                point.summary.versions,
-                point.summary.weights,
-            )
-        ):
+        alike_scored = summary and (summary.versions, summary.weights) == scored
+        if alike_scored and fact and fact.value is not None:
             values[seed] = fact.value
     if len(values) < SEEDS:
         return Tolerance(None, f"{len(values)} of {SEEDS} seeds are run, so that what noise does is not measured")

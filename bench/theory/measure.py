@@ -7,7 +7,7 @@ No edit is made.
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -51,15 +51,28 @@ class Latents:
             raise UserError(str(error)) from None
 
 
-def reconstruction(model: DiffusionModel, batch: Latents, steps: int, scales: list[float]) -> list[dict[str, Any]]:
+Pictures = dict[tuple[str, float], np.ndarray]
+"""Reconstructions, uint8 `[3, H, W]`, by id and w_s."""
+
+
+def reconstruction(
+    model: DiffusionModel, batch: Latents, steps: int, scales: list[float], pictures: Pictures | None = None
+) -> list[dict[str, Any]]:
     """delta'' (Figure 6): Euclidean distance, over all scaled latents, of the source from what the source branch makes
-    of its inversion, both at guidance w_s."""
+    of its inversion, both at guidance w_s.
+
+    Args:
+        pictures: collects what is made of each sample.
+    """
     levels, rows = model.grid(steps), []
     for w in scales:
         z = ddim.invert(model, batch.x0, levels, steps, batch.source, batch.null, w)[-1]
         again = ddim.sample(model, z, levels, steps, batch.source, batch.null, w)
         errors = (again - batch.x0).flatten(1).norm(dim=1).tolist()
         rows += [{"id": i, "w_s": w, "error": e} for i, e in zip(batch.ids, errors, strict=True)]
+        if pictures is not None:
+            shown = devices.to_uint8(model.decode(again)).cpu().numpy()
+            pictures |= {(i, w): picture for i, picture in zip(batch.ids, shown, strict=True)}
     return rows
 
 
@@ -129,11 +142,12 @@ def estimates(table: pd.DataFrame) -> dict[str, float]:
 
 def bounds(alphas: np.ndarray, c: float, k1: float, k2: float) -> pd.DataFrame:
     """Both bounds of Proposition 1 (DiffEdit, Equation 5) at each level: on what SDEdit, and what DDIM encoding and
-    decoding, may move a sample."""
+    decoding, may move a sample. The encoding ratio `r` is the share of the timesteps trained on that are encoded."""
     tau = np.sqrt(1 / alphas - 1)
     return pd.DataFrame(
         {
             "t": np.arange(len(alphas)),
+            "r": (np.arange(len(alphas)) + 1) / len(alphas),
             "tau": tau,
             "sdedit": (c + 1) * tau,
             "encode_decode": k2 * tau / np.sqrt(tau**2 + 1) * (tau + np.sqrt(tau**2 + 1)) ** k1,
@@ -150,7 +164,7 @@ def _most_steps(model: DiffusionModel) -> float:
 
 
 PARTS: dict[str, Callable] = {
-    "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"]),
+    "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"], cfg["pictures"]),
     "gap": lambda model, batch, cfg: gap(model, batch, [s for s in STEPS if s < _most_steps(model)]),
     "scale": lambda model, batch, cfg: scale(model, batch, cfg["steps"]),
     "bounds": lambda model, batch, cfg: constants(model, batch, cfg["steps"]),
@@ -165,11 +179,13 @@ class Measured:
         tables: part -> a row for each sample and w_s, number of steps or level.
         alphas: the model's alpha-bar at every timestep; None where it has no such table.
         facts: what tables and plots must say: `about`, `steps`, `notice`.
+        pictures: the reconstructions, if they were asked for.
     """
 
     tables: dict[str, pd.DataFrame]
     alphas: np.ndarray | None
     facts: dict[str, str | None]
+    pictures: Pictures = field(default_factory=dict)
 
     def constants(self) -> dict[str, float]:
         """C, K1 and K2 as found."""
@@ -193,17 +209,24 @@ def scales(cfg: DictConfig) -> list[float]:
     return list(SCALES) if given == [None] else given
 
 
-def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list[str]] | None = None) -> Measured:
+def measure(
+    cfg: DictConfig,
+    parts: list[str],
+    choose: Callable[[EditData], list[str]] | None = None,
+    pictured: bool = False,
+) -> Measured:
     """Measures the parts asked for.
 
     Args:
         choose: names the samples; None: the first `limit`.
+        pictured: whether the reconstructions are wanted as pictures, too.
 
     Raises:
         UserError: no sample can be read, or the data has no words.
     """
     run = plan(cfg)[0]  # checks every value and finds every file, in sentences
-    cfg, data, rows = run.cfg | {"w_s": scales(cfg)}, run.data, {part: [] for part in parts}
+    pictures: Pictures | None = {} if pictured else None
+    cfg, data, rows = run.cfg | {"w_s": scales(cfg), "pictures": pictures}, run.data, {part: [] for part in parts}
     device = devices.pick(cfg["device"])
     model = checkpoints.load(run.checkpoint, device, getattr(torch, cfg["model"]["dtype"]))
     _check(parts, model)
@@ -219,7 +242,7 @@ def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list
         "notice": run.notice,
     }
     tables = {part: pd.DataFrame(found) for part, found in rows.items()}
-    return Measured(tables, model.alphas_cumprod, facts)
+    return Measured(tables, model.alphas_cumprod, facts, pictures or {})
 
 
 def _check(parts: list[str], model: DiffusionModel) -> None:

@@ -245,7 +245,7 @@ def test_items_of_a_paper_on_data_that_is_not_here(tmp_path):
         ["siminversion/fig3", "Instruct-P2P", "1", "pie", "instruct_pix2pix", "2", "0", "15", "15", "30", "108 s"],
     ]
     assert "in all 2 runs, 704 images to make, 17,560 evaluations of a denoiser: 17.6 h" in text
-    assert "left out, no runs: siminversion/fig6 (theory)" in text
+    assert "left out, not edits: siminversion/fig6 (theory)" in text
 
 
 def test_the_made_up_denoiser_passes_gradients():

@@ -112,7 +112,7 @@ def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     default = first.plot.values()  # choices even where no run has them
     axes = {name: words.of(fact) for name, fact in words.facts(run.metrics.values() for run in runs).items()}
     axes |= {name: name for name in default if name not in axes}
-    axes |= {name: words.heading(words.COSTS[name], False) for name in ("nfe", "seconds")}
+    axes |= {"nfe": words.heading(words.COSTS["nfe"], False)}
     axes = {name: text for name, text in axes.items() if name in default or part[name].notna().any()}
     points = []
     for (_, row), run in zip(part.iterrows(), part.scored, strict=True):
