@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> int:
         given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         if not given["images"] or not given["to"]:
             raise UserError("expected images=<folder of class folders> and to=<file>")
-        root = Path(given["images"]).expanduser()
+        root = Path(given["images"])
         folders = sorted(folder for folder in root.glob("n*") if folder.is_dir())
         if not folders:
             raise UserError(f"no class folder under images={root}; expected folders such as n01440764")

@@ -9,11 +9,11 @@ Fetches only what has an open, official address, and only with download=true.
 import sys
 from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import OmegaConf
 from tabulate import tabulate
 
 from bench.config import cli, validate
+from bench.config.instances import find
 from bench.data.base import Count, Source
 from bench.data.check import check
 from bench.data.files.download import fetch
@@ -74,10 +74,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _composed(words: list[str]) -> dict[str, Any]:
-    jobs = cli.jobs(words)
-    if len(jobs) > 1:
-        raise UserError(f"{len(jobs)} data sets at once; bench.prepare checks one")
-    cfg = OmegaConf.to_container(jobs[0], resolve=True)
+    (job,) = cli.jobs(words, sweeps=False)
+    cfg = OmegaConf.to_container(job, resolve=True)
     validate.check(cfg)
     cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or SOME_SIZE
     return cfg
@@ -91,7 +89,7 @@ def _switch(argv: list[str], name: str) -> bool:
 
 
 def _sources(node: dict[str, Any]) -> list[Source]:
-    kind = get_class(node["_target_"])
+    kind = find(node["_target_"], f"data={node['name']}")
     options = {name: value for name, value in validate.knobs(node).items() if name != "_target_"}
     return kind.sources(**options) if hasattr(kind, "sources") else []
 
