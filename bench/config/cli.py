@@ -154,6 +154,7 @@ def _check_group(override: Override) -> None:
         name = "null" if value is None else str(value)
         if name not in names(group):
             raise UserError(f"unknown {group} {name!r}; {nearest(name, names(group))}")
+        files.read(CONF / group / f"{name}.yaml")  # Hydra takes a list, or a word, without a word
 
 
 def _advice(swept: Override, sweeps: bool) -> str:

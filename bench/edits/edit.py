@@ -95,12 +95,14 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
                 for run in group:
                     editor.record(run, [{"id": id_, **entry} for id_, entry in unreadable.items()])
                 shape = shape or (samples[0].image.shape if samples else None)
-                odd = {
-                    s.id: f"{_size(s.image.shape)}; expected {_size(shape)}" for s in samples if s.image.shape != shape
+                alike = [sample for sample in samples if sample.image.shape == shape]
+                odd = [sample for sample in samples if sample.image.shape != shape]
+                why = {
+                    s.id: f"the picture has {_size(s.image.shape)}, others {_size(shape)}; expected one" for s in odd
                 }
                 for run in group:
-                    editor.record(run, [{"id": id_, "error": f"the picture has {why}"} for id_, why in odd.items()])
-                editor.work([sample for sample in samples if sample.id not in odd], group)
+                    editor.record(run, [{"id": id_, "error": text} for id_, text in why.items()])
+                editor.work(alike, group)
 
 
 def _size(shape: tuple[int, ...]) -> str:
