@@ -97,16 +97,14 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
                 shape = shape or (samples[0].image.shape if samples else None)
                 alike = [sample for sample in samples if sample.image.shape == shape]
                 odd = [sample for sample in samples if sample.image.shape != shape]
-                why = {
-                    s.id: f"the picture has {_size(s.image.shape)}, others {_size(shape)}; expected one" for s in odd
-                }
                 for run in group:
-                    editor.record(run, [{"id": id_, "error": text} for id_, text in why.items()])
+                    editor.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
                 editor.work(alike, group)
 
 
-def _size(shape: tuple[int, ...]) -> str:
-    return f"{shape[2]}x{shape[1]} px"
+def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:
+    sizes = " px, others ".join(f"{width}x{height}" for _, height, width in (shape, others))
+    return f"the picture has {sizes}; expected one size"
 
 
 @dataclass

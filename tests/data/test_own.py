@@ -101,7 +101,7 @@ SAMPLES = {
     "Floats": (2, "image is float64 [3, 16, 16]; expected uint8 [3, any, any]"),
     "Masks": (2, "mask is bool [8, 8]; expected bool [16, 16]"),
     "Others": (2, "the data set gives the sample 'c'; its ids say 'a'"),
-    "Sizes": (1, "the picture has 17x17 px, others 16x16 px; expected one"),
+    "Sizes": (1, "the picture has 17x17 px, others 16x16; expected one"),
 }
 
 
