@@ -74,8 +74,10 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _composed(words: list[str]) -> dict[str, Any]:
-    (job,) = cli.jobs(words, sweeps=False)
-    cfg = OmegaConf.to_container(job, resolve=True)
+    jobs = cli.jobs(words, sweeps=any(word in cli.FLAGS for word in words))
+    if len(jobs) > 1:
+        raise UserError(f"{len(jobs)} data sets at once; bench.prepare checks one")
+    cfg = OmegaConf.to_container(jobs[0], resolve=True)
     validate.check(cfg)
     cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or SOME_SIZE
     return cfg

@@ -23,14 +23,14 @@ def parse(typed: list[str], defaults: dict[str, Any]) -> dict[str, Any]:
         name, is_option, value = one.partition("=")
         if not is_option or name not in defaults:
             raise UserError(f"unknown option {name if is_option else one!r}; {nearest(name, list(defaults))}")
-        given[name] = _value(name, value)
+        given[name] = _value(name, value, defaults[name])
     return defaults | given
 
 
-def _value(name: str, value: str) -> Any:
+def _value(name: str, value: str, default: Any) -> Any:
     if value.lower() == "null":
         return None
-    if name in words.PATHS:
+    if name in words.PATHS and not isinstance(default, bool):  # `run` is a switch, too
         return words.path(value, f"{name}=")
     try:
         read = yaml.safe_load(value)

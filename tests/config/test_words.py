@@ -103,6 +103,7 @@ def test_options_are_text_where_text_is_meant():
     known = dict.fromkeys(("out", "data", "rows", "page"))
     given = options.parse(["out=a: b [1]", "data=2024", "rows=3", "page=false"], known)
     assert given == {"out": "a: b [1]", "data": "2024", "rows": 3, "page": False}
+    assert options.parse(["run=false"], {"run": True}) == {"run": False}
     with pytest.raises(UserError, match=r"put each name in quotes"):
         options.parse(["runs=[a: b: c, 'd]"], {"runs": None})
 
