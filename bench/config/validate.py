@@ -71,6 +71,8 @@ def _check_form(cfg: dict[str, Any]) -> None:
             raise UserError(f"{group}={node}, expected {group}=<name>, one of conf/{group}/")
         for key, expected in keys.items():
             name = f"{group}.{key}".lstrip(".")
+            if key not in node and group == "metrics":
+                continue  # `profile.chosen` says what a profile needs
             if key not in node:
                 raise UserError(f"{name} is missing in conf/{group}/, in the file of {group}={node.get('name')}")
             if not expected[1](node[key]):
@@ -84,7 +86,7 @@ def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -
     rules = {**(shared or {}), **node.get("valid", {})}
     for name, rule in rules.items():
         value = node.get(name)
-        if not isinstance(rule, list) or len(rule) < 2:
+        if not isinstance(rule, list) or not rule or (len(rule) == 1 and not isinstance(rule[0], str | bool)):
             raise UserError(f"{prefix}valid.{name}={rule}, expected [lowest, highest] or the names allowed")
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
