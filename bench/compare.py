@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from bench.config import cli, options
+from bench.config import words as words_
 from bench.errors import UserError
 from bench.report import words
 from bench.report.write import Table
@@ -96,10 +97,11 @@ def readable(table: pd.DataFrame, a: Path, b: Path) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    words = sys.argv[1:] if argv is None else argv
-    folders = [Path(word) for word in words if "=" not in word or Path(word).is_dir()]
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        settings = options.parse([word for word in words if Path(word) not in folders], OPTIONS)
+        own = [word for word in argv if "=" in word and not Path(word).expanduser().is_dir()]
+        folders = [Path(words_.path(word, "a folder ")) for word in argv if word not in own]
+        settings = options.parse(own, OPTIONS)
         if len(folders) != 2:
             raise UserError(f"got {len(folders)} run folders, expected two: python -m bench.compare <A> <B>")
         for folder in folders:

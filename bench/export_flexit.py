@@ -43,7 +43,7 @@ def main(argv: list[str] | None = None) -> int:
         words = options.parse(sys.argv[1:] if argv is None else argv, {"run": None, "to": None})
         if None in words.values():
             raise UserError("expected run=<folder of a run> to=<folder>")
-        count = export(Path(str(words["run"])), Path(str(words["to"])))
+        count = export(Path(words["run"]), Path(words["to"]))
     except UserError as error:
         return cli.fail(error)
     print(f"{count} edits; score them in FlexIT's checkout with: python eval.py {words['to']}")

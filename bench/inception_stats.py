@@ -12,11 +12,10 @@ from pathlib import Path
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from bench.config import cli, options
+from bench.config import cli, files, options
 from bench.data.preprocess import read_rgb
 from bench.diffusion import device as devices
 from bench.errors import BadSample, UserError
@@ -81,11 +80,11 @@ def main(argv: list[str] | None = None) -> int:
         given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         if not given["images"] or not given["to"]:
             raise UserError("expected images=<folder of class folders> and to=<file>")
-        root = Path(given["images"]).expanduser()
+        root = Path(given["images"])
         folders = sorted(folder for folder in root.glob("n*") if folder.is_dir())
         if not folders:
             raise UserError(f"no class folder under images={root}; expected folders such as n01440764")
-        profile = OmegaConf.to_container(OmegaConf.load(cli.CONF / "metrics/flexit.yaml"))
+        profile = files.read(cli.CONF / "metrics/flexit.yaml")
         entry = profile["weights"]["inception"] | {"path": given["weights"]}
         located = weights.locate("inception", entry, key="weights")
         extract = instantiate(profile["csfid"]["features"] | {"weights": located})

@@ -62,7 +62,8 @@ def _folders(runs: list[str], out: Path, data: str | None) -> list[Path]:
     known = list(dict.fromkeys(run.folder for run in stored.under(out, data)))
     found: list[Path] = []
     for pattern in runs:
-        hits = [f for f in known if fnmatch.fnmatch("/".join(f.parts[-2:]), pattern) or f == Path(pattern)]
+        place = Path(pattern).expanduser().resolve()
+        hits = [f for f in known if fnmatch.fnmatch("/".join(f.parts[-2:]), pattern) or f.resolve() == place]
         if not hits:
             names = ["/".join(folder.parts[-2:]) for folder in known]
             raise UserError(f"no scored run matches {pattern!r}; {nearest(pattern, names)}")

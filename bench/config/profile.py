@@ -58,6 +58,8 @@ def columns(profile: dict[str, Any]) -> dict[str, Any]:
     metric whose backbone has random weights ends in `_random`. Raises UserError for weights that it has not."""
     entries, found = profile.get("weights") or {}, {}
     for name, node in metrics(profile).items():
+        if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
+            raise UserError(f"metrics.{name}={node}, expected a metric, metrics.{name}._target_=<module>.<class>")
         used = backbones(node)
         if unknown := sorted(used - entries.keys()):
             raise UserError(f"metrics.{name} names weights={unknown[0]}; {nearest(unknown[0], list(entries))}")

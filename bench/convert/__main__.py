@@ -14,7 +14,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from bench.config import cli, options
+from bench.config import cli, options, words
 from bench.errors import UserError, nearest, one_line
 from bench.files import hashing
 from bench.models.converted import CONVERSION, FORMAT_VERSION
@@ -85,13 +85,14 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        places = [word for word in argv if "=" not in word]
-        kind = options.parse([word for word in argv if "=" in word], {"kind": None})["kind"]
+        own = [word for word in argv if word.startswith("kind=")]
+        places = [word for word in argv if word not in own]
+        kind = options.parse(own, {"kind": None})["kind"]
         if kind is None or len(places) != 2:
             raise UserError(f"expected kind={'|'.join(kinds())} <file> <folder>")
         if kind not in kinds():
             raise UserError(f"unknown kind {kind!r}; {nearest(str(kind), kinds())}")
-        file, folder = (Path(place).expanduser() for place in places)
+        file, folder = (Path(words.path(place, "a path ")) for place in places)
         convert(kind, file, folder)
         hashing.remember()
     except UserError as error:

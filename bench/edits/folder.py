@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 import numpy as np
+import yaml
 from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
 from PIL import Image
 
 from bench.edits.environment import environment
@@ -82,7 +83,7 @@ class Store:
         file = self.folder / "identity.json"
         text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         if not file.exists():
-            write(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+            write(self.folder / "config.yaml", yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
             write(file, text)  # the last: from here on the run has begun
         elif file.read_text() != text:
             raise UserError(
@@ -115,6 +116,17 @@ class Store:
             raise UserError(
                 f"another process is working on {self.folder}; wait for it, or set another shard.index or out="
             ) from None
+
+    def forget_if_empty(self) -> None:
+        """Deletes the folder of a run that stopped before anything was recorded of it; call it while it is locked."""
+        kept = {"config.yaml", "identity.json", "env", "edits", f".lock-{self.shard}"}
+        there = {path.name for path in self.folder.iterdir()}
+        if not there <= kept or any(self.folder.glob("edits/*")):
+            return  # also where another shard is at work
+        shutil.rmtree(self.folder)
+        for above in self.folder.parents[:2]:  # method and data set
+            if not any(above.iterdir()):
+                above.rmdir()
 
     def scoring(self) -> FileLock:
         """Holds the run's scores; other processes wait for them."""

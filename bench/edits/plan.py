@@ -13,6 +13,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from bench.config import profile as profiles
 from bench.config import validate
 from bench.config.instances import instance
+from bench.data.own import check_data
 from bench.data.results import Results
 from bench.edits import identity
 from bench.edits.folder import Store
@@ -20,6 +21,7 @@ from bench.errors import UserError, one_line
 from bench.files import weights
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
+from bench.files.sources import is_foreign
 from bench.models import checkpoint as checkpoints
 from bench.models.checkpoint import Checkpoint
 from bench.types import EditData
@@ -179,7 +181,7 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key} is not set; expected a class of your own, such as my_module.Mine") from None
     except OmegaConfBaseException as error:
-        raise UserError(one_line(error)) from None
+        raise UserError(f"{error.full_key}: {one_line(error.msg)}") from None
     validate.check(resolved)
     resolved["metrics"] = profiles.chosen(resolved["metrics"])
     for group in ("data", "model", "method"):
@@ -205,9 +207,8 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
         if isinstance(error.__cause__, TypeError) and str(options.get("_target_")).startswith("bench."):
             raise UserError(f"{error}; such options are of another version of this program") from None
         raise
-    offered = ("ids", "size", "annotations", "__getitem__", "identity", "pool", "result_names", "real_image", "counts")
-    if lacking := [name for name in offered if not hasattr(data, name)]:
-        raise UserError(f"{where}: {type(data).__name__} has no {lacking[0]}; derive it from bench.data.base.Benchmark")
+    if is_foreign(options["_target_"]):
+        check_data(data, where)
     return data
 
 

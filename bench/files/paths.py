@@ -13,8 +13,8 @@ embedded weights."""
 
 def find(path: str | Path) -> Path | None:
     """An existing file or folder: as given (from the working directory), else from the project's root."""
-    for candidate in (Path(path).expanduser(), ROOT / path):
-        if candidate.exists():
+    for candidate in (Path(os.path.expanduser(path)), ROOT / path):
+        if os.path.exists(candidate):  # not where it may not be looked at, or is no name
             return candidate
     return None
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib import pyplot as plt
-from omegaconf import OmegaConf
 
+from bench.config import files
 from bench.edits.folder import Store
 from bench.edits.plan import make_data
 from bench.errors import UserError
@@ -54,7 +54,7 @@ def contact_sheet(part: pd.DataFrame, stem: Path, rows: int) -> list[Path]:
     Returns:
         the file, or nothing if the data set can no longer be read.
     """
-    config = OmegaConf.to_container(OmegaConf.load(part.scored.iloc[0].folder / "config.yaml"))
+    config = files.read(part.scored.iloc[0].folder / "config.yaml")
     try:
         data = make_data(config["data"])
     except UserError as error:

@@ -11,6 +11,7 @@ import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from bench.data.own import sample
 from bench.edits.folder import Store
 from bench.errors import BadSample
 from bench.report import write
@@ -192,7 +193,7 @@ def samples(data: EditData, ids: Iterable[str]) -> Iterator[EditSample]:
     for id_ in ids:
         if id_ in places:
             with suppress(BadSample):
-                yield data[places[id_]]
+                yield sample(data, places[id_])
 
 
 def start(sample: EditSample, cell: int = CELL, mask: bool = True) -> dict[str, Image.Image]:

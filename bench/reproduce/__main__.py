@@ -50,7 +50,9 @@ def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
     if not named:
         raise UserError(f"expected an item, such as shapes/tradeoff; {_offer()}")
     chosen = items.names() if named == ["list"] else items.chosen(named)
-    return chosen, [word for word in argv if "=" in word and word not in own], settings
+    words = [word for word in argv if "=" in word and word not in own]
+    cli.check_single(words)
+    return chosen, words, settings
 
 
 def _offer() -> str:

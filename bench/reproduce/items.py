@@ -6,9 +6,7 @@ One file of `conf/paper/<paper>/` each; its keys are explained in `conf/paper/RE
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from bench.config import cli
+from bench.config import cli, files
 from bench.errors import UserError, nearest
 
 FOLDER = cli.CONF / "paper"
@@ -124,7 +122,7 @@ def load(name: str) -> Item:
 
 
 def _read(name: str) -> dict[str, Any]:
-    node: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
+    node = files.read(FOLDER / f"{name}.yaml")
     if unknown := sorted(node.keys() - KEYS - {"like"}):
         raise UserError(f"conf/paper/{name}.yaml: unknown key {unknown[0]!r}; {nearest(unknown[0], sorted(KEYS))}")
     if (other := node.pop("like", None)) is None:

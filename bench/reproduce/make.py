@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from bench.config.words import path
 from bench.reproduce import cells, grids, order, outcomes, tables, timing
-from bench.reproduce.items import Item
+from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell, Shown
 
@@ -111,4 +112,5 @@ def _header(points: list[Point]) -> list[str]:
 
 def out_of(words: list[str]) -> str:
     """The folder of the runs that the words name."""
-    return next((word.removeprefix("out=") for word in reversed(words) if word.startswith("out=")), "results/runs")
+    typed = [word.partition("=")[2] for word in words if knob_of(word) == "out"]
+    return path(typed[-1], "out=") if typed else "results/runs"

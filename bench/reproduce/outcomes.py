@@ -82,7 +82,8 @@ def compose(item: Item, words: list[str]) -> list[Rows]:
     composed = []
     for label, of_label in item.runs.items():
         kept = {"model"} & {knob_of(word) for word in of_label}  # a method that works with one model alone goes on to
-        (cfg,) = cli.jobs(merged(item.words, of_label, [word for word in words if knob_of(word) not in kept]))
+        wanted = merged(item.words, of_label, [word for word in words if knob_of(word) not in kept])
+        (cfg,) = cli.jobs(wanted)
         rows = Rows(label, cfg)
         for resolved in points(cfg):
             values = {"seed": resolved["seed"]} | validate.knobs(resolved["method"])

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import instantiate
 from tqdm import tqdm
 
 from bench.config import profile as profiles
+from bench.config.instances import instance
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.edits.folder import Store
@@ -20,6 +20,7 @@ from bench.models import checkpoint as checkpoints
 from bench.scores.columns import HALVES, notes, read_column, read_sets
 from bench.scores.features import Recall
 from bench.scores.pictures import Pairs, batches, on_device
+from bench.scores.returns import checked
 from bench.scores.stored import Fact
 from bench.scores.work import Work, load, without_value
 from bench.types import EditData, PairMetric, SetMetric
@@ -49,7 +50,7 @@ def build(columns: dict[str, dict[str, Any]], located: dict[str, Path]) -> dict[
         node = {key: resolve(value) if isinstance(value, dict) else value for key, value in node.items()}
         return node | {"weights": located[node["weights"]]} if node.get("weights") else node
 
-    return {name: instantiate(resolve(node)) for name, node in columns.items()}
+    return {name: checked(name, instance(resolve(node), f"metrics.{name}")) for name, node in columns.items()}
 
 
 def ready(profile: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from bench.config import profile as profiles
+from bench.config.guard import BrokenCode
 from bench.edits.folder import Store
 from bench.edits.plan import Run, make_data
 from bench.errors import UserError
@@ -22,6 +23,8 @@ from bench.scores.stored import Fact, Scored, Summary
 from bench.statistics.intervals import mean_intervals
 from bench.types import SAMPLE
 
+TRACEBACK = "scoring_error.log"
+"""In a run's folder: where a metric broke, the last time that one did."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
 NOTES = ("blend", "words", "cut")
 """Of the journal: what became of a sample's words."""
@@ -151,7 +154,12 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], recipe: Reci
     changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
     data = make_data(run.cfg["data"], **changed)
     recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: recipe.hashes[name] for name in located})
-    measured = measure.measure(run, store, data, journal, ids, metrics, recall, others)
+    try:
+        measured = measure.measure(run, store, data, journal, ids, metrics, recall, others)
+    except BrokenCode as error:
+        log = run.folder / TRACEBACK
+        write(log, error.traceback)
+        raise UserError(f"{error}; the traceback is in {log}") from error
     for name, fact in measured.facts.items():
         if name in others:
             fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared")}

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
-from omegaconf import OmegaConf
 
+from bench.config import files
 from bench.config import profile as profiles
 from bench.files.hashing import sha256, sha256_of
 from bench.files.paths import ROOT
@@ -87,7 +87,7 @@ def stale(summary: Summary) -> dict[str, tuple[int, int]]:
         return {}
     if summary.code == code():
         return {}
-    nodes = profiles.metrics(OmegaConf.load(file))
+    nodes = profiles.metrics(files.read(file))
     versions = {
         name: (fact.version, get_class(node["_target_"]).version)
         for name, node in nodes.items()

@@ -1,6 +1,7 @@
 """The one reader of scored runs: `summary.<profile>.json`, `per_image.<profile>.csv`, `identity.json`. No torch."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -183,7 +184,7 @@ def read(folder: Path, profile: str) -> Scored:
 
 
 def _again(folder: Path) -> str:
-    return f"score it with `python -m bench.score run={folder}`"
+    return f"score it with `python -m bench.score {shlex.quote(f'run={folder}')}`"
 
 
 def folders(out: Path) -> list[Path]:
@@ -202,7 +203,13 @@ def under(out: Path, data: str | None = None) -> list[Scored]:
     """
     runs = [read(folder, profile) for folder in folders(out) for profile in profiles(folder)]
     if not runs:
-        raise UserError(f"no run under out={out}; make one with `python -m bench.run out={out}`")
+        typed = shlex.quote(f"out={out}")
+        if bare := unscored(out, data):
+            raise UserError(
+                f"no scored run under out={out}; {len(bare)} are not scored, such as {bare[0]}: "
+                f"`python -m bench.report {typed}` says how to go on"
+            )
+        raise UserError(f"no run under out={out}; make one with `python -m bench.run {typed}`")
     known = sorted({run.summary.data for run in runs})
     if data is not None and str(data) not in known:  # data=2024
         raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), known)}")

@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
         for part in parts:
             if part not in PARTS:
                 raise UserError(f"unknown part {part!r}; {nearest(part, list(PARTS))}")
-        cfg = cli.jobs([*WORDS, *(word for word in words if word not in chosen)])[0]
+        (cfg,) = cli.jobs([*WORDS, *(word for word in words if word not in chosen)], sweeps=False)
         plots.show(measure(cfg, parts), Path(cfg.out) / "theory" / file_name(f"{cfg.data.name}-{cfg.model.name}"))
     except UserError as error:
         return cli.fail(error)

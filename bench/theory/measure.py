@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, ListConfig
 
+from bench.data.own import sample
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.edits.plan import plan
@@ -259,7 +260,7 @@ def _samples(data: EditData, ids: list[str], limit: int | None = None) -> list[E
         if len(samples) == limit:
             break
         try:
-            samples.append(data[data.ids.index(id_)])
+            samples.append(sample(data, data.ids.index(id_)))
         except BadSample as error:
             print(f"left out {id_}: {error}", file=sys.stderr)
     if not samples:

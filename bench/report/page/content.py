@@ -8,9 +8,8 @@ import pandas as pd
 
 from bench.edits.environment import environment
 from bench.edits.folder import Store
-from bench.report import tables, words
+from bench.report import tables, unfinished, words
 from bench.report.seeds import alike
-from bench.scores import stored
 
 
 def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]:
@@ -66,14 +65,10 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
 
 def _unscored(out: Path, data: str | None) -> dict[str, Any]:
     """Runs that no table has: edits without scores."""
-    rows = []
-    for folder in stored.unscored(out, data):
-        journal = Store(folder).journal()
-        failed = sum("error" in entry for entry in journal.values())
-        name = folder.relative_to(out).as_posix()
-        rows.append({"cells": [name, str(len(journal) - failed), str(failed), f"run={folder}"]})
-    lead = ["Edited but not scored, so in no table, plot or gallery: python -m bench.score run=<folder>"]
-    columns = ["folder", "edits", "failed", "score with python -m bench.score"]
+    found = unfinished.under(out, data)
+    rows = [{"cells": [run.folder.relative_to(out).as_posix(), run.state, run.command]} for run in found]
+    lead = ["They are in no table, plot or gallery."]
+    columns = ["folder", "state", "what goes on"]
     return {"title": "Runs without scores", "lead": lead, "columns": columns, "rows": rows}
 
 

@@ -7,9 +7,10 @@ from typing import Any
 from urllib.parse import quote
 
 import pandas as pd
-from omegaconf import OmegaConf
 from tqdm import tqdm
 
+from bench.config import files
+from bench.data.own import sample
 from bench.edits.folder import Store
 from bench.edits.identity import of_data
 from bench.edits.plan import make_data
@@ -60,7 +61,7 @@ def _set(
 ) -> tuple[dict[str, Any], list[str]]:
     """One data set, and the ids of its samples in the order that statuses and scores of its runs are in."""
     folders = list(dict.fromkeys(run.folder for run in runs))
-    configs = [OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))["data"] for folder in folders]
+    configs = [files.read(folder / "config.yaml")["data"] for folder in folders]
     readable, problems = [], []
     for node in {sha256_of(node): node for node in configs}.values():
         try:
@@ -117,7 +118,7 @@ def _samples(
         for id_ in fresh[start : start + CHUNK]:
             data, index = known[id_]
             try:
-                samples.append(data[index])
+                samples.append(sample(data, index))
             except BadSample:
                 continue  # its runs have recorded why
         thumbs.each(lambda sample: _save(sample, place, thumbs, ending), samples)
