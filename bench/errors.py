@@ -24,6 +24,22 @@ class BadSample(Exception):
         self.ids = ids or {}
 
 
+class NotFinite(Exception):
+    """Numbers that stand for a picture, a mask or latents are NaN or infinite: to show them would be a wrong picture
+    without a word.
+
+    Args:
+        what: they are, such as `pixels`.
+        rows: of the batch that have such numbers.
+        count: rows of the whole batch.
+        values: what was found there.
+    """
+
+    def __init__(self, what: str, rows: list[int], count: int, values: str):
+        super().__init__(f"its {what} are not finite: {values}; try model.dtype=float32 or bfloat16, or less guidance")
+        self.rows, self.count = rows, count
+
+
 def one_line(error: Exception) -> str:
     """A library's message of several lines as one."""
     return " ".join(str(error).split())

@@ -7,7 +7,7 @@ No edit is made.
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, ListConfig
 
+from bench.data.text import checked
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.edits.plan import plan
@@ -165,11 +166,13 @@ class Measured:
         tables: part -> a row for each sample and w_s, number of steps or level.
         alphas: the model's alpha-bar at every timestep; None where it has no such table.
         facts: what tables and plots must say: `about`, `steps`, `notice`.
+        left_out: id -> why a sample is in no table.
     """
 
     tables: dict[str, pd.DataFrame]
     alphas: np.ndarray | None
     facts: dict[str, str | None]
+    left_out: dict[str, str] = field(default_factory=dict)
 
     def constants(self) -> dict[str, float]:
         """C, K1 and K2 as found."""
@@ -200,26 +203,45 @@ def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list
         choose: names the samples; None: the first `limit`.
 
     Raises:
-        UserError: no sample can be read, or the data has no words.
+        UserError: nothing can be measured of any sample, or the data has no words.
     """
     run = plan(cfg)[0]  # checks every value and finds every file, in sentences
     cfg, data, rows = run.cfg | {"w_s": scales(cfg)}, run.data, {part: [] for part in parts}
     device = devices.pick(cfg["device"])
     model = checkpoints.load(run.checkpoint, device, getattr(torch, cfg["model"]["dtype"]))
     _check(parts, model)
-    samples = _samples(data, choose(data)) if choose else _samples(data, data.ids, cfg["limit"] or LIMIT)
+    wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
+    samples, left_out = _samples(data, *wanted)
     for start in range(0, len(samples), cfg["batch_size"]):
         with torch.inference_mode():
             batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
             for part in parts:
                 rows[part] += PARTS[part](model, batch, cfg)
+    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
+    if samples:
+        left_out |= _not_finite(tables)
+    samples = [sample for sample in samples if sample.id not in left_out]
+    for id_, why in left_out.items():
+        print(f"left out {id_}: {why}", file=sys.stderr)
+    if not samples:
+        raise UserError("nothing can be measured of any sample of this data set")
     facts = {
         "about": f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}",
         "steps": f"{cfg['steps']} steps",
         "notice": run.notice,
     }
-    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
-    return Measured(tables, model.alphas_cumprod, facts)
+    tables = {part: table[~table.id.isin(left_out)].reset_index(drop=True) for part, table in tables.items()}
+    return Measured(tables, model.alphas_cumprod, facts, left_out)
+
+
+def _not_finite(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """Samples of which something measured is no number, and which part that was."""
+    found = {}
+    for part, table in tables.items():
+        numbers = table.select_dtypes("number").to_numpy(float)
+        bad = table.id[~np.isfinite(numbers).all(1)]
+        found = dict.fromkeys(bad, f"its numbers of {part} are not finite; try model.dtype=float32") | found
+    return found
 
 
 def _check(parts: list[str], model: DiffusionModel) -> None:
@@ -230,15 +252,14 @@ def _check(parts: list[str], model: DiffusionModel) -> None:
         raise UserError("parts=[bounds] is about alpha-bar, and this model (a flow) has none; leave it out of parts=")
 
 
-def _samples(data: EditData, ids: list[str], limit: int | None = None) -> list[EditSample]:
-    samples = []
+def _samples(data: EditData, ids: list[str], limit: int | None) -> tuple[list[EditSample], dict[str, str]]:
+    """Samples, and why others before them cannot be read."""
+    samples, left_out = [], {}
     for id_ in ids:
         if len(samples) == limit:
             break
         try:
-            samples.append(data[data.ids.index(id_)])
+            samples.append(checked(data[data.ids.index(id_)]))
         except BadSample as error:
-            print(f"left out {id_}: {error}", file=sys.stderr)
-    if not samples:
-        raise UserError("no sample of this data set can be read")
-    return samples
+            left_out[id_] = str(error)
+    return samples, left_out
