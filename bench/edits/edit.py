@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from bench.config import validate
 from bench.data.reading import read
+from bench.data.text import said
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.diffusion.noise import SampleNoise
@@ -158,7 +159,7 @@ class _Editor:
 
     def _failed(self, run: Run, samples: list[EditSample], error: Exception) -> None:
         """Goes on without the samples that the method names; where it names none, finds them one by one."""
-        bad = {s.id: error.ids[s.id] for s in samples if isinstance(error, BadSample) and s.id in error.ids}
+        bad = {s.id: said(s, error.ids[s.id]) for s in samples if isinstance(error, BadSample) and s.id in error.ids}
         if isinstance(error, NotFinite) and error.count == len(samples):
             bad = {samples[row].id: str(error) for row in error.rows}
         if exhausted(error):

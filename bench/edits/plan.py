@@ -14,6 +14,7 @@ from bench.config import profile as profiles
 from bench.config import validate
 from bench.config.instances import instance
 from bench.data.results import Results
+from bench.data.text import check_ids
 from bench.edits import identity
 from bench.edits.folder import Store
 from bench.errors import UserError, one_line
@@ -98,7 +99,10 @@ class Run:
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
 
-_SHORT = {"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s", "down": "N", "range_t": "t"}
+_SHORT = {
+    **{"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s"},
+    **{"down": "N", "range_t": "t", "updates": "u"},
+}
 
 
 def plan(cfg: DictConfig) -> list[Run]:
@@ -139,7 +143,11 @@ def plan(cfg: DictConfig) -> list[Run]:
         )
     if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
         resolved["model"]["notice"] = notice(resolved, checkpoint)
-    return [_run(_at(resolved, point), data, checkpoint) for point in expand(method)]
+    points = [_at(resolved, point) for point in expand(method)]
+    if checkpoint and hasattr(checkpoint, "check_steps"):
+        for steps in {point["method"].get("steps") for point in points} - {None}:
+            checkpoint.check_steps(steps)
+    return [_run(point, data, checkpoint) for point in points]
 
 
 SOME_SIZE = 64
@@ -208,6 +216,7 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
     offered = ("ids", "size", "annotations", "__getitem__", "identity", "pool", "result_names", "real_image", "counts")
     if lacking := [name for name in offered if not hasattr(data, name)]:
         raise UserError(f"{where}: {type(data).__name__} has no {lacking[0]}; derive it from bench.data.base.Benchmark")
+    check_ids(data.ids, where)
     return data
 
 
