@@ -91,7 +91,13 @@ class _Sampler:
 
 
 def respaced(alphas_cumprod: np.ndarray, steps: int) -> Grid:
-    """Timesteps spread evenly from the first to the last, both included. Level 0 is 1, no noise at all."""
+    """Timesteps spread evenly from the first to the last, both included. Level 0 is 1, no noise at all.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    if steps > len(alphas_cumprod):
+        raise UserError(f"method.respacing={steps}, but the model was trained on {len(alphas_cumprod)} noise levels")
     timesteps = np.linspace(0, len(alphas_cumprod) - 1, steps).round().astype(int).tolist()
     return Grid(tuple(timesteps), (1.0, *(float(alphas_cumprod[t]) for t in timesteps)), Diffusion())
 

@@ -44,7 +44,8 @@ def read_text(file: Path, again: str) -> str:
         content = file.read_bytes()
     except OSError as error:
         raise UserError(f"{file} cannot be read ({error.strerror}); {again}") from None
-    check_text(file, content[:64])
+    if content:
+        check_text(file, content[:64])
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
