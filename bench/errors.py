@@ -12,6 +12,18 @@ class UserError(CompactHydraException):
     """
 
 
+class SourcesLost(UserError):
+    """Sources of edited pictures that cannot be read any more, and why not, by id."""
+
+    def __init__(self, ids: dict[str, str]):
+        id_, why = next(iter(ids.items()))
+        super().__init__(
+            f"{len(ids)} edited samples are not scored, since their sources cannot be read any more; the first is "
+            f"{id_!r}: {why}"
+        )
+        self.ids = ids
+
+
 class BadSample(Exception):
     """A sample that cannot be read or edited; it is recorded and the run goes on.
 

@@ -24,7 +24,11 @@ def main(argv: list[str] | None = None) -> int:
         if len(folders) != 1 or not folders[0]:
             raise UserError("expected run=<folder> once: a run, or a folder of edited pictures with data=<name>")
         (run,) = rescore.runs(Path(folders[0]), [word for word in words if not word.startswith("run=")])
-        (done,) = complete([run]) if run.results else [Completed(run, scores=score(run))]
+        if run.results:
+            (done,) = complete([run])
+        else:
+            done = Completed(run)
+            done.take(score(run))
         hashing.remember()
         if not done.stopped:
             print(done, headline(done.scores))
