@@ -24,6 +24,10 @@ class Autoencoder:
     def __init__(self, weights: Path):
         self.weights = Path(weights)
 
+    def load(self) -> None:
+        """Reads the network. Raises: UserError: the folder is of none."""
+        _load(self.weights)
+
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
         """uint8 `[B, 3, H, W]` to the same.
 

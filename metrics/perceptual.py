@@ -45,6 +45,8 @@ class Lpips:
     def load(self) -> None:
         """See `load`."""
         load(self.net, self.weights)
+        if hasattr(self.against, "load"):
+            self.against.load()
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
         network = load(self.net, self.weights).to(batch.edits.device)

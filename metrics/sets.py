@@ -118,12 +118,9 @@ class Sfid(_MeanDistance):
         if not self._counts:
             raise Undefined("SFID needs at least one edit")
         count = self._counts.total()
-        mean = (
-            sum(self._references.values()) / count
-            if self.reference
-            else self._known(len(next(iter(self._edits.values())))).all
-        )
-        return float((sum(self._edits.values()) / count - mean).square().sum())
+        edits = sum(self._edits.values()) / count
+        mean = sum(self._references.values()) / count if self.reference else self._known(len(edits)).all
+        return float((edits - mean).square().sum())
 
 
 class Csfid(_MeanDistance):
@@ -169,7 +166,8 @@ class Csfid(_MeanDistance):
             raise Undefined(
                 f"CSFID needs at least {self.least} edits of every target class; {few} of {len(self._counts)} lack them"
             )
-        known = None if self.reference else self._known(len(next(iter(self._edits.values())))).classes
+        width = len(next(iter(self._edits.values())))
+        known = None if self.reference else self._known(width).classes
         if known is not None and (unknown := sorted(self._counts.keys() - known.keys())):
             raise Undefined(
                 f"{self._statistics} lacks {len(unknown)} of {len(self._counts)} target classes, such as {unknown[0]}"

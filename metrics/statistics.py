@@ -40,7 +40,7 @@ def load(file: Path) -> Means:
     with torch.serialization.safe_globals(_NUMPY):
         held = states.load(file)
     for name in ("mean", "classwise"):
-        if not isinstance(held, dict) or name not in held:
+        if name not in held:
             raise UserError(f"{file} has no {name!r}; {_EXPECTED}")
     if not isinstance(held["classwise"], dict):
         raise UserError(f"{file}: classwise is a {type(held['classwise']).__name__}; {_EXPECTED}")

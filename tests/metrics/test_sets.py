@@ -175,7 +175,7 @@ WHOLE = {"mean": torch.zeros(3), "classwise": {1: {"mean": torch.zeros(3)}, 8: {
         (b"PK\x03\x04 and no more", "is no file of torch weights"),
         (b"version https://git-lfs.github.com/spec/v1\n", "is no file of torch weights|Git LFS pointer"),
         (np.load, "is no file of torch weights"),  # code
-        ([1, 2], "has no 'mean'"),
+        ([1, 2], "holds a list"),
         ({"mu": 1, "sigma": 2}, "has no 'mean'"),
         ({"mean": torch.zeros(3)}, "has no 'classwise'"),
         (WHOLE | {"classwise": [1]}, "classwise is a list"),
