@@ -64,6 +64,10 @@ def statistics(folders: list[Path], extract, device: torch.device, limit: int | 
                 print(f"left out: {message}", file=sys.stderr)
             if pictures:
                 features = extract(torch.stack(pictures).to(device)).double().cpu()
+                sound = features.isfinite().all(1)
+                if lost := int((~sound).sum()):
+                    print(f"left out: {lost} pictures of {folder}, whose features are not finite", file=sys.stderr)
+                features = features[sound]
                 of_class, squares, n = of_class + features.sum(0), squares + features.square().sum(0), n + len(features)
         if n == 0:
             raise UserError(f"{folder} holds no readable picture; expected the images of a class")

@@ -25,7 +25,11 @@ def main(argv: list[str] | None = None) -> int:
             raise UserError("expected run=<folder> once: a run, or a folder of edited pictures with data=<name>")
         folder = Path(words.path(places[0], "run="))
         (run,) = rescore.runs(folder, [word for word in argv if not word.startswith("run=")])
-        (done,) = complete([run]) if run.results else [Completed(run, scores=score(run))]
+        if run.results:
+            (done,) = complete([run])
+        else:
+            done = Completed(run)
+            done.take(score(run))
         hashing.remember()
         if not done.stopped:
             print(done, headline(done.scores))

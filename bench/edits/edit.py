@@ -17,13 +17,14 @@ from bench.config import validate
 from bench.config.guard import place, said, told
 from bench.config.instances import instance
 from bench.data.reading import read
+from bench.data.text import placed
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.diffusion.noise import SampleNoise
 from bench.edits.kept import Cache
 from bench.edits.plan import Run
 from bench.edits.returns import check, faults
-from bench.errors import BadSample, UserError
+from bench.errors import BadSample, NotFinite, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
 from bench.models import checkpoint as checkpoints
@@ -182,7 +183,9 @@ class _Editor:
     def _failed(self, run: Run, batch: EditBatch, error: BaseException) -> None:
         """Goes on without the samples that the method names; where it names none, finds them one by one."""
         samples = batch.samples
-        bad = {s.id: error.ids[s.id] for s in samples if isinstance(error, BadSample) and s.id in error.ids}
+        bad = {s.id: placed(s, error.ids[s.id]) for s in samples if isinstance(error, BadSample) and s.id in error.ids}
+        if isinstance(error, NotFinite) and error.count == len(samples):
+            bad = {samples[row].id: str(error) for row in error.rows}
         if exhausted(error):
             self.stopped[run.key] = UserError(
                 f"out of memory on {self.device} with a single image; use a smaller data.size or, on a GPU, "
@@ -214,7 +217,8 @@ class _Editor:
         store, images = run.store, result.images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         pictures = {"edit_sha256": (store.edit_file, images)}
         if result.mask is not None:
-            masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
+            mask = devices.finite(result.mask.float(), "mask's numbers")
+            masks = interpolate(mask, result.images.shape[-2:], mode="nearest")[:, 0]
             pictures["mask_sha256"] = store.mask_file, (masks * 255).round().to(torch.uint8).cpu().numpy()
         try:
             for kind, (file, pixels) in pictures.items():
@@ -244,6 +248,6 @@ class _Editor:
 
 def _entry(error: BaseException) -> dict[str, str]:
     """What the journal says of a sample that could not be edited."""
-    if isinstance(error, BadSample):
+    if isinstance(error, BadSample | NotFinite):
         return {"error": str(error)}
     return {"error": told(error), "traceback": "".join(traceback.format_exception(error))}

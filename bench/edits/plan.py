@@ -15,6 +15,7 @@ from bench.config import validate
 from bench.config.instances import instance
 from bench.data.own import check_data
 from bench.data.results import Results
+from bench.data.text import check_ids
 from bench.edits import identity
 from bench.edits.folder import Store
 from bench.errors import UserError, one_line
@@ -100,7 +101,10 @@ class Run:
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
 
-_SHORT = {"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s", "down": "N", "range_t": "t"}
+_SHORT = {
+    **{"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s"},
+    **{"down": "N", "range_t": "t", "updates": "u"},
+}
 
 
 def plan(cfg: DictConfig) -> list[Run]:
@@ -141,7 +145,11 @@ def plan(cfg: DictConfig) -> list[Run]:
         )
     if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
         resolved["model"]["notice"] = notice(resolved, checkpoint)
-    return [_run(_at(resolved, point), data, checkpoint) for point in expand(method)]
+    points = [_at(resolved, point) for point in expand(method)]
+    if checkpoint and hasattr(checkpoint, "check_steps"):
+        for steps in {point["method"].get("steps") for point in points} - {None}:
+            checkpoint.check_steps(steps)
+    return [_run(point, data, checkpoint) for point in points]
 
 
 SOME_SIZE = 64
@@ -209,6 +217,7 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
         raise
     if is_foreign(options["_target_"]):
         check_data(data, where)
+    check_ids(data.ids, where)
     return data
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ from bench.config import profile as profiles
 from bench.config.guard import BrokenCode
 from bench.edits.folder import Store
 from bench.edits.plan import Run, make_data
-from bench.errors import UserError
+from bench.errors import SourcesLost, UserError
 from bench.files import weights
 from bench.files.hashing import sha256, sha256_of
+from bench.files.sources import is_foreign
 from bench.files.write import write
 from bench.scores import seal, stored
 from bench.scores.recipe import Recipe
@@ -64,7 +66,16 @@ def _edited(ids: list[str], journal: dict[str, dict]) -> list[str]:
 
 def _score(run: Run, asked: list[str], journal: dict[str, dict], keep: bool = True) -> Scored:
     """The scores of some samples; `keep`: they are stored as the run's. Columns that were scored before and are not
-    asked for stay beside those that are."""
+    asked for stay beside those that are. A source that has vanished since is its sample's failure."""
+    try:
+        return _score_all(run, asked, journal, keep)
+    except SourcesLost as lost:
+        scored = _score(run, asked, journal | {id_: {"error": why} for id_, why in lost.ids.items()}, keep)
+        scored.lost = lost
+        return scored
+
+
+def _score_all(run: Run, asked: list[str], journal: dict[str, dict], keep: bool) -> Scored:
     store, profile = Store(run.folder), run.cfg["metrics"]
     ids, name = _edited(asked, journal), profile["name"]
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
@@ -152,7 +163,11 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], recipe: Reci
     profile, located = run.cfg["metrics"], weights.located(run.cfg["metrics"])
     metrics = measure.build(profiles.columns(profile), located)
     changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
-    data = make_data(run.cfg["data"], **changed)
+    if is_foreign(run.cfg["data"]["_target_"]):
+        data = make_data(run.cfg["data"], **changed)
+    else:  # not made anew, which would refuse all of it for a picture that has vanished since
+        data = copy(run.data)
+        vars(data).update(changed)
     recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: recipe.hashes[name] for name in located})
     try:
         measured = measure.measure(run, store, data, journal, ids, metrics, recall, others)

@@ -11,7 +11,7 @@ from typing import IO, Any
 import pandas as pd
 
 from bench.edits import identity
-from bench.errors import UserError, nearest
+from bench.errors import SourcesLost, UserError, nearest
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
 
@@ -117,10 +117,15 @@ def _known(kind: type, node: dict[str, Any]) -> Any:
 
 @dataclass(eq=False)
 class Scored:
-    """A run with its scores by one metric profile."""
+    """A run with its scores by one metric profile.
+
+    Attributes:
+        lost: what could not be scored just now, if anything.
+    """
 
     folder: Path
     summary: Summary
+    lost: SourcesLost | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:

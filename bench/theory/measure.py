@@ -180,12 +180,14 @@ class Measured:
         tables: part -> a row for each sample and w_s, number of steps or level.
         alphas: the model's alpha-bar at every timestep; None where it has no such table.
         facts: what tables and plots must say: `about`, `steps`, `notice`.
+        left_out: id -> why a sample is in no table.
         pictures: the reconstructions, if they were asked for.
     """
 
     tables: dict[str, pd.DataFrame]
     alphas: np.ndarray | None
     facts: dict[str, str | None]
+    left_out: dict[str, str] = field(default_factory=dict)
     pictures: Pictures = field(default_factory=dict)
 
     def constants(self) -> dict[str, float]:
@@ -223,7 +225,7 @@ def measure(
         pictured: whether the reconstructions are wanted as pictures, too.
 
     Raises:
-        UserError: no sample can be read, or the data has no words.
+        UserError: nothing can be measured of any sample, or the data has no words.
     """
     run = plan(cfg)[0]  # checks every value and finds every file, in sentences
     pictures: Pictures | None = {} if pictured else None
@@ -231,19 +233,38 @@ def measure(
     device = devices.pick(cfg["device"])
     model = checkpoints.load(run.checkpoint, device, getattr(torch, cfg["model"]["dtype"]))
     _check(parts, model)
-    samples = _samples(data, choose(data)) if choose else _samples(data, data.ids, cfg["limit"] or LIMIT)
+    wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
+    samples, left_out = _samples(data, *wanted)
     for start in range(0, len(samples), cfg["batch_size"]):
         with torch.inference_mode():
             batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
             for part in parts:
                 rows[part] += PARTS[part](model, batch, cfg)
+    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
+    if samples:
+        left_out |= _not_finite(tables)
+    samples = [sample for sample in samples if sample.id not in left_out]
+    for id_, why in left_out.items():
+        print(f"left out {id_}: {why}", file=sys.stderr)
+    if not samples:
+        raise UserError("nothing can be measured of any sample of this data set")
     facts = {
         "about": f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}",
         "steps": f"{cfg['steps']} steps",
         "notice": run.notice,
     }
-    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
-    return Measured(tables, model.alphas_cumprod, facts, pictures or {})
+    tables = {part: table[~table.id.isin(left_out)].reset_index(drop=True) for part, table in tables.items()}
+    return Measured(tables, model.alphas_cumprod, facts, left_out, pictures or {})
+
+
+def _not_finite(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """Samples of which something measured is no number, and which part that was."""
+    found = {}
+    for part, table in tables.items():
+        numbers = table.select_dtypes("number").to_numpy(float)
+        bad = table.id[~np.isfinite(numbers).all(1)]
+        found = dict.fromkeys(bad, f"its numbers of {part} are not finite; try model.dtype=float32") | found
+    return found
 
 
 def _check(parts: list[str], model: DiffusionModel) -> None:
@@ -254,15 +275,14 @@ def _check(parts: list[str], model: DiffusionModel) -> None:
         raise UserError("parts=[bounds] is about alpha-bar, and this model (a flow) has none; leave it out of parts=")
 
 
-def _samples(data: EditData, ids: list[str], limit: int | None = None) -> list[EditSample]:
-    samples = []
+def _samples(data: EditData, ids: list[str], limit: int | None) -> tuple[list[EditSample], dict[str, str]]:
+    """Samples, and why others before them cannot be read."""
+    samples, left_out = [], {}
     for id_ in ids:
         if len(samples) == limit:
             break
         try:
             samples.append(sample(data, data.ids.index(id_)))
         except BadSample as error:
-            print(f"left out {id_}: {error}", file=sys.stderr)
-    if not samples:
-        raise UserError("no sample of this data set can be read")
-    return samples
+            left_out[id_] = str(error)
+    return samples, left_out
