@@ -1,5 +1,6 @@
 """Source pictures for Imagen's prompts from the chosen model, where Imagen's own are not to be had."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, UserError
-from bench.files.write import atomic, write
+from bench.files.write import write
 from bench.models import checkpoint as checkpoints
 
 STREAM = "generated source"
@@ -46,7 +47,6 @@ def generate(cfg: dict[str, Any]) -> Path:
         "wording": node["wording"],
     }
     record = folder / GENERATED
-    folder.mkdir(parents=True, exist_ok=True)
     if record.exists() and json.loads(record.read_text()) != json.loads(json.dumps(made_by)):
         raise UserError(f"{folder} holds pictures made in another way ({record}); set another data.root=")
     write(record, json.dumps(made_by, indent=1) + "\n")
@@ -71,6 +71,7 @@ def generate(cfg: dict[str, Any]) -> Path:
             z = ddim.sample(model, z, steps, cfg["steps"], condition, null, cfg["guidance"])
             pictures = devices.to_uint8(model.decode(z)).permute(0, 2, 3, 1).cpu().numpy()
         for number, picture in zip(numbers, pictures, strict=True):
-            with atomic(folder / f"{number:03d}.png") as temporary:
-                Image.fromarray(picture).save(temporary, format="PNG")
+            stream = io.BytesIO()
+            Image.fromarray(picture).save(stream, format="PNG")
+            write(folder / f"{number:03d}.png", stream.getvalue())
     return folder

@@ -108,7 +108,6 @@ def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, st
         return list(ids)
 
     found = measure.measure(cfg, parts, choose if names else None)
-    folder.mkdir(parents=True, exist_ok=True)
     for part, table in found.tables.items():
         if names:
             table = table.assign(name=table.id.map(ids))
