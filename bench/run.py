@@ -9,13 +9,14 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from bench.config import cli
 from bench.edits import identity
 from bench.edits.plan import plan
 from bench.errors import UserError
 from bench.files import hashing
+from bench.files.write import make_folder, write
 from bench.report.words import headline
 from bench.scores.complete import complete
 
@@ -46,6 +47,9 @@ def main(argv: list[str] | None = None) -> int:
                 plan(cfg)
             for out in {cfg.out for cfg in jobs}:
                 _tell_earlier(Path(out))
+                notes = make_folder(Path(out) / ".hydra") / "multirun.yaml"
+                if "-m" in argv or "--multirun" in argv:  # Hydra writes them, with a stack trace where it cannot
+                    write(notes, OmegaConf.to_yaml(jobs[0]))
     except UserError as error:
         return cli.fail(error)
     _failed.clear()
