@@ -9,7 +9,7 @@ from pathlib import Path
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from bench.config import cli
 from bench.edits import identity
@@ -48,8 +48,8 @@ def main(argv: list[str] | None = None) -> int:
             for out in {cfg.out for cfg in jobs}:
                 _tell_earlier(Path(out))
                 notes = make_folder(Path(out) / ".hydra") / "multirun.yaml"
-                if "-m" in argv or "--multirun" in argv:  # Hydra writes them, with a stack trace where it cannot
-                    write(notes, OmegaConf.to_yaml(jobs[0]))
+                if "-m" in argv or "--multirun" in argv:
+                    write(notes, "\n" * 2**16)  # room for Hydra's own, who shows a stack trace where there is none
     except UserError as error:
         return cli.fail(error)
     _failed.clear()

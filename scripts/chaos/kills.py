@@ -59,8 +59,8 @@ def _kill(
             if children.kill(child, chaos.rng.uniform(0, seconds(name, until["editing"]))):
                 died[phase(out, pictures)] += 1
                 faults += results.unsound(out)
-        # what the kills have left of the phase, so that the next one is killed by itself
-        children.do(functools.partial(_edit_only, words) if name == "editing" else work[name], chaos.log())
+        if name != PHASES[-1]:  # what the kills have left of the phase, so that the next one is killed by itself
+            children.do(functools.partial(_edit_only, words) if name == "editing" else sweep, chaos.log())
     return died, faults
 
 

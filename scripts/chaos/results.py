@@ -1,6 +1,5 @@
 """How far two folders of results are alike, and whether one is whole."""
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -154,9 +153,6 @@ def _journal(folder: Path, exact: bool) -> dict[str, dict]:
 
 
 def _scores(folder: Path) -> dict[str, str]:
-    """Tables of the scores of each image as text, without what a machine spent."""
-    found = {}
-    for file in folder.glob("per_image.*.csv"):
-        table = pd.read_csv(file, dtype=str, keep_default_na=False).drop(columns=["seconds", "nfe_spent"])
-        found[file.name] = table.to_csv(stream := io.StringIO()) or stream.getvalue()
-    return found
+    """The scores of each image as text, without what a machine spent, by metric profile."""
+    tables = {file.name: pd.read_csv(file, dtype=str, keep_default_na=False) for file in folder.glob("*.csv")}
+    return {name: table.drop(columns=["seconds", "nfe_spent"]).to_csv() for name, table in tables.items()}

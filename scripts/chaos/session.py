@@ -11,6 +11,7 @@ from PIL import Image
 from bench import run
 from bench.errors import UserError
 from bench.report.__main__ import main as report
+from bench.scores import stored
 from scripts.chaos import children, results
 
 RATIOS = (0.5, 0.8)
@@ -84,5 +85,4 @@ def phase(out: Path, pictures: int) -> str:
     """How far a sweep has come."""
     if results.recorded(out) < pictures:
         return "editing"
-    folders = results.runs(out)
-    return "reporting" if all(list((out / folder).glob("summary.*")) for folder in folders) else "scoring"
+    return "reporting" if all(stored.profiles(out / folder) for folder in results.runs(out)) else "scoring"
