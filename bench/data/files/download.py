@@ -39,7 +39,8 @@ def fetch(source: Source) -> None:
     if not archive.exists():
         _download(source, archive)
     _unpack(archive, source)
-    archive.unlink()
+    with writing(archive):
+        archive.unlink()
 
 
 def _from_hub(source: Source) -> None:
@@ -95,7 +96,8 @@ def _check(source: Source, part: Path) -> None:
     if source.size is not None and size < source.size:
         raise UserError(f"{source.url} broke off at {size:,} of {source.size:,} bytes; run again to go on")
     if source.sha256 is not None and (digest := sha256(part)) != source.sha256:
-        part.unlink()
+        with writing(part):
+            part.unlink()
         raise UserError(
             f"{source.url} gave a file whose SHA-256 is {digest[:12]}..., not the official "
             f"{source.sha256[:12]}...; it was deleted, run again"
