@@ -4,14 +4,13 @@ python -m bench.export_flexit run=results/runs/imagenet/diffedit/<run> to=<folde
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 from bench.config import cli, options
 from bench.edits.folder import Store
 from bench.errors import UserError
-from bench.files.write import atomic
+from bench.files.write import write
 
 
 def export(run: Path, to: Path) -> int:
@@ -30,10 +29,8 @@ def export(run: Path, to: Path) -> int:
     done = [id_ for id_, entry in store.journal().items() if "error" not in entry]
     if not done:
         raise UserError(f"{run} has no edit yet")
-    to.mkdir(parents=True, exist_ok=True)
     for id_ in done:
-        with atomic(to / f"{int(id_)}.png") as temporary:
-            shutil.copyfile(store.edit_file(id_), temporary)
+        write(to / f"{int(id_)}.png", store.edit_file(id_).read_bytes())
     return len(done)
 
 

@@ -7,6 +7,7 @@ The folder holds one folder a class, named by synset; classes are numbered in th
 prepared as FlexIT does: shorter side to 256 px (PIL bilinear), central square. `limit=` takes so many images a class.
 """
 
+import io
 import sys
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from bench.data.preprocess import read_rgb
 from bench.diffusion import device as devices
 from bench.errors import BadSample, UserError
 from bench.files import weights
-from bench.files.write import atomic
+from bench.files.write import write
 
 OPTIONS = {"images": None, "to": None, "weights": None, "limit": None, "device": "auto"}
 SIZE, BATCH, WORKERS = 256, 64, 4
@@ -95,8 +96,9 @@ def main(argv: list[str] | None = None) -> int:
         with torch.inference_mode():
             made = statistics(folders, extract, devices.pick(given["device"]), given["limit"])
         to = Path(given["to"])
-        with atomic(to) as file:
-            torch.save(made, file)
+        stream = io.BytesIO()  # torch.save says of a full disk that a position is unexpected
+        torch.save(made, stream)
+        write(to, stream.getvalue())
         print(f"{to}: {len(folders)} classes; use it with metrics.weights.statistics.path={to}")
     except UserError as error:
         return cli.fail(error)

@@ -17,6 +17,7 @@ from bench.edits import identity
 from bench.edits.plan import plan
 from bench.errors import UserError
 from bench.files import hashing
+from bench.files.write import make_folder, write
 from bench.report.words import headline
 from bench.scores.complete import complete
 
@@ -47,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
                 plan(cfg)
             for out in {cfg.out for cfg in jobs}:
                 _tell_earlier(Path(out))
+                notes = make_folder(Path(out) / ".hydra") / "multirun.yaml"
+                if "-m" in argv or "--multirun" in argv:
+                    write(notes, "\n" * 2**16)  # room for Hydra's own, who shows a stack trace where there is none
     except UserError as error:
         return cli.fail(error)
     _failed.clear()

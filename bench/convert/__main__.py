@@ -9,18 +9,15 @@ Nothing that is pickled in the file is run. Every tensor is used, or is one that
 """
 
 import json
-import shutil
 import sys
-import tempfile
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-
 from bench.config import cli, options, words
-from bench.errors import UserError, nearest, one_line
+from bench.errors import UserError, nearest
 from bench.files import hashing
+from bench.files.write import aside
 from bench.models.converted import CONVERSION, FORMAT_VERSION
 
 _KNOBS = ("size", "head_width")
@@ -60,19 +57,14 @@ def convert(kind: str, file: Path, folder: Path, **typed: Any) -> dict[str, int]
     if unknown := [key for key in state if not key.startswith(module.DROPPED)]:
         raise UserError(f"{file} is no {kind} model: it has {_named(unknown)}, which such a model has not")
     facts = {"format_version": FORMAT_VERSION, "kind": kind, "sha256": hashing.sha256(file)}
-    try:
-        _write(folder, parts, facts)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write {folder} ({one_line(error)}); name another folder") from None
+    _write(folder, parts, facts)
     return knobs
 
 
 def _write(folder: Path, parts: dict, facts: dict) -> None:
     from safetensors.torch import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with aside(folder) as temporary:
         for name, part in parts.items():
             (temporary / name).mkdir()
             file = "config.json" if part.tensors else f"{name}_config.json"  # a schedule has no weights
@@ -85,9 +77,6 @@ def _write(folder: Path, parts: dict, facts: dict) -> None:
         (temporary / CONVERSION).write_text(json.dumps(facts, indent=1) + "\n")
         temporary.chmod(0o755)
         temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
 
 
 def _knobs(kind: str, known: dict[str, int], typed: dict[str, Any]) -> dict[str, int]:

@@ -220,14 +220,21 @@ class _Editor:
             mask = devices.finite(result.mask.float(), "mask's numbers")
             masks = interpolate(mask, result.images.shape[-2:], mode="nearest")[:, 0]
             pictures["mask_sha256"] = store.mask_file, (masks * 255).round().to(torch.uint8).cpu().numpy()
-        try:
-            for kind, (file, pixels) in pictures.items():
-                digests = self.pool.map(store.save_picture, [file(s.id) for s in samples], pixels)
-                for entry, digest in zip(entries, digests, strict=True):
-                    entry[kind] = digest
-            self.record(run, entries)
-        except OSError as error:
-            raise UserError(f"cannot write to {store.folder} ({error.strerror}); make room and run again") from None
+
+        def saved(number: int) -> dict[str, Any]:
+            id_ = samples[number].id
+            digests = {kind: store.save_picture(file(id_), of[number]) for kind, (file, of) in pictures.items()}
+            return entries[number] | digests
+
+        done, refused = [], None
+        for job in [self.pool.submit(saved, number) for number in range(len(samples))]:
+            try:
+                done.append(job.result())
+            except UserError as error:
+                refused = error
+        self.record(run, done)  # also those that were saved before the disk was full
+        if refused:
+            raise refused
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:
         cfg, identity = self.first.cfg, self.first.identity

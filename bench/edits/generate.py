@@ -1,5 +1,6 @@
 """Source pictures for Imagen's prompts from the chosen model, where Imagen's own are not to be had."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, NotFinite, UserError
-from bench.files.write import atomic, write
+from bench.files.write import write
 from bench.models import checkpoint as checkpoints
 from bench.types import DiffusionModel
 
@@ -50,7 +51,6 @@ def generate(cfg: dict[str, Any]) -> Path:
         "wording": node["wording"],
     }
     record = folder / GENERATED
-    folder.mkdir(parents=True, exist_ok=True)
     if record.exists() and read_json(record, dict, Templated.origin) != json.loads(json.dumps(made_by)):
         raise UserError(f"{folder} holds pictures made in another way ({record}); set another data.root=")
     write(record, json.dumps(made_by, indent=1) + "\n")
@@ -65,8 +65,9 @@ def generate(cfg: dict[str, Any]) -> Path:
         made, failed = _made(model, cfg, numbers, device)
         bad |= failed
         for number, picture in made.items():
-            with atomic(folder / f"{number:03d}.png") as temporary:
-                Image.fromarray(picture).save(temporary, format="PNG")
+            stream = io.BytesIO()
+            Image.fromarray(picture).save(stream, format="PNG")
+            write(folder / f"{number:03d}.png", stream.getvalue())
     if bad:
         number, why = next(iter(bad.items()))
         raise UserError(f"{len(bad)} of {len(lacking)} pictures were not made, the first is {number:03d}.png: {why}")

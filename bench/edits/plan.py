@@ -1,7 +1,6 @@
 """From a composed configuration to the runs it means: values checked, files located, keys made. No torch."""
 
 import itertools
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,8 +20,9 @@ from bench.edits.folder import Store
 from bench.errors import UserError, one_line
 from bench.files import weights
 from bench.files.hashing import sha256_of
-from bench.files.paths import file_name
+from bench.files.paths import file_name, shortened
 from bench.files.sources import is_foreign
+from bench.files.write import check_writable
 from bench.models import checkpoint as checkpoints
 from bench.models.checkpoint import Checkpoint
 from bench.types import EditData
@@ -76,7 +76,7 @@ class Run:
         """`<out>/<data>/<method>/<slug>-<key10>`."""
         cfg = self.cfg
         names = (file_name(cfg[group]["name"]) for group in ("data", "method"))
-        return Path(cfg["out"]).joinpath(*names, f"{self.slug}-{self.key[:10]}")
+        return Path(cfg["out"]).joinpath(*names, f"{shortened(self.slug, self.slug, 240)}-{self.key[:10]}")
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -234,18 +234,6 @@ def expand(method: dict[str, Any]) -> list[dict[str, Any]]:
                 point |= dict.fromkeys(others - set(groups[point[knob]]))
         points.append(point)
     return [dict(point) for point in {sha256_of(point): point for point in points}.values()]
-
-
-def check_writable(out: Path) -> None:
-    """Raises UserError if results could not be written there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot create the output folder out={out} ({error.strerror}); choose another with out="
-        ) from None
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise UserError(f"the output folder out={out} is not writable; choose another with out=")
 
 
 def _run(cfg: dict[str, Any], data: EditData, checkpoint: Checkpoint | None) -> Run:

@@ -14,6 +14,7 @@ from bench.errors import UserError
 from bench.files import hashing
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
+from bench.files.write import check_writable
 from bench.report import unfinished, write
 from bench.report.tables import by_type, collect, readable
 from bench.scores.stored import Scored
@@ -35,8 +36,8 @@ def report(
     thumb: int = 256,
     limit: int | None = None,
 ) -> list[Path]:
-    """Writes `summary.csv` beside the runs, tables and figures to `to`, and prints the tables; with `page`, also what
-    `bench.report.page.make` does.
+    """Writes `summary.csv` beside the runs, or to `to` if that is given, tables and figures to `to`, and prints the
+    tables; with `page`, also what `bench.report.page.make` does.
 
     Returns:
         the files written to `to`.
@@ -50,7 +51,8 @@ def report(
         table, shown = collect(out), collect(out, data)
     except UserError as error:
         raise UserError("\n".join(_unfinished(out, data)) or str(error)) from None
-    summary = write.csv(table.drop(columns="scored"), out / "summary")
+    check_writable(to or out)
+    summary = write.csv(table.drop(columns="scored"), (to or out) / "summary")
     table, to, written = shown, to or out / "report", []
     for (name, profile), part in table.groupby(["data", "profile"]):
         shown, stem = readable(part), to / f"{file_name(name)}.{profile}"

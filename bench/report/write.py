@@ -76,7 +76,6 @@ class Table:
 
 def files(stem: Path, forms: Iterable[str], save: Callable[[Path, str], Any]) -> list[Path]:
     """Writes `<stem>.<form>` for each form; `save` does it, given a file and the form. Returns the files."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     made = [stem.with_name(f"{stem.name}.{form}") for form in forms]
     for file in made:
         with atomic(file) as temporary:
@@ -87,7 +86,7 @@ def files(stem: Path, forms: Iterable[str], save: Callable[[Path, str], Any]) ->
 def save(table: Table, stem: Path, forms: Iterable[str], label: str = "") -> list[Path]:
     """Writes a table as `<stem>.md` or `.tex`, or both; returns the files."""
     made = {"md": table.markdown, "tex": lambda: table.latex(label or stem.name)}
-    return files(stem, forms, lambda file, form: file.write_text(made[form]() + "\n"))
+    return files(stem, forms, lambda file, form: file.write_text(made[form]() + "\n", encoding="utf-8"))
 
 
 def csv(numbers: pd.DataFrame, stem: Path, **form: Any) -> Path:

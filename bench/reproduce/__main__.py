@@ -111,7 +111,6 @@ def _page(words: list[str], settings: dict[str, Any]) -> None:
         return
     _, verdicts, _ = write_all(out, None, made)
     to = out / "report"
-    to.mkdir(exist_ok=True)
     file = page.make(collect(out), out, to, made=made)
     print(f"{verdicts}: {made / 'claims.md'}\nreport over all runs under {out}: {file}")
 

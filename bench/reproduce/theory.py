@@ -149,7 +149,6 @@ def _measured(item: Item, cfg: DictConfig, may: bool) -> measure.Measured:
         return list(ids)
 
     found = measure.measure(cfg, parts, choose if names else None, pictured=bool(item.grid))
-    folder.mkdir(parents=True, exist_ok=True)
     for part, table in found.tables.items():
         if names:
             table = table.assign(name=table.id.map(ids))

@@ -17,8 +17,9 @@ from bench.edits.plan import Run, make_data
 from bench.errors import SourcesLost, UserError
 from bench.files import weights
 from bench.files.hashing import sha256, sha256_of
+from bench.files.refused import writing
 from bench.files.sources import is_foreign
-from bench.files.write import write
+from bench.files.write import make_folder, write
 from bench.scores import seal, stored
 from bench.scores.recipe import Recipe
 from bench.scores.stored import Fact, Scored, Summary
@@ -143,8 +144,9 @@ def _forget_stale(folder: Path, now: dict[str, str], pictures: dict[str, list]) 
         intact = known["files"].get(file.name) == sha256(file)
         other = column in now and known["columns"].get(column) != now[column]
         if not intact or (is_column and (remade or other)):
-            file.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
+            with writing(file):
+                file.unlink()
+    make_folder(folder)
     return known["columns"] | now
 
 

@@ -4,7 +4,6 @@ import json
 import math
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
 from tqdm import tqdm
@@ -16,7 +15,7 @@ from bench.edits.identity import of_data
 from bench.edits.plan import make_data
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of
-from bench.files.paths import file_name
+from bench.files.paths import file_name, sample_name
 from bench.files.write import write
 from bench.report import words
 from bench.report.page.thumbs import TRUE, Thumbs
@@ -78,7 +77,7 @@ def _set(
     types = {} if readable else _types(runs)
     samples = []
     for id_ in order:
-        file = quote(id_, safe="")
+        file = sample_name(id_)
         named = {"id": id_} if file == id_ else {"id": id_, "file": file}
         samples.append(named | ({"type": types[id_]} if id_ in types else {}) | facts.get(id_, {}))
     found = {
@@ -126,13 +125,12 @@ def _samples(
         bar.update(len(fresh[start : start + CHUNK]))
     bar.close()
     if fresh:
-        place.mkdir(parents=True, exist_ok=True)
         write(file, json.dumps(facts))
     return facts
 
 
 def _save(sample: EditSample, place: Path, thumbs: Thumbs, ending: str) -> None:
-    name = quote(sample.id, safe="")
+    name = sample_name(sample.id)
     thumbs.save(sample.image, place / f"sources/{name}.{ending}")
     if sample.truth is not None:
         thumbs.save(sample.truth, place / f"truths/{name}.{ending}")
@@ -169,7 +167,7 @@ def _run(profiles: pd.DataFrame, order: list[str], out: Path, thumbs: Thumbs, en
     masked = {file.name for file in (store.folder / "masks").glob("*.png")}
     status, edits, masks = "", [], []
     for id_ in order:
-        name = quote(id_, safe="")
+        name = sample_name(id_)
         if id_ not in journal or "error" in journal[id_]:
             status += "f" if id_ in journal else "-"
             continue

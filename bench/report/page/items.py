@@ -1,11 +1,11 @@
 """Reproduced items beside the papers' values, and claims, from the files that their commands wrote."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bench.files.write import write
 from bench.report import words
 
 COLUMNS = ("title", "row", "point", "metric", "heading", "kind", "ours", "lo", "hi", "n", "published", "difference")
@@ -47,9 +47,8 @@ def _item(name: str, files: dict[str, Path], out: Path, to: Path, index: dict[st
     item: dict[str, Any] = {"title": name}
     if "figures" in files:
         copy = to / "figures" / f"{name}.png"
-        copy.parent.mkdir(parents=True, exist_ok=True)
         if copy.resolve() != files["figures"].resolve():  # a page may be written beside the figures
-            shutil.copyfile(files["figures"], copy)
+            write(copy, files["figures"].read_bytes())
         item["figure"] = copy.relative_to(to).as_posix()
     if "tables" in files:
         cells = pd.read_csv(files["tables"], dtype=str, keep_default_na=False)
