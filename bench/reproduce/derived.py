@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from bench.errors import UserError, nearest
@@ -10,7 +11,8 @@ from bench.report.words import finite, notices
 from bench.reproduce import tolerance
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
-from bench.reproduce.verdicts import Cell, judge
+from bench.reproduce.verdicts import INCOMPARABLE, Cell, judge
+from bench.scores import protocol
 from bench.scores.best_of import aligned, best_of
 from bench.scores.stored import Fact
 from bench.statistics.intervals import mean_interval
@@ -65,12 +67,23 @@ def rows(of: Sources, label: str, names: list[str], combine: Combine) -> list[Ce
         for column in of.columns:
             cell = Cell.new(of.item, label, name, column, of.facts)
             cell.kind = "derived"
-            _fill(cell, sets, of.facts.get(column), combine)
-            cell.tolerance, cell.tolerated = tolerance.together(sets, column, added=combine is difference)
+            unlike = _unlike(points, column)
+            if not unlike:
+                _fill(cell, sets, of.facts.get(column), combine)
+                cell.tolerance, cell.tolerated = tolerance.together(sets, column, added=combine is difference)
             if not averaged or name == "mean":
                 judge(of.item, cell, list(dict.fromkeys(why for point in points for why in of.reasons[id(point)])))
+            if unlike:
+                cell.verdict, cell.why = INCOMPARABLE, f"its rows are scored with {unlike}"
             cells.append(cell)
     return cells
+
+
+def _unlike(points: list[Point], metric: str) -> str:
+    """Why values of points do not compare, as far as they have any; empty where they do."""
+    first, *others = [run for point in points if (run := point.scored)] or [None]
+    known = [other for other in others if first.summary.fact(metric) and other.summary.fact(metric)]
+    return next((why for other in known if (why := protocol.unlike(first, other, metric))), "")
 
 
 def _fill(cell: Cell, sets: list[list[Point]], fact: Fact | None, combine: Combine) -> None:
@@ -85,5 +98,6 @@ def _fill(cell: Cell, sets: list[list[Point]], fact: Fact | None, combine: Combi
         values = pd.concat([combine(one, fact) for one in scores], axis=1, join="inner").mean(axis=1, skipna=False)
         mean, low, high, cell.n = mean_interval(values.to_numpy(), scores[0][0].group[values.index].tolist())
         cell.ours, cell.lo, cell.hi = map(finite, (mean, low, high))
+        cell.groups = scores[0][0].group[values.index[np.isfinite(values)]].nunique()
         cell.n_expected, cell.notice = len(values), "; ".join(notices(point.summary for point in points))
         cell.data, cell.profile = points[0].cfg["data"]["name"], points[0].cfg["metrics"]["name"]

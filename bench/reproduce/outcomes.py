@@ -44,6 +44,11 @@ class Point:
     summary: Summary | None = None
     scores: pd.DataFrame | None = None
 
+    @property
+    def scored(self) -> Scored | None:
+        """Its run with its summary."""
+        return Scored(self.run.folder, self.summary) if self.run and self.summary else None
+
 
 @dataclass
 class Rows:

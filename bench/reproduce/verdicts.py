@@ -22,6 +22,7 @@ class Cell:
     Attributes:
         kind: pair (a mean over images), set, cost, knob, derived (from other rows) or measured (theory, counts).
         ours, lo, hi, n, n_expected: value, 95 % interval, images it is of, images asked for.
+        groups: source pictures (or classes) that the interval is over.
         difference: ours - published.
         tolerance: by how much ours may miss the published value beside its rounding, see `bench.reproduce.tolerance`;
             None where that is not measured.
@@ -54,6 +55,7 @@ class Cell:
     notice: str = ""
     data: str = ""
     profile: str = ""
+    groups: int | None = None
 
     @classmethod
     def new(cls, item: Item, row: str, point: str, column: str, facts: dict[str, Fact]) -> "Cell":
