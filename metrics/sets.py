@@ -148,7 +148,7 @@ class Csfid(_MeanDistance):
         return float(self._distances().mean())
 
     def interval(self) -> tuple[float, float]:
-        """Lower and upper end, 95 %, from a bootstrap over classes: edits of one class share its mean."""
+        """Lower and upper end, 95 %, of a mean over classes: edits of one class share its mean."""
         distances = self._distances()
         return mean_interval(distances, [str(i) for i in range(len(distances))])[1:3]
 

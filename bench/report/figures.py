@@ -10,6 +10,7 @@ from bench.edits.folder import Store
 from bench.edits.plan import make_data
 from bench.errors import UserError
 from bench.report import sheets, style, words, write
+from bench.report.tables import unlike
 
 _COLUMNS = 10  # runs beside each other on a contact sheet
 
@@ -24,7 +25,9 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     first = part.scored.iloc[0].summary
     sides = {side: first.plot[side] for side in "xy"}
     x, y = sides.values()
-    shown = part.dropna(subset=[x, y]) if {x, y} <= set(part) else part[:0]
+    apart = unlike(list(part.scored))
+    whole = part.dropna(subset=[x, y]) if {x, y} <= set(part) else part[:0]
+    shown = whole[[not {x, y} & apart[run].keys() for run in whole.scored]]
     if shown.empty:
         print(f"no trade-off plot: no run of {first.data}, {first.profile} has both {x} and {y}\n")
         return []
@@ -40,7 +43,11 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
         axes.set(**{f"{side}label": words.axis(words.printed(fact), fact.higher_is_better)})
     figure.legend(loc="outside right center")
     notes = [*words.notices(summaries), f"numbers on the curves: encoding ratio r; bars: {words.INTERVALS}"]
-    notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(shown.method))]
+    away = [
+        f"{run.summary.method} ({'; '.join(apart[run].values())})" for run in whole.scored if {x, y} & apart[run].keys()
+    ]
+    notes += [f"not shown, scored otherwise: {name}" for name in dict.fromkeys(away)]
+    notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(whole.method))]
     title = ", ".join([*words.scored_by(first), f"n = {words.span(shown.n)}"])
     columns = [f"{name}{end}" for name in (x, y) for end in ("", "_lo", "_hi", "_n")]
     numbers = shown[["method", "variant", "model", "r", "seed", "n", *columns]]

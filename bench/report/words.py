@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from bench.scores.stored import Fact, Scored, Summary
+from bench.statistics.intervals import FEW, LEAST
 
 COSTS = {"nfe": "NFE", "seconds": "s/image", "nfe_spent": "NFE spent"}
 """Headings of what an edit costs; less is better."""
 COUNTED = ("nfe", "nfe_spent")
 """Those that are known of every run. Seconds are shown where they were clocked for it (`bench.reproduce.timing`)."""
-INTERVALS = "95 % bootstrap intervals"
+INTERVALS = "95 % intervals"
+FEWNESS = f"few: of fewer than {FEW} source pictures (or classes); intervals are Student's t, and none below {LEAST}"
+"""What stands below a table that says `few`."""
 _ARROWS = {True: "↑", False: "↓"}
 _SPELLED = {
     name.lower(): name for name in ("PSNR", "SSIM", "MSE", "LPIPS", "FID", "CSFID", "SFID", "KID", "CMMD", "FD")
@@ -147,6 +150,11 @@ def own_count(fact: Fact, n: int) -> str:
     if fact.n is None or fact.n == n:
         return ""
     return f"n={fact.n}" + (f", nan={fact.n_nan}" if fact.n_nan else "")
+
+
+def few(groups: int | None) -> str:
+    """`few` for a value whose interval is of fewer groups (source pictures, or classes) than a bootstrap needs."""
+    return "few" if groups is not None and groups < FEW else ""
 
 
 def notice(summary: Summary) -> str | None:

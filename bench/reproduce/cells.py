@@ -6,6 +6,7 @@ from bench.reproduce import derived, tolerance
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point, Rows
 from bench.reproduce.verdicts import NOT_RUN, Cell, judge
+from bench.scores import protocol
 from bench.scores.stored import Fact
 
 NEUTRAL = (
@@ -29,8 +30,11 @@ def of_item(item: Item, rows: list[Rows], words: list[str]) -> list[Cell]:
     facts = _facts(points)
     cells = [_of_point(item, point, column, facts) for point in points for column in columns]
     reasons = {id(point): _reasons(item, point, words) for point in points}
+    scored = {id(point): run for point in points if (run := point.scored)}
+    apart = {column: protocol.apart(list(scored.values()), column) for column in columns}
     for cell, point in zip(cells, (point for point in points for _ in columns), strict=True):
-        judge(item, cell, reasons[id(point)])
+        unlike = apart[cell.metric].get(scored.get(id(point)))
+        judge(item, cell, [*reasons[id(point)], *([f"scored with {unlike}, as most rows are"] if unlike else [])])
     cells += derived.rows(derived.Sources(item, points, columns, facts, reasons))
     return cells + _only_published(item, cells, columns)
 
@@ -73,7 +77,7 @@ def _of_point(item: Item, point: Point, column: str, facts: dict) -> Cell:
         cell.kind, cell.ours = "cost", point.cost(column)
     elif fact := summary.fact(column):
         cell.kind, cell.why = fact.kind, fact.reason or ""
-        cell.ours, cell.lo, cell.hi, cell.n = fact.value, fact.lo, fact.hi, fact.n
+        cell.ours, cell.lo, cell.hi, cell.n, cell.groups = fact.value, fact.lo, fact.hi, fact.n, fact.groups
     else:
         cell.why = f"profile {summary.profile} has no {column}"
     return cell

@@ -13,7 +13,8 @@ from bench.report.words import COSTS, finite, notices
 from bench.reproduce import tolerance
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
-from bench.reproduce.verdicts import Cell, judge
+from bench.reproduce.verdicts import INCOMPARABLE, Cell, judge
+from bench.scores import protocol
 from bench.scores.best_of import aligned, best_of
 from bench.scores.stored import Fact
 from bench.statistics.intervals import half_sample_interval, mean_interval, reduction_interval
@@ -70,6 +71,7 @@ class Value(NamedTuple):
     hi: float | None = None
     n: int | None = None
     why: str = ""
+    groups: int | None = None
 
 
 def rows(of: Sources) -> list[Cell]:
@@ -104,18 +106,27 @@ def rows(of: Sources) -> list[Cell]:
     return cells
 
 
+def _unlike(points: list[Point], metric: str) -> str:
+    """Why values of points do not compare, as far as they have any; empty where they do."""
+    first, *others = [run for point in points if (run := point.scored)] or [None]
+    known = [other for other in others if first.summary.fact(metric) and other.summary.fact(metric)]
+    return next((why for other in known if (why := protocol.unlike(first, other, metric))), "")
+
+
 def _cell(
     of: Sources, label: str, name: str, column: str, sets: list[list[Point]], value: Value, kind: str = "derived"
 ) -> Cell:
     """A cell made of some points, or the mean of several such."""
     points = [point for one in sets for point in one]
-    cell = Cell.new(of.item, label, name, column, of.facts)
-    cell.kind, (cell.ours, cell.lo, cell.hi, cell.n, cell.why) = kind, value
+    cell, unlike = Cell.new(of.item, label, name, column, of.facts), _unlike(points, column)
+    cell.kind, (cell.ours, cell.lo, cell.hi, cell.n, cell.why, cell.groups) = kind, Value() if unlike else value
     cell.n_expected, cell.notice = cell.n, "; ".join(of.said(of.notices, points))
     cell.data, cell.profile = points[0].cfg["data"]["name"], points[0].cfg["metrics"]["name"]
     if kind == "derived":
         cell.tolerance, cell.tolerated = tolerance.together(sets, column, added=label in of.item.differences)
     judge(of.item, cell, of.said(of.reasons, points))
+    if unlike:
+        cell.verdict, cell.why = INCOMPARABLE, f"its rows are scored with {unlike}"
     return cell
 
 
@@ -140,8 +151,10 @@ def _pairwise(pair: list[Point], fact: Fact | None, value: Callable[[pd.Series, 
     if lacking := [point for point in pair if point.scores is None]:
         return Value(why=lacking[0].why or "")
     tables = aligned([point.scores for point in pair])
-    mean, low, high, n = value(*(table[fact.name] for table in tables), tables[0].group.tolist())
-    return Value(*map(finite, (mean, low, high)), n)
+    columns, group = [table[fact.name] for table in tables], tables[0].group
+    mean, low, high, n = value(*columns, group.tolist())
+    groups = group[np.isfinite(columns).all(0)].nunique()
+    return Value(*map(finite, (mean, low, high)), n, groups=groups)
 
 
 def _mean(point: Point, fact: Fact) -> Value:
@@ -176,7 +189,7 @@ def _difference(pair: list[Point], column: str, fact: Fact | None) -> Value:
         return Value(difference, n=first.n)
     units = pair[0].scores[found[0].halves_of].fillna("").tolist()
     low, high = half_sample_interval(difference, halves[0] - halves[1], units)
-    return Value(difference, finite(low), finite(high), first.n)
+    return Value(difference, finite(low), finite(high), first.n, groups=len(set(units)))
 
 
 def _mean_difference(pairs: list[list[Point]], fact: Fact | None) -> Value:
@@ -188,5 +201,6 @@ def _mean_difference(pairs: list[list[Point]], fact: Fact | None) -> Value:
     tables = [aligned([point.scores for point in pair]) for pair in pairs]
     changes = [first[fact.name] - second[fact.name] for first, second in tables]
     values = pd.concat(changes, axis=1, join="inner").mean(axis=1, skipna=False)
-    mean, low, high, n = mean_interval(values.to_numpy(), tables[0][0].group[values.index].tolist())
-    return Value(*map(finite, (mean, low, high)), n)
+    group = tables[0][0].group[values.index]
+    mean, low, high, n = mean_interval(values.to_numpy(), group.tolist())
+    return Value(*map(finite, (mean, low, high)), n, groups=group[np.isfinite(values)].nunique())

@@ -54,6 +54,11 @@ class Point:
             return self.seconds[0] if self.seconds else None
         return getattr(self.summary, name) if self.summary else None
 
+    @property
+    def scored(self) -> Scored | None:
+        """Its run with its summary."""
+        return Scored(self.run.folder, self.summary) if self.run and self.summary else None
+
 
 @dataclass
 class Rows:

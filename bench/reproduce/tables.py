@@ -65,7 +65,8 @@ def _ours(cell: Cell | None) -> str:
     if cell.kind == "cost":
         return words.cost(cell.metric, cell.ours)
     text = words.value(cell.ours, cell.lo, cell.hi, 0 if isinstance(cell.ours, int) else None)
-    return words.minus(text) + (" %" if cell.kind == "reduction" else "")
+    few = words.few(cell.groups)
+    return words.minus(text) + (" %" if cell.kind == "reduction" else "") + (f" ({few})" if few else "")
 
 
 def _published(cell: Cell) -> str:
@@ -75,6 +76,7 @@ def _published(cell: Cell) -> str:
 def remarks(item: Item, cells: list[Cell]) -> list[str]:
     """What has to be said under the table: notices, why values are missing or cannot be compared, the item's notes."""
     lines = [f"Notice: {notice}" for notice in sorted({cell.notice for cell in cells} - {""})]
+    lines += [words.FEWNESS] if any(cell.ours is not None and words.few(cell.groups) for cell in cells) else []
     fewer = {
         cell.metric: cell.n for cell in cells if cell.kind == "pair" and cell.n and cell.n < (cell.n_expected or 0)
     }

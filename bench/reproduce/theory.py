@@ -227,6 +227,7 @@ def _expected(part: str, cfg: DictConfig, names: list[str]) -> Iterator[Value]:
 def _cell(item: Item, value: Value, cfg: DictConfig, notice: str, reasons: list[str]) -> Cell:
     cell = Cell(item.name, item.title, value.row, value.point, value.metric, heading=value.heading, kind="measured")
     cell.ours, cell.lo, cell.hi, cell.n, cell.n_expected = value.ours, value.lo, value.hi, value.n, value.n
+    cell.groups = value.n
     cell.notice, cell.data = notice, cfg.data.name
     cell.higher_is_better = False if value.metric == "delta_reconstruction" else None
     judge(item, cell, reasons)

@@ -23,6 +23,7 @@ class Cell:
         kind: pair (a mean over images), set, cost, knob, derived (from other rows), reduction (in percent) or measured
             (theory, counts).
         ours, lo, hi, n, n_expected: value, 95 % interval, images it is of, images asked for.
+        groups: source pictures (or classes) that the interval is over.
         source: where `published` is printed.
         difference: ours - published.
         tolerance: by how much ours may miss the published value beside its rounding, see `bench.reproduce.tolerance`;
@@ -57,6 +58,7 @@ class Cell:
     notice: str = ""
     data: str = ""
     profile: str = ""
+    groups: int | None = None
 
     @classmethod
     def new(cls, item: Item, row: str, point: str, column: str, facts: dict[str, Fact]) -> "Cell":

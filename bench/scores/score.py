@@ -20,10 +20,10 @@ from bench.files.hashing import sha256, sha256_of
 from bench.files.refused import writing
 from bench.files.sources import is_foreign
 from bench.files.write import make_folder, write
-from bench.scores import seal, stored
+from bench.scores import protocol, seal, stored
 from bench.scores.recipe import Recipe
 from bench.scores.stored import Fact, Scored, Summary
-from bench.statistics.intervals import mean_intervals
+from bench.statistics import intervals
 from bench.types import SAMPLE
 
 TRACEBACK = "scoring_error.log"
@@ -82,7 +82,7 @@ def _score_all(run: Run, asked: list[str], journal: dict[str, dict], keep: bool)
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
     recipe = Recipe(profile)
     shared = [name, profile["backbone"], profile["plot"], profile["table"]]
-    signature = sha256_of([shared, ids, pictures, len(asked), seal.code()])
+    signature = sha256_of([shared, ids, pictures, len(asked), seal.code(), intervals.VERSION, protocol.VERSION])
 
     def whole(before: Scored | None) -> bool:
         return bool(keep and before and before.summary.signature == signature and recipe.is_in(before.summary))
@@ -163,7 +163,8 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], recipe: Reci
     from bench.scores.features import Recall
 
     profile, located = run.cfg["metrics"], weights.located(run.cfg["metrics"])
-    metrics = measure.build(profiles.columns(profile), located)
+    nodes = profiles.columns(profile)
+    metrics = measure.build(nodes, located)
     changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
     if is_foreign(run.cfg["data"]["_target_"]):
         data = make_data(run.cfg["data"], **changed)
@@ -179,21 +180,26 @@ def _measure(run: Run, store: Store, journal: dict, ids: list[str], recipe: Reci
         raise UserError(f"{error}; the traceback is in {log}") from error
     for name, fact in measured.facts.items():
         if name in others:
-            fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared")}
+            fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared", "made")}
             fact["made_with"] = "" if name in measured.lacking else fact["made_with"]  # it is computed when asked for
             fact["note"] = "; ".join(filter(None, [fact.get("note"), recipe.note(others[name])])) or None
         else:
             fact |= recipe.facts[name]
+            fact["made"] = protocol.made(nodes[name], profile, fact["weights"], run.identity["data"])
     return measured
 
 
 def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured) -> dict[str, Any]:
     cfg, profile, facts = run.cfg, run.cfg["metrics"], measured.facts
     rows = [measured.samples[id_] for id_ in ids]
-    intervals = mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
-    for (name, values), (mean, low, high, n) in zip(measured.table.items(), intervals, strict=True):
+    ends = intervals.mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
+    for (name, values), (mean, low, high, n) in zip(measured.table.items(), ends, strict=True):
         counts = {"n": n, "n_nan": int(np.isnan(values).sum()), "n_identical": int(np.isinf(values).sum())}
         facts[name] |= {"value": mean, "lo": low, "hi": high, **counts, "types": _by_type(values, rows)}
+    for name, fact in facts.items():
+        counted = np.isfinite(measured.table[name]) if name in measured.table else np.ones(len(rows), bool)
+        over = fact.get("halves_of") or "group"
+        fact["groups"] = len({row[over] for row, is_counted in zip(rows, counted, strict=True) if is_counted})
     metrics = {
         name: {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
         for name, fact in facts.items()

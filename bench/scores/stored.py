@@ -24,7 +24,9 @@ class Fact:
         name: its column; that of a metric whose backbone has random weights ends in `_random`.
         kind: `pair` (a mean over images) or `set`.
         value, lo, hi: with its 95 % interval; None where there is none, for the `reason`.
+        made: all that its numbers depend on; see `bench.scores.protocol`.
         n, n_nan: images that the value is of; images without a value.
+        groups: source pictures (or classes) that its interval is over; None where an older version did not say.
         halves, halves_of: a set's values on half-samples, and what those are halves of.
         types: edit type -> `value` and `n`.
         made_with: hash of all that decides its numbers; of it, `weights` (name -> SHA-256) and `prepared` (how the
@@ -41,6 +43,8 @@ class Fact:
     hi: float | None = None
     n: int | None = None
     n_nan: int | None = None
+    groups: int | None = None
+    made: dict[str, Any] = field(default_factory=dict)
     reason: str | None = None
     note: str | None = None
     halves: list[float] = field(default_factory=list)
@@ -148,14 +152,14 @@ class Scored:
 
     @cached_property
     def traits(self) -> dict[str, Any]:
-        """Everything that two runs must have alike to be compared: knobs, `data.<option>`, model, seed, and versions
-        and weights of the metrics, lists as hashes. What a run has not (a seed, a model) is not among them."""
+        """Everything of the edits that two runs must have alike to be compared: knobs, `data.<option>`, model, seed,
+        lists as hashes; of their scores, `bench.scores.protocol` tells. What a run has not (a seed, a model) is not
+        among them."""
         summary = self.summary
         data = {f"data.{key}": value for key, value in self.identity["data"].items()}
         model = {f"model.{key}": sha256_of(value) for key, value in (self.identity["model"] or {}).items()}
         more = {f"code.{one['name']}": sha256_of(one)[:6] for one in self.identity.get("code", {}).values()}
         more |= {"model": summary.model, "seed": summary.seed, "identity": self.identity.get("identity_version")}
-        more["scored"] = sha256_of([summary.versions, summary.weights])
         found = {name: value for name, value in (summary.knobs | data | model | more).items() if value is not None}
         return {name: sha256_of(value) if isinstance(value, list | dict) else value for name, value in found.items()}
 
@@ -250,19 +254,3 @@ def shared_profile(runs: Iterable[Path], profile: str | None = None) -> str:
     if profile is None:
         raise UserError(f"{who} runs have several profiles; choose one with profile={' or profile='.join(common)}")
     raise UserError(f"profile={profile} is not one that {who} runs have; {nearest(str(profile), common)}")
-
-
-def check_alike(runs: list[Scored]) -> None:
-    """Raises UserError where runs are of different data, or their scores of different making."""
-    first = runs[0]
-    for other in runs[1:]:
-        pair = f"{first.folder} (data={first.summary.data}) and {other.folder} (data={other.summary.data})"
-        if first.identity["data"] | {"size": None} != other.identity["data"] | {"size": None}:
-            raise UserError(
-                f"{pair} edit different data, or the same with different options; expected the same samples"
-            )
-        if (first.summary.versions, first.summary.weights) != (other.summary.versions, other.summary.weights):
-            raise UserError(
-                f"{pair} were scored with different metrics, versions or weights; score both again with "
-                "`python -m bench.score run=<folder>`"
-            )

@@ -125,7 +125,7 @@ def _compute(metric: SetMetric, n: int, reason: str | None) -> dict[str, Any]:
         low, high = (end if np.isfinite(end) else None for end in ends)
         halves = [float(f"{half:.8g}") for half in metric.halves()] if hasattr(metric, "halves") else []
         result = {"value": value, "lo": low, "hi": high, "n": n, "reason": None}
-        return result | {"halves": halves, "halves_of": metric.halves_of if halves else None}
+        return result | {"halves": halves, "halves_of": getattr(metric, "halves_of", None)}
     except Undefined as error:
         return without_value(n, str(error))
 

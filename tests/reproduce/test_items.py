@@ -225,14 +225,14 @@ def test_a_prompt_that_no_sample_has_is_said(tmp_path):
 
 def test_bounds_and_scales_of_the_first_samples(tmp_path):
     item = _item(theory={"parts": ["bounds", "scale"]}, published={"item": "figure3", "paper": "diffedit"})
-    words = ["limit=2", "seed=0", f"out={tmp_path}"]
+    words = ["limit=3", "seed=0", f"out={tmp_path}"]
     made, files, (header,), _ = measured.make(item, words, tmp_path)
     values = {cell.metric: cell for cell in made}
     assert {name: values[name].published for name in ("C", "K1", "K2")} == {"C": "1", "K1": "3", "K2": "0.02"}
     assert values["K2"].lo < values["K2"].ours < values["K2"].hi
     assert values["C"].lo is None
-    assert values["w_star"].n == 2
-    assert header == "data shapes, model shapes, n = 2; 2 steps"
+    assert values["w_star"].n == 3
+    assert header == "data shapes, model shapes, n = 3; 2 steps"
     assert "seed=0 is not what the paper ran" in values["C"].why
     curves = pd.read_csv(next(file for file in files if file.name == "fig6_bounds.csv"))
     after = curves[curves.published_encode_decode > curves.published_sdedit].iloc[0]

@@ -109,9 +109,10 @@ def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     axes |= {name: name for name in default if name not in axes}
     axes |= {"nfe": words.heading(words.COSTS["nfe"], False)}
     axes = {name: text for name, text in axes.items() if name in default or part[name].notna().any()}
-    points = []
+    points, apart = [], tables.unlike(list(part.scored))
     for (_, row), run in zip(part.iterrows(), part.scored, strict=True):
         values = {name: [words.finite(row.get(f"{name}{end}")) for end in ("", "_lo", "_hi")] for name in axes}
+        values = {name: found for name, found in values.items() if name not in apart[run]}
         r = words.knob(row.r)
         points.append(
             {
@@ -125,8 +126,15 @@ def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
         )
     return {
         "title": f"{first.data}, {first.profile} ({first.backbone})",
-        "notices": words.notices(runs),
+        "notices": [*words.notices(runs), *_not_drawn(apart)],
         "axes": axes,
         **first.plot,
         "points": points,
     }
+
+
+def _not_drawn(apart: dict[Scored, dict[str, str]]) -> list[str]:
+    """Values that would stand beside others that they do not compare with."""
+    said = [(run, f"{name}: {why}") for run, metrics in apart.items() for name, why in metrics.items()]
+    methods = {why: sorted({run.summary.method for run, other in said if other == why}) for _, why in said}
+    return [f"not drawn, scored otherwise: {why}, in {', '.join(names)}" for why, names in methods.items()]
