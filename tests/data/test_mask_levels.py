@@ -1,5 +1,5 @@
-"""Where exactly the reading of masks draws its lines: half-way between the levels, 32 grey levels of slack, an eighth of
-the range, 10 % of the pixels, 2 px from an outline."""
+"""Where exactly the reading of masks draws its lines: half-way between the levels, 32 grey levels of slack, an eighth
+of the range, 10 % of the pixels, 2 px from an outline."""
 
 import numpy as np
 import pytest

@@ -28,8 +28,8 @@ def moved(model, z, j, words, null, w):
 
 
 def inverted(model, x0, words, null, w_s):
-    """Latents of levels 0 to S, and the guidance of each step from the clean side. `auto` measures along 0.5 and inverts
-    again with the median; `auto_step` takes each step with the w* that a step at 0.5 has found."""
+    """Latents of levels 0 to S, and the guidance of each step from the clean side. `auto` measures along 0.5 and
+    inverts again with the median; `auto_step` takes each step with the w* that a step at 0.5 has found."""
     times, _ = levels(model, STEPS)
     z, scales, trajectory = x0, [], [x0]
     for j in range(STEPS):
@@ -46,8 +46,7 @@ def inverted(model, x0, words, null, w_s):
 
 @pytest.mark.parametrize("w_s", ["auto", "auto_step"])
 def test_automatic_scales_are_the_loop_written_out(w_s):
-    """Each image by itself. The source branch goes back with the scales in reverse, and so retraces the inversion better
-    than at any other order of them; the note is the median."""
+    """Each image by itself. The source branch goes back with the scales in reverse; the note is their median."""
     model, made, trace = Attentive(), batch(PAIRS), []
     method = SimInversion(4, STEPS, w_s=w_s, **OFF)
     times, alphas = levels(model, STEPS)

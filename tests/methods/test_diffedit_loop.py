@@ -41,8 +41,8 @@ def guided(model, z, t, words, null):
 
 @pytest.mark.parametrize("encode", ["ddim", "noise"])
 def test_decoding_is_the_loop_written_out(start, encode):
-    """y <- M y + (1 - M) x after each step, with x the source at the level just reached: encoded without words, or mixed
-    with the one noise of the start; at the last level it is the source itself."""
+    """y <- M y + (1 - M) x after each step, with x the source at the level just reached: encoded without words, or
+    mixed with the one noise of the start; at the last level it is the source itself."""
     found, mask = edited(DiffEdit(0.5, W, STEPS, n=N, encode=encode))
     assert 0 < mask.mean() < 1
     model, x0, noise, (words, null, _) = start

@@ -111,7 +111,7 @@ def test_updates_are_the_loop_written_out(knobs, monkeypatch):
 
 @pytest.mark.parametrize("antialias", [False, True])
 def test_a_view_is_turned_then_cut_then_flipped(antialias):
-    """Counter-clockwise, about the centre; the box is top, left, height and width, and is resized to the CLIP's side."""
+    """Counter-clockwise, about the centre; the box is top, left, height and width, resized to the CLIP's side."""
     x = torch.rand(3, 8, 8, generator=torch.Generator().manual_seed(0))
     method, turned = FlexIT(antialias=antialias), x.rot90(1, (1, 2))
     assert torch.equal(method._seen(x, View(0, (1, 3, 4, 4), False), 4), x[:, 1:5, 3:7])

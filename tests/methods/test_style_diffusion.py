@@ -61,7 +61,7 @@ def seen(model, z, t, words, values=None):
 def test_training_is_the_loop_written_out(steps):
     """At each step latents and maps approach the inversion's; the maps are those of one inversion step further, of
     the last one at the noisiest. Updates ceil(n exp(-i / 10)), weights from the step before."""
-    model, made, one, source = inverted(steps=steps)
+    model, made, _, source = inverted(steps=steps)
     times, alphas = levels(model, steps)
     for n, pair in enumerate(made.samples):
         image = made.images[n : n + 1]
