@@ -10,6 +10,7 @@ from bench.edits.environment import environment
 from bench.edits.folder import Store
 from bench.report import tables, unfinished, words
 from bench.report.seeds import alike
+from bench.scores.stored import Scored
 
 
 def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]:
