@@ -33,8 +33,9 @@ def of_item(item: Item, rows: list[Rows], words: list[str]) -> list[Cell]:
     scored = {id(point): run for point in points if (run := point.scored)}
     apart = {column: protocol.apart(list(scored.values()), column) for column in columns}
     for cell, point in zip(cells, (point for point in points for _ in columns), strict=True):
-        unlike = apart[cell.metric].get(scored.get(id(point)))
-        judge(item, cell, [*reasons[id(point)], *([f"scored with {unlike}, as most rows are"] if unlike else [])])
+        if unlike := apart[cell.metric].get(scored.get(id(point))):
+            cell.apart = f"scored with {unlike}, as most rows are"
+        judge(item, cell, [*reasons[id(point)], *filter(None, [cell.apart])])
     cells += derived.rows(derived.Sources(item, points, columns, facts, reasons))
     return cells + _only_published(item, cells, columns)
 

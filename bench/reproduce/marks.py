@@ -30,8 +30,9 @@ def usual(found: dict[Place, int]) -> int | None:
 def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str], int]:
     """The best (1) and second (2) value of each column, by row, point and metric.
 
-    Not marked are rows that are no method (the best of several, differences), rows of other pictures than most, what an
-    edit costs, and tables of trade-offs, where the best of one metric is the worst of another.
+    Not marked are rows that are no method (the best of several, differences), rows of other pictures than most, values
+    that were scored otherwise than most, what an edit costs, and tables of trade-offs, where the best of one metric is
+    the worst of another.
 
     Args:
         values: `ours` or `published`.
@@ -45,7 +46,7 @@ def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str
     columns: dict[tuple[str, str], list[tuple[float, Cell]]] = {}
     for cell in cells:
         value, of = _shown(cell, values), n_of.get((cell.row, cell.point))
-        alike = values == "published" or of == n
+        alike = values == "published" or (of == n and not cell.apart)
         if value is None or cell.row in apart or cell.metric not in better or cell.kind == "cost" or not alike:
             continue
         columns.setdefault((cell.metric, cell.point), []).append((value if better[cell.metric] else -value, cell))

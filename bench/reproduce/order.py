@@ -46,7 +46,7 @@ def _places(item: Item, rows: list[Rows], cells: list[Cell]) -> list[_Place]:
     found = []
     for cell in cells:
         ours, published = words.finite(cell.ours), words.finite(cell.published)
-        if cell.verdict == NOT_RUN or cell.kind in ("cost", "knob") or ours is None or published is None:
+        if cell.verdict == NOT_RUN or cell.apart or cell.kind in ("cost", "knob") or ours is None or published is None:
             continue
         names = [cell.row, *item.best_of.get(cell.row, [])]
         own = [points[name, cell.point] for name in names if (name, cell.point) in points]

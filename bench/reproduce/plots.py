@@ -86,7 +86,7 @@ def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
     for row, point in common:
         x, y = (sides[which].loc[(row, point)] for which in "xy")
         start = {"row": row, "point": point}
-        if None not in (finite(x.ours), finite(y.ours)):
+        if None not in (finite(x.ours), finite(y.ours)) and not (x.apart or y.apart):
             ends = {f"{w}_{end}": side[end] for w, side in (("x", x), ("y", y)) for end in ("lo", "hi")}
             rows.append(start | {"x": float(x.ours), "y": float(y.ours), **ends, "n": y.n, "published": False})
         if x.published and y.published:
@@ -136,7 +136,7 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
     for axes, column in zip(grid.flat, columns, strict=False):
         for cell in (cell for cell in cells if cell.metric == column):
             y = -labels.index((cell.row, cell.point))
-            if finite(cell.ours) is not None:
+            if finite(cell.ours) is not None and not cell.apart:
                 axes.plot([cell.ours], [y], "o", color="tab:blue")
                 if cell.lo is not None and cell.hi is not None:
                     axes.plot([cell.lo, cell.hi], [y, y], color="tab:blue", linewidth=1.2, alpha=0.6)

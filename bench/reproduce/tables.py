@@ -103,6 +103,9 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
     n_of = marks.counts(cells)
     if other := [", ".join(filter(None, place)) for place, n in n_of.items() if n != marks.usual(n_of)]:
         lines.append(f"of other pictures than the rest, so that they do not compare and are never best: {_some(other)}")
+    for why in dict.fromkeys(cell.apart for cell in cells if cell.apart):
+        places = [f"{cell.metric} of {cell.row}" for cell in cells if cell.apart == why]
+        lines.append(f"{why}, so that they do not compare and are never best or drawn: {_some(places)}")
     return [*lines, *item.notes]
 
 

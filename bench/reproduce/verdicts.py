@@ -31,6 +31,7 @@ class Cell:
         tolerated: what the tolerance is of, or why there is none.
         verdict: matches, differs, not comparable, not run, or empty where nothing is published.
         why: of the verdict.
+        apart: why it does not compare with most rows of its column, which were scored otherwise.
         run: its folder below `out`.
     """
 
@@ -59,6 +60,7 @@ class Cell:
     data: str = ""
     profile: str = ""
     groups: int | None = None
+    apart: str = ""
 
     @classmethod
     def new(cls, item: Item, row: str, point: str, column: str, facts: dict[str, Fact]) -> "Cell":

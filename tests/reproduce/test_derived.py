@@ -51,7 +51,7 @@ def test_a_reduction_is_that_of_the_means_in_percent():
     assert cell.kind == "reduction"
     shown = tables.tabulate(Item(name="x/y", **TITLED), [cell])
     assert shown.iloc[0, 2].startswith("50.00 ±")
-    assert shown.iloc[0, 2].endswith(" %")
+    assert shown.iloc[0, 2].endswith(" % (few)")
 
 
 def test_distances_of_sets_differ_by_what_their_common_half_samples_say():

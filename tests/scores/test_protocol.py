@@ -4,13 +4,16 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
 from bench import compare, run
+from bench.config.cli import CONF
 from bench.report import figures, tables
 from bench.report.page import content
-from bench.reproduce import derived
+from bench.reproduce import cells
+from bench.reproduce import tables as items_tables
 from bench.reproduce.items import Item
-from bench.reproduce.outcomes import Point
+from bench.reproduce.outcomes import Point, Rows
 from bench.scores import protocol, rescore, stored
 from bench.scores.score import score
 
@@ -98,21 +101,27 @@ def test_tables_and_plots_say_which_values_do_not_compare(pair, tmp_path):
         rescored(pair[1])
 
 
-def test_rows_of_rows_that_do_not_compare_are_not_computed(pair):
-    first, third = rescored(pair[0]), rescored(pair[1], "+metrics.ssim.border=3")
+def test_rows_of_items_that_do_not_compare(pair):
+    """What is made of them is not computed, and they are neither best nor drawn."""
+    runs = [rescored(pair[0]), stored.read(pair[0], "pixel-v1"), rescored(pair[1], "+metrics.ssim.border=3")]
     try:
-        cfg = {"data": {"name": "shapes"}, "metrics": {"name": first.summary.profile}}
-        points = [
-            Point(row, "", cfg, {}, run=SimpleNamespace(folder=run.folder))
-            for row, run in zip("ab", (first, third), strict=True)
-        ]
-        for point, scored in zip(points, (first, third), strict=True):
-            point.summary, point.scores = scored.summary, scored.table
-        item = Item("x/y", "title", "source")
-        of = derived.Sources(item, points, ["ssim", "mse"], first.summary.metrics, {id(point): [] for point in points})
-        ssim, mse = derived.rows(of, "best", ["a", "b"], derived.best)
-        assert (ssim.ours, ssim.verdict) == (None, "not comparable")
-        assert ssim.why == f"its rows are scored with border {protocol.of(first, 'ssim')['border']} and 3"
-        assert (mse.ours, mse.verdict, mse.groups) == (0.0, "", 6)
+        cfg = {"data": {"name": "shapes"}, "metrics": OmegaConf.load(CONF / "metrics/pixel.yaml")}
+        points = []
+        for row, scored in zip("abc", runs, strict=True):
+            run = SimpleNamespace(folder=scored.folder, data=SimpleNamespace(ids=range(6)))
+            points.append(Point(row, "", cfg, {}, run=run, summary=scored.summary, scores=scored.table))
+        item = Item("x/y", "title", "source", metrics=["ssim", "mse"], best_of={"best": ["a", "c"], "same": ["a", "b"]})
+        found = {(cell.row, cell.metric): cell for cell in cells.of_item(item, [Rows("", cfg, points)], [])}
+        border = protocol.of(runs[0], "ssim")["border"]
+        assert found["c", "ssim"].apart == f"scored with border 3 instead of {border}, as most rows are"
+        assert [key for key, cell in found.items() if cell.apart] == [("c", "ssim")]
+        best = found["best", "ssim"]
+        assert (best.ours, best.verdict) == (None, "not comparable")
+        assert best.why == f"its rows are scored with border {border} and 3"
+        assert [found[key].ours for key in (("best", "mse"), ("same", "ssim"))] == [0.0, 100.0]
+        assert found["same", "ssim"].groups == 6
+        assert "so that they do not compare and are never best or drawn: ssim of c" in " ".join(
+            items_tables.remarks(item, list(found.values()))
+        )
     finally:
         rescored(pair[1])
