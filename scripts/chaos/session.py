@@ -48,9 +48,7 @@ class Chaos:
         """A row on results that must be those of an undisturbed run, of a command with this exit status."""
         near = functools.cache(lambda run, name: self._near(expected, run, name))
         found = results.difference(out, expected, exact, near)
-        roughly = (
-            f"{results.LEVELS} grey level, {results.SHARE:g} of values; masks, but within {NEAR:g} of the threshold"
-        )
+        roughly = f"{results.LEVELS} grey level, {results.SHARE:g} of values; masks, but {NEAR:g} about the threshold"
         allowed = "identical" if exact else roughly
         self.row(section, case, allowed, f"exit status {status}; {found}", not (status or found.said))
 
