@@ -24,10 +24,12 @@ LAYERS = [
 
 
 class Attentive(Model):
-    """Latents `[B, 4, 4, 4]`; a prompt is `CONTEXT` states of 3 numbers, a word is a token, the rest are end tokens.
+    """Latents `[B, 4, side, side]`; a prompt is six states of 3 numbers, a word is a token, the rest are end tokens.
 
     Args:
         gain: of the prediction.
+        side: of the latents; 4, or 8, the pictures' own.
+        sharp: factor on the keys, that makes maps of attention more uneven.
 
     Attributes:
         decoded: the latents that were decoded last.
@@ -35,16 +37,17 @@ class Attentive(Model):
 
     context, width = 6, 3
 
-    def __init__(self, gain: float = 0.4):
+    def __init__(self, gain: float = 0.4, side: int = 4, sharp: float = 1.0):
         super().__init__(8, np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2))
         random = torch.Generator().manual_seed(0)
 
         def draw(*shape: int) -> torch.Tensor:
             return torch.randn(shape, generator=random, dtype=torch.float64)
 
-        self.table, self.gain, self.decoded, self._hook = draw(64, self.width), gain, None, plain
+        self.gain, self.side, self.decoded, self._hook = gain, side, None, plain
+        self.table = draw(64, self.width)
         inputs = [4 if not layer.cross else self.width for layer in LAYERS]
-        self.weights = [[draw(4, 4), draw(n, 4), draw(n, 4), draw(4, 4)] for n in inputs]
+        self.weights = [[draw(4, 4), sharp * draw(n, 4), draw(n, 4), draw(4, 4)] for n in inputs]
 
     def tokens(self, query):
         ids = [3 + crc32(word.encode()) % 61 for word in (query or "").split()]
@@ -61,7 +64,7 @@ class Attentive(Model):
         return Condition(self.table[torch.tensor([row + [END] * (self.context - len(row)) for row in ids])])
 
     def encode(self, images):
-        small = avg_pool2d(images.double(), images.shape[-1] // 4)
+        small = avg_pool2d(images.double(), images.shape[-1] // self.side)
         return torch.cat([small, small.mean(1, keepdim=True)], 1)
 
     def decode(self, latents):
@@ -89,7 +92,7 @@ class Attentive(Model):
             if layer.cross and values is not None:
                 v = values.double() @ to_v
             out = self._hook(layer, q[:, None], k[:, None], v[:, None])[:, 0] @ to_out
-            made = out.mT.unflatten(2, (4 // layer.factor, -1)).tanh()
+            made = out.mT.unflatten(2, (self.side // layer.factor, -1)).tanh()
             x = x + interpolate(made, scale_factor=float(layer.factor))
         return (self.gain * x).to(z.dtype)
 

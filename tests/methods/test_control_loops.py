@@ -37,7 +37,7 @@ def maps_of(query, key):
 def edited(model, image, case, inversion, source_w, negative):
     """The target's latents: maps of cross-attention are the source's for int(0.4 (S + 1)) steps, those of the blend
     word twice as strong meanwhile, and of self-attention for int(0.6 S). From step int(0.2 S) on the source's latents
-    stand where neither blend word's maps of 4 x 4 cells, summed over the steps, exceed 0.3 of their largest."""
+    stand where neither blend word's maps of 8 x 8 cells, summed over the steps, exceed 0.3 of their largest."""
     old, new, _, mapper, words = case
     source, target, null = (model.condition([q]) for q in (old, new, None))
     times, alphas = levels(model, STEPS)
@@ -62,9 +62,9 @@ def edited(model, image, case, inversion, source_w, negative):
             if i < int(0.4 * (STEPS + 1)):
                 columns = [own[..., n] if m is None else maps[..., m] for n, m in enumerate(mapper)]
                 own = torch.stack([c * (WEIGHT if n in words[1] else 1) for n, c in enumerate(columns)], -1)
-            if layer.place != "mid" and own.shape[-2] == 16:
+            if layer.place != "mid" and own.shape[-2] == 64:
                 for n, one in enumerate((maps, own)):
-                    sums[n] = sums[n] + one[..., words[n]].sum((1, 3)).unflatten(-1, (4, 4))
+                    sums[n] = sums[n] + one[..., words[n]].sum((1, 3)).unflatten(-1, (8, 8))
             return own @ value
 
         with model.attend(note):
@@ -87,13 +87,13 @@ def edited(model, image, case, inversion, source_w, negative):
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_is_the_loop_written_out(name):
     kind, knobs, inversion, source_w, negative = METHODS[name]
-    model, made = Attentive(), batch([case[:2] for case in CASES])
+    model, made = Attentive(side=8, sharp=3), batch([case[:2] for case in CASES])
     samples = [
         EditSample(sample.id, sample.image, *case[:2], blend=case[2])
         for sample, case in zip(made.samples, CASES, strict=True)
     ]
     with torch.inference_mode():
-        kind(W, STEPS, blend_size=4, reweight=WEIGHT, **knobs)(model, EditBatch(samples, made.images), None)
+        kind(W, STEPS, blend_size=8, reweight=WEIGHT, **knobs)(model, EditBatch(samples, made.images), None)
         found = model.decoded
         for n, case in enumerate(CASES):
             image = made.images[n : n + 1]
