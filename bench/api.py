@@ -24,6 +24,7 @@ from bench.config import cli
 from bench.data.preprocess import UNREADABLE, as_rgb
 from bench.edits.plan import Run, plan, points
 from bench.errors import UserError
+from bench.files.write import atomic, write
 from bench.models import checkpoint as checkpoints
 from bench.report import tables
 from bench.scores.complete import complete
@@ -154,9 +155,8 @@ def score(
     with TemporaryDirectory() as name:
         folder = Path(name)
         _write_data(folder, ids, sources, rows, masks or nothing)
-        (folder / "edits").mkdir()
         for id_, made in zip(ids, edits, strict=True):
-            _rgb(made).save(folder / "edits" / f"{id_}.png")
+            _save(_rgb(made), folder / "edits" / f"{id_}.png")
         side = _rgb(edits[0]).width
         words = ["metrics=pixel", *words, f"data.size={side}", "method=precomputed", f"method.root={folder / 'edits'}"]
         run = _run(words, folder)
@@ -189,13 +189,18 @@ def _write_data(folder: Path, ids: list[str], pictures: Sequence[Picture], rows:
     """A data set as `data=manifest` reads it."""
     lines = []
     for number, (id_, picture, row, mask) in enumerate(zip(ids, pictures, rows, masks, strict=True)):
-        _rgb(picture).save(folder / f"source{number}.png")
+        _save(_rgb(picture), folder / f"source{number}.png")
         line = {"id": id_, "image": f"source{number}.png", **row}
         if mask is not None:
-            Image.fromarray(np.asarray(mask, bool)).save(folder / f"mask{number}.png")
+            _save(Image.fromarray(np.asarray(mask, bool)), folder / f"mask{number}.png")
             line["mask"] = f"mask{number}.png"
         lines.append(json.dumps(line) + "\n")
-    (folder / "manifest.jsonl").write_text("".join(lines), encoding="utf-8")
+    write(folder / "manifest.jsonl", "".join(lines))
+
+
+def _save(picture: Image.Image, file: Path) -> None:
+    with atomic(file) as temporary:
+        picture.save(temporary, format="PNG")
 
 
 def _rgb(picture: Picture) -> Image.Image:

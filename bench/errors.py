@@ -12,6 +12,18 @@ class UserError(CompactHydraException):
     """
 
 
+class SourcesLost(UserError):
+    """Sources of edited pictures that cannot be read any more, and why not, by id."""
+
+    def __init__(self, ids: dict[str, str]):
+        id_, why = next(iter(ids.items()))
+        super().__init__(
+            f"{len(ids)} edited samples are not scored, since their sources cannot be read any more; the first is "
+            f"{id_!r}: {why}"
+        )
+        self.ids = ids
+
+
 class BadSample(Exception):
     """A sample that cannot be read or edited; it is recorded and the run goes on.
 
@@ -22,6 +34,22 @@ class BadSample(Exception):
     def __init__(self, message: str, ids: dict[str, str] | None = None):
         super().__init__(message)
         self.ids = ids or {}
+
+
+class NotFinite(Exception):
+    """Numbers that stand for a picture, a mask or latents are NaN or infinite: to show them would be a wrong picture
+    without a word.
+
+    Args:
+        what: they are, such as `pixels`.
+        rows: of the batch that have such numbers.
+        count: rows of the whole batch.
+        values: what was found there.
+    """
+
+    def __init__(self, what: str, rows: list[int], count: int, values: str):
+        super().__init__(f"its {what} are not finite: {values}; try model.dtype=float32 or bfloat16, or less guidance")
+        self.rows, self.count = rows, count
 
 
 def one_line(error: Exception) -> str:

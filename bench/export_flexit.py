@@ -4,14 +4,13 @@ python -m bench.export_flexit run=results/runs/imagenet/diffedit/<run> to=<folde
 """
 
 import json
-import shutil
 import sys
 from pathlib import Path
 
 from bench.config import cli, options
 from bench.edits.folder import Store
 from bench.errors import UserError
-from bench.files.write import atomic
+from bench.files.write import write
 
 
 def export(run: Path, to: Path) -> int:
@@ -30,10 +29,8 @@ def export(run: Path, to: Path) -> int:
     done = [id_ for id_, entry in store.journal().items() if "error" not in entry]
     if not done:
         raise UserError(f"{run} has no edit yet")
-    to.mkdir(parents=True, exist_ok=True)
     for id_ in done:
-        with atomic(to / f"{int(id_)}.png") as temporary:
-            shutil.copyfile(store.edit_file(id_), temporary)
+        write(to / f"{int(id_)}.png", store.edit_file(id_).read_bytes())
     return len(done)
 
 
@@ -43,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         words = options.parse(sys.argv[1:] if argv is None else argv, {"run": None, "to": None})
         if None in words.values():
             raise UserError("expected run=<folder of a run> to=<folder>")
-        count = export(Path(str(words["run"])), Path(str(words["to"])))
+        count = export(Path(words["run"]), Path(words["to"]))
     except UserError as error:
         return cli.fail(error)
     print(f"{count} edits; score them in FlexIT's checkout with: python eval.py {words['to']}")

@@ -7,21 +7,21 @@ The folder holds one folder a class, named by synset; classes are numbered in th
 prepared as FlexIT does: shorter side to 256 px (PIL bilinear), central square. `limit=` takes so many images a class.
 """
 
+import io
 import sys
 from pathlib import Path
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
-from bench.config import cli, options
+from bench.config import cli, files, options
 from bench.data.preprocess import read_rgb
 from bench.diffusion import device as devices
 from bench.errors import BadSample, UserError
 from bench.files import weights
-from bench.files.write import atomic
+from bench.files.write import write
 
 OPTIONS = {"images": None, "to": None, "weights": None, "limit": None, "device": "auto"}
 SIZE, BATCH, WORKERS = 256, 64, 4
@@ -65,6 +65,10 @@ def statistics(folders: list[Path], extract, device: torch.device, limit: int | 
                 print(f"left out: {message}", file=sys.stderr)
             if pictures:
                 features = extract(torch.stack(pictures).to(device)).double().cpu()
+                sound = features.isfinite().all(1)
+                if lost := int((~sound).sum()):
+                    print(f"left out: {lost} pictures of {folder}, whose features are not finite", file=sys.stderr)
+                features = features[sound]
                 of_class, squares, n = of_class + features.sum(0), squares + features.square().sum(0), n + len(features)
         if n == 0:
             raise UserError(f"{folder} holds no readable picture; expected the images of a class")
@@ -81,19 +85,20 @@ def main(argv: list[str] | None = None) -> int:
         given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         if not given["images"] or not given["to"]:
             raise UserError("expected images=<folder of class folders> and to=<file>")
-        root = Path(given["images"]).expanduser()
+        root = Path(given["images"])
         folders = sorted(folder for folder in root.glob("n*") if folder.is_dir())
         if not folders:
             raise UserError(f"no class folder under images={root}; expected folders such as n01440764")
-        profile = OmegaConf.to_container(OmegaConf.load(cli.CONF / "metrics/flexit.yaml"))
+        profile = files.read(cli.CONF / "metrics/flexit.yaml")
         entry = profile["weights"]["inception"] | {"path": given["weights"]}
         located = weights.locate("inception", entry, key="weights")
         extract = instantiate(profile["csfid"]["features"] | {"weights": located})
         with torch.inference_mode():
             made = statistics(folders, extract, devices.pick(given["device"]), given["limit"])
         to = Path(given["to"])
-        with atomic(to) as file:
-            torch.save(made, file)
+        stream = io.BytesIO()  # torch.save says of a full disk that a position is unexpected
+        torch.save(made, stream)
+        write(to, stream.getvalue())
         print(f"{to}: {len(folders)} classes; use it with metrics.weights.statistics.path={to}")
     except UserError as error:
         return cli.fail(error)

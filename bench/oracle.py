@@ -10,13 +10,14 @@ import fnmatch
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from bench.config import cli, options
 from bench.errors import UserError, nearest
 from bench.report import words, write
 from bench.report.write import Table
-from bench.scores import stored
+from bench.scores import protocol, stored
 from bench.scores.best_of import aligned, best_of
 from bench.statistics.intervals import mean_interval
 
@@ -34,23 +35,29 @@ def oracle(runs: list[str], out: Path, data: str | None, profile: str | None, to
     folders = _folders(runs, out, data)
     profile = profile or stored.shared_profile(folders)
     scored = [stored.read(folder, profile) for folder in folders]
-    stored.check_alike(scored)
+    alike, apart = protocol.columns(scored)
     tables = aligned([run.table for run in scored])
     if tables[0].empty:
         raise UserError("the runs have no image in common")
-    facts = [fact for name, fact in scored[0].summary.metrics.items() if all(name in table for table in tables)]
+    facts = [fact for name in alike if (fact := scored[0].summary.metrics[name]).kind == "pair"]
+    if not facts:
+        raise UserError("the runs have no metric of single images that compares")
     best = best_of(tables, {fact.name: fact.higher_is_better for fact in facts})
     rows = []
     for label, table in zip([*_labels(folders), "oracle"], [*tables, best], strict=True):
         row = {"method": label, "n": f"{len(table)}"}
         for fact in facts:
-            mean, low, high, _ = mean_interval(table[fact.name].to_numpy(), tables[0].group.tolist())
-            row[words.of(fact)] = words.value(mean, low, high)
+            values = table[fact.name].to_numpy()
+            mean, low, high, _ = mean_interval(values, tables[0].group.tolist())
+            few = words.few(tables[0].group[np.isfinite(values)].nunique())
+            row[words.of(fact)] = f"{words.value(mean, low, high)} {few}".strip()
         rows.append(row)
     lead = ["; ".join(words.scored_by(scored[0].summary)), *words.notices(run.summary for run in scored)]
     lead.append("oracle: the best run for each image and each metric by itself, which no method can know beforehand")
     if len(best) < (most := max(len(run.table) for run in scored)):
         lead.append(f"only the {len(best)} images that all runs have; the largest has {most}")
+    lead += [f"left out: {name}: {why}" for name, why in apart.items()]
+    lead += [words.FEWNESS] if any(cell.endswith(" few") for row in rows for cell in row.values()) else []
     shown = Table(pd.DataFrame(rows), "", lead)
     print(shown.text(), end="\n\n")
     written = [*write.save(shown, to / "table", ["md"]), write.csv(best, to / "per_image", index=True)]
@@ -62,7 +69,8 @@ def _folders(runs: list[str], out: Path, data: str | None) -> list[Path]:
     known = list(dict.fromkeys(run.folder for run in stored.under(out, data)))
     found: list[Path] = []
     for pattern in runs:
-        hits = [f for f in known if fnmatch.fnmatch("/".join(f.parts[-2:]), pattern) or f == Path(pattern)]
+        place = Path(pattern).expanduser().resolve()
+        hits = [f for f in known if fnmatch.fnmatch("/".join(f.parts[-2:]), pattern) or f.resolve() == place]
         if not hits:
             names = ["/".join(folder.parts[-2:]) for folder in known]
             raise UserError(f"no scored run matches {pattern!r}; {nearest(pattern, names)}")

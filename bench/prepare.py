@@ -9,11 +9,11 @@ Fetches only what has an open, official address, and only with download=true.
 import sys
 from typing import Any
 
-from hydra.utils import get_class
 from omegaconf import OmegaConf
 from tabulate import tabulate
 
 from bench.config import cli, validate
+from bench.config.instances import find
 from bench.data.base import Count, Source
 from bench.data.check import check
 from bench.data.files.download import fetch
@@ -74,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _composed(words: list[str]) -> dict[str, Any]:
-    jobs = cli.jobs(words)
+    jobs = cli.jobs(words, sweeps=any(word in cli.FLAGS for word in words))
     if len(jobs) > 1:
         raise UserError(f"{len(jobs)} data sets at once; bench.prepare checks one")
     cfg = OmegaConf.to_container(jobs[0], resolve=True)
@@ -91,7 +91,7 @@ def _switch(argv: list[str], name: str) -> bool:
 
 
 def _sources(node: dict[str, Any]) -> list[Source]:
-    kind = get_class(node["_target_"])
+    kind = find(node["_target_"], f"data={node['name']}")
     options = {name: value for name, value in validate.knobs(node).items() if name != "_target_"}
     return kind.sources(**options) if hasattr(kind, "sources") else []
 

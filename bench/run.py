@@ -3,6 +3,7 @@
 python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
 """
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -11,11 +12,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bench.config import cli
+from bench.config import cli, words
 from bench.edits import identity
 from bench.edits.plan import plan
 from bench.errors import UserError
 from bench.files import hashing
+from bench.files.write import make_folder, write
 from bench.report.words import headline
 from bench.scores.complete import complete
 
@@ -38,21 +40,25 @@ def execute(cfg: DictConfig) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    argv = cli.flags_first(sys.argv[1:] if argv is None else argv)
     try:
+        argv = cli.as_hydra_reads(sys.argv[1:] if argv is None else argv)
         if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in argv):
             jobs = cli.jobs(argv)
             for cfg in jobs:  # every job of a sweep is checked before the first one starts
                 plan(cfg)
             for out in {cfg.out for cfg in jobs}:
                 _tell_earlier(Path(out))
+                notes = make_folder(Path(out) / ".hydra") / "multirun.yaml"
+                if "-m" in argv or "--multirun" in argv:
+                    write(notes, "\n" * 2**16)  # room for Hydra's own, who shows a stack trace where there is none
     except UserError as error:
         return cli.fail(error)
     _failed.clear()
     status = cli.launch(_job, argv)
-    out = next((word.removeprefix("out=") for word in argv if word.startswith("out=")), None)
     if "-m" in argv or "--multirun" in argv:
-        print("\ntable, trade-off plot and contact sheet: python -m bench.report" + (f" out={out}" if out else ""))
+        places = [word.partition("=")[2] for word in argv if word.lstrip("+").startswith("out=")]
+        out = " " + shlex.quote(f"out={words.path(places[-1], 'out=')}") if places else ""
+        print(f"\ntable, trade-off plot and contact sheet: python -m bench.report{out}")
     return status or (1 if _failed else 0)
 
 

@@ -7,7 +7,7 @@ python -m bench.score run=<folder of pictures> data=<name> [metrics=<profile>] [
 import sys
 from pathlib import Path
 
-from bench.config import cli
+from bench.config import cli, words
 from bench.errors import UserError
 from bench.files import hashing
 from bench.report.words import headline
@@ -18,13 +18,18 @@ from bench.scores.score import score
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    words = sys.argv[1:] if argv is None else argv
-    folders = [word.removeprefix("run=") for word in words if word.startswith("run=")]
+    argv = sys.argv[1:] if argv is None else argv
+    places = [word.removeprefix("run=") for word in argv if word.startswith("run=")]
     try:
-        if len(folders) != 1 or not folders[0]:
+        if len(places) != 1 or not places[0]:
             raise UserError("expected run=<folder> once: a run, or a folder of edited pictures with data=<name>")
-        (run,) = rescore.runs(Path(folders[0]), [word for word in words if not word.startswith("run=")])
-        (done,) = complete([run]) if run.results else [Completed(run, scores=score(run))]
+        folder = Path(words.path(places[0], "run="))
+        (run,) = rescore.runs(folder, [word for word in argv if not word.startswith("run=")])
+        if run.results:
+            (done,) = complete([run])
+        else:
+            done = Completed(run)
+            done.take(score(run))
         hashing.remember()
         if not done.stopped:
             print(done, headline(done.scores))

@@ -119,7 +119,7 @@ class CrossAttentionControl:
 
     def _refined(self, model, z, reached, t, after, a_from, a_to, words, null) -> torch.Tensor:
         best, guess, rate = reached.clone(), reached.clone(), self.refine_strength
-        least = torch.full((len(z),), float("inf"), device=z.device)
+        least = z.new_full((len(z),), float("inf"))
         active = torch.arange(len(z), device=z.device)
         for _ in range(self.refine_iterations):
             free = model.eps(guess[active], t - _FACTOR * (after - t), null[active])

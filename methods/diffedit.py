@@ -4,6 +4,7 @@ import torch
 from torch.nn.functional import avg_pool2d, interpolate
 
 from bench.diffusion import ddim
+from bench.diffusion.device import finite
 from bench.diffusion.grid import Grid, encode_steps, strength_level
 from bench.errors import UserError
 from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
@@ -128,6 +129,7 @@ class DiffEdit:
             )
 
         raw = batch.shared(("contrast", self.n, levels.timesteps[level - 1], tuple(references)), contrast_map)
+        finite(raw, "predictions for the mask")  # no threshold is below NaN: the mask would be empty
         coarse = avg_pool2d(raw, side // size)
         mask = binarise(coarse, self.clip, self.clip_at, self.rescale, self.threshold, self.clip_before)
         return interpolate(mask, scale_factor=side // size)  # nearest

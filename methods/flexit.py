@@ -10,7 +10,7 @@ import torch
 from torch.nn.functional import relu
 from torchvision.transforms import functional as transforms
 
-from bench.diffusion.device import to_uint8
+from bench.diffusion.device import finite, to_uint8
 from bench.errors import BadSample
 from bench.types import CodesModel, EditBatch, EditResult, Noise
 from methods import latents
@@ -113,7 +113,8 @@ class FlexIT:
                     return codes
 
                 codes = batch.shared(("codes", mine, stop), moved)
-            images = to_uint8(2 * picture(model, codes) - 1)
+            decoded = finite(model.decode(codes), "pixels", "after decoding")  # clamping would make infinity white
+            images = to_uint8(2 * soft_clamp((decoded + 1) / 2) - 1)
         notes = [{"backward": self.backward, **cut} for cut in latents.cut(model, batch)]
         return EditResult(images, notes=notes)
 

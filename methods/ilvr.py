@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from bench.diffusion.device import finite
 from bench.diffusion.path import Diffusion
 from bench.errors import UserError
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
@@ -90,7 +91,13 @@ class _Sampler:
 
 
 def respaced(alphas_cumprod: np.ndarray, steps: int) -> Grid:
-    """Timesteps spread evenly from the first to the last, both included. Level 0 is 1, no noise at all."""
+    """Timesteps spread evenly from the first to the last, both included. Level 0 is 1, no noise at all.
+
+    Raises:
+        UserError: there are fewer.
+    """
+    if steps > len(alphas_cumprod):
+        raise UserError(f"method.respacing={steps}, but the model was trained on {len(alphas_cumprod)} noise levels")
     timesteps = np.linspace(0, len(alphas_cumprod) - 1, steps).round().astype(int).tolist()
     return Grid(tuple(timesteps), (1.0, *(float(alphas_cumprod[t]) for t in timesteps)), Diffusion())
 
@@ -108,7 +115,7 @@ def posterior(
     here, there = grid.levels[i + 1], grid.levels[i]
     beta = 1 - here / there
     x0 = grid.path.clean(x, eps, here)
-    x0 = x0.clamp(-1, 1) if clip else x0
+    x0 = finite(x0, "predicted pixels").clamp(-1, 1) if clip else x0
     mean = beta * math.sqrt(there) / (1 - here) * x0 + (1 - there) * math.sqrt(1 - beta) / (1 - here) * x
     if there == 1:  # the last step, whose least variance is 0
         return mean, torch.zeros_like(x)

@@ -4,15 +4,15 @@ import numpy as np
 import torch
 
 from bench.diffusion import ddim
-from bench.diffusion.device import to_float, to_uint8
+from bench.diffusion.device import finite, to_float, to_uint8
 from bench.diffusion.grid import Grid
 from bench.errors import BadSample, UserError
 from bench.types import CodesModel, Condition, DiffusionModel, EditBatch, Noise, Query
 
 
 def clean(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
-    """Latents x_0 of the source, `[B, C, h, w]`."""
-    return batch.shared("clean", lambda: model.encode(to_float(batch.images)))
+    """Latents x_0 of the source, `[B, C, h, w]`. Raises: NotFinite: those of some samples are not."""
+    return batch.shared("clean", lambda: finite(model.encode(to_float(batch.images)), "latents", "after encoding"))
 
 
 def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> Condition:
@@ -100,8 +100,8 @@ def start_noise(model: DiffusionModel, batch: EditBatch, noise: Noise) -> torch.
 
 
 def images(model: DiffusionModel, latents: torch.Tensor) -> torch.Tensor:
-    """Latents to uint8 `[B, 3, H, W]`."""
-    return to_uint8(model.decode(latents))
+    """Latents to uint8 `[B, 3, H, W]`. Raises: NotFinite: those of some samples are not finite, or become so."""
+    return to_uint8(model.decode(finite(latents, "latents")))
 
 
 def cut(model: DiffusionModel | CodesModel, batch: EditBatch) -> list[dict[str, str]]:

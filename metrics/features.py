@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from bench.errors import UserError, one_line
-from bench.types import ScoreBatch
+from bench.types import ScoreBatch, Undefined
 from metrics import clip_networks, states, vit
 from metrics.judge import Judge
 from metrics.pixel import truths
@@ -119,9 +119,20 @@ def load(extract) -> None:
 
 def vectors(batch: ScoreBatch, which: str, extract) -> torch.Tensor:
     """Features of the batch's `edits`, `sources` or `truths`, computed once a batch; those of sources and truths, which
-    every run of a data set needs again, are taken from the batch's memory where it has one."""
-    if hasattr(extract, "of"):
-        return extract.of(batch, which)
+    every run of a data set needs again, are taken from the batch's memory where it has one.
+
+    Raises:
+        Undefined: those of a picture are not finite; no distance of sets holds them.
+    """
+    found = extract.of(batch, which) if hasattr(extract, "of") else _extracted(batch, which, extract)
+    sound = found.isfinite().flatten(1).all(1)
+    if not sound.all():
+        first = batch.samples[int((~sound).nonzero()[0])].id
+        raise Undefined(f"the features of sample {first!r} ({which}) are not finite, so there is no distance")
+    return found
+
+
+def _extracted(batch: ScoreBatch, which: str, extract) -> torch.Tensor:
     settings = [f"{name}={value}" for name, value in sorted(vars(extract).items()) if isinstance(value, str)]
     name = " ".join([type(extract).__name__, *settings])
 

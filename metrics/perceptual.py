@@ -1,6 +1,7 @@
 """LPIPS (Zhang et al. 2018), version 0.1, and DISTS (Ding et al. 2020)."""
 
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,11 +28,14 @@ class Lpips:
         region: one of `regions.REGIONS`; other than `frame`, NaN without a mask and where it covers the frame. In the
             `background`, edits are taken as if they had left the region to edit alone, and the distance is divided
             by the background's share of the frame.
+        against: `(sources uint8 [B, 3, H, W]) -> the same`, what edits are compared with in place of their sources,
+            such as `metrics.autoencoder.Autoencoder`.
     """
 
     version, higher_is_better = 1, False
 
-    def __init__(self, net: str, weights: Path, scale: float = 1.0, region: str = "frame"):
+    def __init__(self, net: str, weights: Path, scale: float = 1.0, region: str = "frame", against=None):
+        self.against = against
         self.net, self.weights, self.scale, self.region = net, Path(weights), scale, regions.check(region)
         self.unit = f"x 10^{len(str(int(scale))) - 1}" if scale != 1 else ""
 
@@ -43,9 +47,13 @@ class Lpips:
     def load(self) -> None:
         """See `load`."""
         load(self.net, self.weights)
+        if hasattr(self.against, "load"):
+            self.against.load()
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
         network = load(self.net, self.weights).to(batch.edits.device)
+        if self.against is not None:
+            batch = replace(batch, sources=self.against(batch.sources))
         if self.region == "frame":
             return self.scale * _distances(network, batch.edits, batch.sources).cpu().numpy()
         kept = regions.outside(batch)

@@ -9,18 +9,10 @@ import torch
 from bench.errors import UserError
 from bench.statistics.intervals import half_sample_interval, half_samples, mean_interval
 from bench.types import ScoreBatch, Undefined
-from metrics import states
+from metrics import statistics
 from metrics.features import load, vectors
 from metrics.frechet import Moments, frechet_distance
 
-_NUMPY = [
-    np.ndarray,
-    np.dtype,
-    np.dtypes.Float32DType,
-    np.dtypes.Float64DType,
-    (np._core.multiarray._reconstruct, "numpy.core.multiarray._reconstruct"),
-    (np._core.multiarray._reconstruct, "numpy._core.multiarray._reconstruct"),
-]
 KEPT = 2048
 """Images whose features are held for an interval, which takes a hundred distances of half as many; larger sets have
 none, and constant memory."""
@@ -94,19 +86,8 @@ class _MeanDistance:
     def load(self) -> None:
         """Reads the network, and looks at the statistics. Raises: UserError: either is not what it should be."""
         load(self.features)
-        if self._statistics is None:
-            return
-        known, file = self._known(), self._statistics
-        try:
-            means = [known["mean"], *(entry["mean"] for entry in known["classwise"].values())]
-            means = [torch.as_tensor(mean).double() for mean in means]
-        except (LookupError, TypeError, ValueError, AttributeError):
-            raise UserError(f"{file} holds no feature statistics; expected mean, and classwise a mean each") from None
-        width = self.features(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape[1]
-        if other := [tuple(mean.shape) for mean in means if tuple(mean.shape) != (width,)]:
-            raise UserError(f"{file} holds means of shape {other[0]}; expected {width} features")
-        if not all(mean.isfinite().all() for mean in means):
-            raise UserError(f"{file} holds means that are not finite; download it again")
+        if self._statistics is not None:
+            self._known(self.features(torch.zeros(1, 3, 8, 8, dtype=torch.uint8)).shape[1])
 
     def update(self, batch: ScoreBatch) -> None:
         edits = vectors(batch, "edits", self.features).double().cpu()
@@ -119,9 +100,15 @@ class _MeanDistance:
             self._edits[class_id] += edit
             self._references[class_id] += reference
 
-    def _known(self) -> dict:
-        with torch.serialization.safe_globals(_NUMPY):  # the file may hold numpy arrays, but no code
-            return states.load(self._statistics)
+    def _known(self, width: int) -> statistics.Means:
+        """Those of `width` features. Raises: UserError: the file is no such file."""
+        known = statistics.load(self._statistics)
+        if len(known.all) != width:
+            raise UserError(
+                f"{self._statistics} has means of {len(known.all)} numbers, and the network gives {width}; expected "
+                "statistics of the same network"
+            )
+        return known
 
 
 class Sfid(_MeanDistance):
@@ -131,11 +118,9 @@ class Sfid(_MeanDistance):
         if not self._counts:
             raise Undefined("SFID needs at least one edit")
         count = self._counts.total()
-        if self.reference:
-            mean = sum(self._references.values()) / count
-        else:
-            mean = torch.as_tensor(self._known()["mean"]).double()
-        return float((sum(self._edits.values()) / count - mean).square().sum())
+        edits = sum(self._edits.values()) / count
+        mean = sum(self._references.values()) / count if self.reference else self._known(len(edits)).all
+        return float((edits - mean).square().sum())
 
 
 class Csfid(_MeanDistance):
@@ -163,7 +148,7 @@ class Csfid(_MeanDistance):
         return float(self._distances().mean())
 
     def interval(self) -> tuple[float, float]:
-        """Lower and upper end, 95 %, from a bootstrap over classes: edits of one class share its mean."""
+        """Lower and upper end, 95 %, of a mean over classes: edits of one class share its mean."""
         distances = self._distances()
         return mean_interval(distances, [str(i) for i in range(len(distances))])[1:3]
 
@@ -181,16 +166,14 @@ class Csfid(_MeanDistance):
             raise Undefined(
                 f"CSFID needs at least {self.least} edits of every target class; {few} of {len(self._counts)} lack them"
             )
-        known = None if self.reference else self._known()["classwise"]
+        width = len(next(iter(self._edits.values())))
+        known = None if self.reference else self._known(width).classes
         if known is not None and (unknown := sorted(self._counts.keys() - known.keys())):
             raise Undefined(
                 f"{self._statistics} lacks {len(unknown)} of {len(self._counts)} target classes, such as {unknown[0]}"
             )
         distances = []
         for class_id, count in self._counts.items():
-            if known is None:
-                mean = self._references[class_id] / count
-            else:
-                mean = torch.as_tensor(known[class_id]["mean"]).double()
+            mean = self._references[class_id] / count if known is None else known[class_id]
             distances.append((self._edits[class_id] / count - mean).square().sum())
         return torch.stack(distances).numpy()

@@ -20,6 +20,7 @@ from bench.diffusion import ddim
 from bench.diffusion.device import pick, to_float, to_uint8
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
+from bench.files.write import write
 from bench.models import checkpoint as checkpoints
 from bench.scores import stored
 from bench.statistics.intervals import mean_interval
@@ -136,7 +137,7 @@ def main(argv: list[str] | None = None) -> None:
         head, line, _ = args.card.read_text().partition(HEADING)
         if not line:
             raise SystemExit(f"{args.card} has no line {HEADING!r} below which to write")
-        args.card.write_text(f"{head}{HEADING}\n\n{card.table()}\n")
+        write(args.card, f"{head}{HEADING}\n\n{card.table()}\n")
 
 
 if __name__ == "__main__":

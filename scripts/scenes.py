@@ -9,6 +9,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from bench.data.world import drawing, scenes
+from bench.files.write import atomic
 
 SEED = 1
 """data.seed of the benchmark is 0: no training scene is a test scene."""
@@ -40,4 +41,5 @@ def grid(images: torch.Tensor, file: Path, columns: int = 8) -> None:
     """Writes float images `[N, 3, H, W]` in [-1, 1] as one PNG."""
     array = ((images.float().cpu() / 2 + 0.5).clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).numpy()
     rows = [np.concatenate(list(array[i : i + columns]), 1) for i in range(0, len(array), columns)]
-    Image.fromarray(np.concatenate(rows)).save(file)
+    with atomic(file) as temporary:
+        Image.fromarray(np.concatenate(rows)).save(temporary, format="PNG")

@@ -23,6 +23,7 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
 from bench.data.world import scenes as world
+from bench.files.write import write
 from metrics.judge import Judge
 from scripts import shapes_model
 from scripts.scenes import SEED, grid, stream
@@ -221,7 +222,7 @@ def _trained(args: argparse.Namespace, part: str, shipped: Path) -> Path:
 
 def _change(file: Path, **values: str | None) -> None:
     config = json.loads(file.read_text()) | values
-    file.write_text(json.dumps({k: v for k, v in config.items() if v is not None or k not in values}, indent=2) + "\n")
+    write(file, json.dumps({k: v for k, v in config.items() if v is not None or k not in values}, indent=2) + "\n")
 
 
 STAGES = {"vae": train_vae, "judge": train_judge, "unet": train_unet, "export": export}

@@ -3,13 +3,14 @@
 Every random choice of step `i` is drawn from (seed, i) alone, so a checkpoint needs no random state.
 """
 
-import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import nn
+
+from bench.files.write import atomic
 
 
 def generator(seed: int, step: int) -> torch.Generator:
@@ -68,8 +69,8 @@ def fit(
 
     def checkpoint(step: int) -> None:
         state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "ema": ema.shadow, "step": step}
-        torch.save(state, file.with_suffix(".new"))
-        os.replace(file.with_suffix(".new"), file)
+        with atomic(file) as temporary:
+            torch.save(state, temporary)
 
     began, seen, total = time.monotonic(), 0, torch.zeros((), device=device)
     step = start

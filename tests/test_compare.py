@@ -12,14 +12,23 @@ from bench.errors import UserError
 METRICS = {"psnr": (True, "dB"), "lpips": (False, "x 10^2"), "noise": (True, "")}
 
 
-def write_run(folder, table: pd.DataFrame, profile="pie-v2", version=1, data=None, fid=3.0):
+def write_run(folder, table: pd.DataFrame, profile="pie-v2", version=1, data=None, fid=3.0, made=None, ids="x"):
     folder.mkdir(parents=True)
     facts = {
         name: {"version": version, "higher_is_better": up, "unit": unit, "kind": "pair"}
         for name, (up, unit) in METRICS.items()
     }
     facts["fid"] = {"version": 1, "higher_is_better": False, "unit": "", "kind": "set", "value": fid, "n": len(table)}
-    summary = {"data": "pie", "profile": profile, "backbone": "none", "notice": "embedded", "metrics": facts}
+    for name, knobs in (made or {}).items():
+        facts[name]["made"] = knobs
+    summary = {
+        "ids": ids,
+        "data": "pie",
+        "profile": profile,
+        "backbone": "none",
+        "notice": "embedded",
+        "metrics": facts,
+    }
     (folder / f"summary.{profile}.json").write_text(json.dumps(summary | {"weights": {}, "doubts": {}}))
     (folder / "identity.json").write_text(json.dumps({"data": data or {"name": "pie", "size": 512, "hash": "x"}}))
     table.to_csv(folder / f"per_image.{profile}.csv", index=False)
@@ -97,6 +106,9 @@ def test_printed(pair, capsys):
 
 def test_what_does_not_compare_is_refused(pair, tmp_path):
     other = write_run(tmp_path / "v", scores(2), version=2)
+    summary = json.loads((other / "summary.pie-v2.json").read_text())
+    del summary["metrics"]["fid"]
+    (other / "summary.pie-v2.json").write_text(json.dumps(summary))
     with pytest.raises(UserError, match="scored with different metrics, versions or weights"):
         compare.compare(pair[0], other)
     other = write_run(tmp_path / "d", scores(2), data={"name": "pie", "size": 512, "hash": "y"})
@@ -108,6 +120,62 @@ def test_what_does_not_compare_is_refused(pair, tmp_path):
     other = write_run(tmp_path / "i", scores(2).assign(id=[f"x{i}" for i in range(40)]))
     with pytest.raises(UserError, match="no sample in common"):
         compare.compare(pair[0], other)
+
+
+def test_columns_that_depend_on_other_things_are_said_and_the_others_compared(tmp_path, capsys):
+    made = {name: {"size": 64, "_target_": "m", "border": 5, "weights": "a" * 64} for name in METRICS}
+    other = made | {"psnr": made["psnr"] | {"size": 32, "border": 0}, "noise": made["noise"] | {"weights": "b" * 64}}
+    pair = write_run(tmp_path / "a", scores(1), made=made), write_run(tmp_path / "b", scores(2, 0.5), made=other)
+    table = compare.compare(*pair)
+    assert table.metric.tolist() == ["lpips", "fid"]
+    assert compare.main([str(folder) for folder in pair]) == 0
+    text = capsys.readouterr().out
+    assert "not compared: psnr: size 64 and 32, border 5 and 0" in text
+    assert "not compared: noise: weights aaaaaaaaaa and bbbbbbbbbb" in text
+
+
+def test_a_column_that_one_run_lacks_is_said_and_the_others_compared(pair):
+    summary = json.loads((pair[1] / "summary.pie-v2.json").read_text())
+    del summary["metrics"]["psnr"]
+    (pair[1] / "summary.pie-v2.json").write_text(json.dumps(summary))
+    for runs in (pair, pair[::-1]):
+        table = compare.compare(*runs)
+        assert sorted(table.metric) == ["fid", "lpips", "noise"]
+        assert table.attrs["apart"] == ["not compared: psnr: b is scored without it"]
+
+
+def test_scores_that_do_not_say_what_they_depend_on_are_of_an_older_version(tmp_path):
+    made = {name: {"size": 64} for name in METRICS}
+    pair = write_run(tmp_path / "a", scores(1)), write_run(tmp_path / "b", scores(2), made=made)
+    table = compare.compare(*pair)
+    assert table.metric.tolist() == ["fid"]
+    assert "an older version scored one of them" in table.attrs["apart"][0]
+
+
+def test_distances_of_sets_of_other_samples_are_not_compared(tmp_path):
+    pair = write_run(tmp_path / "a", scores(1)), write_run(tmp_path / "b", scores(2, count=38), ids="y")
+    table = compare.compare(*pair)
+    assert table.metric.tolist() == list(METRICS)
+    assert "not compared: fid: a distance of whole sets, here of different samples (40 and 38)" in table.attrs["apart"]
+
+
+@pytest.mark.parametrize(
+    ("count", "verdict", "interval"),
+    [
+        (4, "too few source pictures to tell: 2", False),
+        (10, "too few source pictures to tell: 5", True),
+        (16, "B is better, beyond noise", True),
+    ],
+)
+def test_few_source_pictures(tmp_path, capsys, count, verdict, interval):
+    """Of five, no sign-flip p is below 0.06, whatever the difference."""
+    pair = write_run(tmp_path / "a", scores(1, count=count)), write_run(tmp_path / "b", scores(2, 9.0, count))
+    row = compare.compare(*pair).set_index("metric").loc["psnr"]
+    assert (row.verdict, np.isfinite(row.lo), row.groups) == (verdict, interval, count // 2)
+    assert compare.main([str(folder) for folder in pair]) == 0
+    text = capsys.readouterr().out
+    assert f"{count}, few" in text
+    assert "few: of fewer than 20 source pictures" in text
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,16 @@ def test_files_need_no_torch():
     assert not [f"{module} -> {name}" for module in reached for name in IMPORTS[module] if _is_in(name, *heavy)]
 
 
+def test_files_are_written_in_one_place():
+    """Whoever writes does it within what says why it cannot be done, and leaves nothing half-written."""
+    calls = (r"\.write_(text|bytes)\(", r"\.mkdir\(", r"\.to_csv\(\w", r"savefig\(", r"os\.replace\(", "mkdtemp")
+    writes = re.compile("|".join([*calls, r"[\"'][wa]b?[\"']\)"]))
+    allowed = {"bench.files.write", "bench.files.refused", "bench.report.write"}
+    for file in FILES:
+        if _is_in(_name(file), "bench") and _name(file) != "bench.files.write" and writes.search(file.read_text()):
+            assert IMPORTS[_name(file)] & allowed, file
+
+
 def test_metrics_and_methods_open_no_files():
     """They are handed what they need; backbones load from a path they are given, through a library."""
     for file in FILES:

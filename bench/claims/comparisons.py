@@ -11,9 +11,9 @@ import pandas as pd
 from bench.claims import curves
 from bench.claims.claim import SHOWS, Claim, Claims, compared
 from bench.claims.evidence import Group
-from bench.claims.judging import Row, paired, region, resampled
+from bench.claims.judging import INCOMPARABLE, Row, paired, region, resampled
 from bench.claims.margin import margin_of
-from bench.claims.sample import Sample, Untestable, fact_of
+from bench.claims.sample import Incomparable, Sample, Untestable, check_alike, fact_of
 from bench.claims.views import View
 from bench.config.stated import published_nfe
 from bench.report import words
@@ -42,7 +42,8 @@ def rows(claim: Claim, name: str, chosen: tuple[Group, ...], claims: Claims, vie
                 margin = margin_of(claim, claims, metric, chosen, view.runs)
             row = make(margin)
         except Untestable as reason:
-            row = Row(metric, label, why=str(reason))
+            shows = INCOMPARABLE if isinstance(reason, Incomparable) else "open"
+            row = Row(metric, label, why=str(reason), shows=shows)
         for group in chosen:
             row = row.add(f"{group.label} is chosen image by image, on these pictures") if group.best else row
         row.metric, row.unit, row.compared = fact.name if fact else metric, fact.unit if fact else "", label
@@ -85,6 +86,7 @@ def _paired(chosen: tuple[Group, ...], metric: str, shows: str, margin: float) -
     fact = fact_of([run for group in chosen for run in group.runs], metric)
     within = region(fact, shows, margin)
     if fact.kind != "set":
+        check_alike([run for group in chosen for run in group.runs], [metric])
         return _of_pairs(*(_scores(group, metric) for group in chosen), within)
     if any(group.best for group in chosen):
         raise Untestable(f"{metric} is of whole sets, of which there is no best for each image")
@@ -96,6 +98,7 @@ def _paired(chosen: tuple[Group, ...], metric: str, shows: str, margin: float) -
 def _stepping(pair: tuple[Scored, Scored], metric: str, test: str, _: float) -> Row:
     """Neighbouring values of a knob, lower - higher."""
     fact = fact_of(list(pair), metric)
+    check_alike(list(pair), [metric])
     low, high = region(fact, "better", 0.0)
     if fact.kind == "set":
         raise Untestable(f"{metric} is of whole sets; expected a metric of single images")

@@ -12,7 +12,7 @@ from bench.files.hashing import sha256_of
 from bench.report import words
 from bench.scores.stored import Scored
 
-_OPAQUE = ("data.files", "data.annotations", "model.files", "scored")
+_OPAQUE = ("data.files", "data.annotations", "model.files")
 """What must be alike in two runs and has no short value to show."""
 
 
@@ -105,8 +105,6 @@ def unlike(groups: list[list[Group]]) -> str:
         for a, b in product(*groups)
     ]
     names = min(apart, key=len)
-    if names == ["scored"]:
-        return "they were scored with different metric versions or weights; run python -m bench.score run=<folder>"
     return f"the two sides were run with different {', '.join(names)}"
 
 

@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from bench.claims.claim import ALONG, SHOWS, TESTS, Claim, Claims, Range, Side, comparisons_of
-from bench.config import cli, validate
+from bench.config import cli, files, validate
 from bench.config.matching import condition
 from bench.config.profile import metrics
-from bench.errors import UserError, nearest, one_line
+from bench.errors import UserError, nearest
 
 FILE = cli.CONF / "claims.yaml"
 _KEYS = {"statement", "source", "first", "second", "where", "data", "margin", *TESTS}
@@ -43,15 +42,15 @@ def _knobs(method: str) -> tuple[DictConfig, list[str]]:
 @lru_cache
 def profiles() -> dict[str, list[str]]:
     """Name of each metric profile -> its metrics."""
-    files = [OmegaConf.to_container(OmegaConf.load(file)) for file in sorted((cli.CONF / "metrics").glob("*.yaml"))]
-    return {node["name"]: list(metrics(node)) for node in files}
+    nodes = [files.read(file) for file in sorted((cli.CONF / "metrics").glob("*.yaml"))]
+    return {node["name"]: list(metrics(node)) for node in nodes}
 
 
 @lru_cache
 def data_options() -> list[str]:
     """`data.<option>` of every data set."""
-    files = [OmegaConf.load(file) for file in (cli.CONF / "data").glob("*.yaml")]
-    names = {str(name) for node in files for name in node} - {"defaults", *validate.RESERVED}
+    nodes = [files.read(file) for file in (cli.CONF / "data").glob("*.yaml")]
+    names = {str(name) for node in nodes for name in node} - {"defaults", *validate.RESERVED}
     return sorted(f"data.{name}" for name in names)
 
 
@@ -61,8 +60,8 @@ def load(file: Path = FILE) -> Claims:
     Raises:
         UserError: a key, role, metric, profile, method or knob that does not exist, with the nearest that do.
     """
+    node = files.read(file)
     try:
-        node = OmegaConf.to_container(OmegaConf.load(file))
         _known("", node, {"roles", "truth", "apart", "margins", "claims"}, {"roles", "claims"})
         for part in ("roles", "truth"):
             _check_roles(part, node.get(part, {}), node["roles"])
@@ -79,10 +78,6 @@ def load(file: Path = FILE) -> Claims:
             node["roles"], margins.get("fixed", {}), [], node.get("truth", {}), node.get("apart", {}), of_range
         )
         claims = [_claim(name, claim, head) for name, claim in node["claims"].items()]
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror}") from None
-    except OmegaConfBaseException as error:
-        raise UserError(f"{file}: {one_line(error)}") from None
     except UserError as error:
         raise UserError(f"{file.name}: {error}") from None
     return replace(head, claims=claims)

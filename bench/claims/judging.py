@@ -2,16 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import erfc, inf, isnan, nan
+from math import inf, isnan, nan
 
 import numpy as np
+from scipy.special import stdtr
 
 from bench.claims.sample import Sample
 from bench.report import words
 from bench.scores.stored import Fact
-from bench.statistics.intervals import half_sample_interval, mean_interval, sign_flip_p
+from bench.statistics.intervals import FEW, half_sample_error, half_sample_interval, mean_interval, sign_flip_p
 
 LEVEL = 0.05
+INCOMPARABLE = "not comparable"
 FEWEST = 8
 """Pictures or classes that half-samples need for their spread to mean something."""
 
@@ -26,11 +28,13 @@ class Row:
         difference, lo, hi: with its 95 % interval; NaN where it cannot be tested.
         margin: how far apart the sides may be, NaN for a test that has none.
         n: samples of both sides.
-        shows: `as claimed`, `against` (before the correction for several comparisons), or `open`.
-        why: for one that is open.
+        shows: `as claimed`, `against` (before the correction for several comparisons), `open`, or `not comparable`:
+            the runs were scored otherwise.
+        why: for one that is open or not comparable.
         p: two-sided, of the true difference lying on the nearest border of the region that the claim puts it in.
         notices: what must be said beside it.
         unit: of the metric.
+        groups: source pictures (or classes) that the interval is over; None where there is none.
     """
 
     metric: str
@@ -44,6 +48,7 @@ class Row:
     p: float = nan
     notices: tuple[str, ...] = ()
     unit: str = ""
+    groups: int | None = None
     margin: float = nan
 
     @property
@@ -92,24 +97,28 @@ def judged(row: tuple[float, float, float, int], within: tuple[float, float], p_
 
 def paired(change: np.ndarray, groups: list[str], within: tuple[float, float]) -> Row:
     """The row of differences of single images, clustered by source picture."""
-    return judged(mean_interval(change, groups), within, lambda border: sign_flip_p(change - border, groups))
+    row = judged(mean_interval(change, groups), within, lambda border: sign_flip_p(change - border, groups))
+    row.groups = len(set(groups))
+    return row
 
 
 def resampled(difference: float, halves: np.ndarray, sample: Sample, within: tuple[float, float]) -> Row:
     """The row of a difference with its values on half-samples (delete-half jackknife)."""
     row = Row("", "", difference, n=len(sample.ids))
-    if (few := len(set(sample.units))) < FEWEST:
-        row.why = f"too few {'classes' if sample.of == 'class' else 'pictures'} for an interval: {few}"
+    if (units := len(set(sample.units))) < FEWEST:
+        row.why = f"too few {'classes' if sample.of == 'class' else 'pictures'} for an interval: {units}"
         return row
     if not len(halves):
         row.why = "the shared range is so narrow that many half-samples have none"
         return row
     lo, hi = half_sample_interval(difference, halves, sample.units)
-    spread = (hi - lo) / (2 * 1.959964)
+    error, freedom = half_sample_error(halves, sample.units), units - 1 if units < FEW else inf
 
     def p_at(border: float) -> float:
-        if spread == 0:
+        if error == 0:
             return 1.0 if difference == border else 0.0
-        return erfc(abs(difference - border) / spread / 2**0.5)
+        return float(2 * stdtr(freedom, -abs(difference - border) / error))
 
-    return judged((difference, lo, hi, len(sample.ids)), within, p_at)
+    row = judged((difference, lo, hi, len(sample.ids)), within, p_at)
+    row.groups = units
+    return row

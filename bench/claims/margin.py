@@ -4,7 +4,7 @@ import numpy as np
 
 from bench.claims.claim import Claim, Claims, Range
 from bench.claims.evidence import Group, alike
-from bench.claims.sample import Untestable, fact_of
+from bench.claims.sample import Untestable, check_alike, fact_of
 from bench.scores.stored import Scored
 
 
@@ -15,7 +15,7 @@ def margin_of(claim: Claim, claims: Claims, metric: str, chosen: tuple[Group, ..
         runs: of the same data set and profile, among them those that a margin of a range is a share of.
 
     Raises:
-        Untestable: an end of that range is not run.
+        Untestable: an end of that range is not run, or was scored otherwise.
     """
     if claim.margin == "fixed":
         return claims.margins[metric.removesuffix("_random")]
@@ -35,6 +35,7 @@ def _points(of: Range, metric: str, chosen: tuple[Group, ...], runs: list[Scored
     for loose in (False, True):
         near = [run for run in points if all(_near(run, group, of.along, loose) for group in chosen)]
         at = [run.traits[of.along] for run in near]
+        check_alike([*near, *(run for group in chosen for run in group.runs)], [metric])
         if near and min(at) <= low + 1e-8 and max(at) >= high - 1e-8:
             return [_value(run, metric) for run in near]
     ends = f"{of.along} = {low:g} and {high:g}"

@@ -1,16 +1,31 @@
 """Samples that several runs share, and half-samples of them. No torch."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from bench.scores import protocol
 from bench.scores.stored import Fact, Scored
 from bench.statistics.intervals import half_samples
 
 
 class Untestable(Exception):
     """Why the runs do not allow a test."""
+
+
+class Incomparable(Untestable):
+    """The runs were scored otherwise."""
+
+
+def check_alike(runs: list[Scored], metrics: Iterable[str]) -> None:
+    """Raises Incomparable where values of the runs do not compare, as far as they have any."""
+    for metric in metrics:
+        having = [run for run in runs if run.summary.fact(metric)]
+        for other in having[1:]:
+            if why := protocol.unlike(having[0], other, metric):
+                raise Incomparable(f"{metric} was scored with {why}")
 
 
 def fact_of(runs: list[Scored], metric: str) -> Fact:
@@ -45,11 +60,12 @@ class Sample:
         units: that of each sample.
 
     Raises:
-        Untestable: too few runs share samples, or half-samples do not go together.
+        Untestable: runs were scored otherwise, too few runs share samples, or half-samples do not go together.
     """
 
     def __init__(self, sides: list[list[Scored]], metrics: list[str], least: int, together: bool = False):
         runs = [run for side in sides for run in side]
+        check_alike(runs, metrics)
         self._sets = {metric for metric in metrics if fact_of(runs, metric).kind == "set"}
         reasons = {run.folder: reason for run in runs if (reason := self._lacks(run, metrics))}
         of = {fact_of(runs, metric).halves_of for metric in self._sets} - {None} or {"group"}

@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.claims.judging import Row
 from bench.claims.verdicts import Result, sentence
-from bench.report.words import heading, number
+from bench.report.words import FEWNESS, few, heading, number
 from bench.report.write import grid
 
 COLUMNS = [
@@ -69,6 +69,8 @@ def readable(results: list[Result], left_out: list[str]) -> str:
         parts += [f"## Data {data}, profile {profile}", *map(_paragraph, _cautions(own))]
         claims = [list(same) for _, same in groupby(own, key=lambda result: result.claim.name)]
         parts += [_verdicts(claims), *(_claim(same) for same in claims)]
+    if any(few(row.groups) for result in results for row in result.rows):
+        parts.append(_paragraph(sentence(FEWNESS)))
     if not_run := [result for result in results if not result.rows]:
         parts += ["## Not run", *(_absent(result) for result in not_run)]
     if left_out:
@@ -101,6 +103,7 @@ def _claim(same: list[Result]) -> str:
 
 def _comparison(row: Row, result: Result) -> str:
     said = f"{heading(row.metric, unit=row.unit)} of {row.compared}: {row.interval or 'no value'}, n = {row.n}"
+    said += f" ({few(row.groups)})" if few(row.groups) else ""
     said += f", margin {number(row.margin)}" if number(row.margin) else ""
     return " ".join([f"{said}.", *map(sentence, filter(None, [_shows(row, result), row.why]))])
 

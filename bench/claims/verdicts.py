@@ -7,7 +7,7 @@ from typing import Any
 from bench.claims import evidence
 from bench.claims.claim import Claim, Claims, Side
 from bench.claims.comparisons import rows
-from bench.claims.judging import LEVEL, Row
+from bench.claims.judging import INCOMPARABLE, LEVEL, Row
 from bench.claims.views import View, views
 from bench.config.matching import matches
 from bench.report import words
@@ -37,11 +37,14 @@ class Result:
     @property
     def verdict(self) -> str:
         """`supported` where every comparison is as claimed: each at 95 %, which needs no correction, since all of them
-        must hold. `contradicted` where any lies wholly on the other side, after Holm over all of them."""
+        must hold. `contradicted` where any lies wholly on the other side, after Holm over all of them. `not comparable`
+        where no two runs were scored alike."""
         if not self.rows:
             return "not run"
         if self.against:
             return "contradicted"
+        if all(row.shows == INCOMPARABLE for row in self.rows):
+            return INCOMPARABLE
         held = not self.lacking and all(row.shows == "as claimed" for row in self.rows)
         return "supported" if held else "inconclusive"
 
@@ -86,6 +89,8 @@ class Result:
         """The comparisons that keep the claim from being supported, and what they do, of one and of several."""
         if self.against:
             return self.against, ("contradicts it", "contradict it")
+        if self.verdict == INCOMPARABLE:
+            return self.rows, ("is not comparable", "are not comparable")
         return [row for row in self.rows if row.shows != "as claimed"], ("is open", "are open")
 
     @property

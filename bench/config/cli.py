@@ -1,15 +1,22 @@
 """The command line before Hydra sees it: argument order, names that do not exist, every job of a sweep composed."""
 
+import os
+import re
+import shlex
 import sys
+import traceback
+from contextlib import suppress
 
 from hydra import compose, initialize_config_dir
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, Quote, QuotedString, ValueType
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import GrammarParseError
 
+from bench.config import files, words
 from bench.config.validate import RESERVED
 from bench.errors import UserError, nearest, one_line
 from bench.files import sources
@@ -24,13 +31,49 @@ RESOLVERS = {
 """`${name:...}` in `conf/`; the latter two give a name to what has none of its own."""
 for resolver, function in RESOLVERS.items():
     OmegaConf.register_new_resolver(resolver, function, replace=True)
+LISTS = ("data.types", "model.clips", "metrics.table")
+"""Knobs whose value is a list."""
 GROUPS = ("method", "data", "model", "metrics", "experiment")
+
+
+FLAGS = ("-m", "--multirun")
 
 
 def flags_first(argv: list[str]) -> list[str]:
     """Moves -m/--multirun before the overrides: Hydra 1.3 refuses a flag between them."""
-    flags = [word for word in argv if word in ("-m", "--multirun")]
-    return flags[:1] + [word for word in argv if word not in ("-m", "--multirun")]
+    return [word for word in argv if word in FLAGS][:1] + [word for word in argv if word not in FLAGS]
+
+
+def as_hydra_reads(argv: list[str]) -> list[str]:
+    """The arguments in the order that Hydra takes, their paths in quotes.
+
+    Raises:
+        UserError: a path that is empty or no text.
+    """
+    argv = flags_first(argv)
+    return [_as_typed(word, argv[0] in FLAGS) for word in argv]
+
+
+def _as_typed(typed: str, sweep: bool) -> str:
+    word = words.word(typed)
+    if word is None or not word.names_path:
+        return typed
+    knob = f"{word.knob}="
+    if word.knob == "out":  # where results go is one folder, commas or not
+        found = [words.path(word.value, knob)]
+        try:
+            OmegaConf.create(found)
+        except GrammarParseError:  # Hydra notes it down
+            raise UserError(f"{knob}{found[0]} holds a ${{ without its }}; choose another name") from None
+    else:
+        found = words.paths(word.value, knob) if sweep else [words.path(word.value, knob)]
+    return f"{word.mark}{knob}" + ",".join(map(_quoted, found))
+
+
+def _quoted(path: str) -> str:
+    """For Hydra, and for OmegaConf, which would fill in `${...}`; of that, only variables of the shell are meant."""
+    text = re.sub(r"(\\*)\$\{(?!oc\.env:)", r"\1\1\\${", path)
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def names(group: str) -> list[str]:
@@ -38,64 +81,111 @@ def names(group: str) -> list[str]:
     return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
-def jobs(argv: list[str]) -> list[DictConfig]:
+def jobs(argv: list[str], sweeps: bool = True) -> list[DictConfig]:
     """The configuration of every job that the arguments ask for: one, or those of a sweep.
+
+    Args:
+        sweeps: whether the command takes -m.
 
     Raises:
         UserError: an argument that is no override, or a name or knob that does not exist, with the nearest that do.
     """
-    sweep = "-m" in argv or "--multirun" in argv
-    overrides = [word for word in argv if not word.startswith("-")]
-    parsed = _parse(overrides)
-    for override in parsed:
-        _check_group(override)
-    if not sweep and (swept := [o for o in parsed if o.is_sweep_override()]):
-        word = swept[0].input_line
-        listed = word.replace("=", "=[", 1) + "]"
-        raise UserError(f"{word} names several values; add -m for a sweep, or write a list: {listed}")
-    batches = BasicSweeper.split_arguments(parsed, None)[0] if sweep else [overrides]
-    return [_compose(batch) for batch in batches]
+    argv = as_hydra_reads(argv)
+    sweep = argv[:1] in ([flag] for flag in FLAGS)
+    overrides = argv[sweep:]
+    if flags := [word for word in argv if word.startswith("-")][sweep and sweeps :]:
+        raise UserError(f"unknown flag {flags[0]}; expected knob=value{' or -m, for a sweep' if sweeps else ''}")
+    try:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            parsed = _parse(overrides)
+            for override in parsed:
+                _check_group(override)
+            if not sweep:
+                _refuse_several(parsed, sweeps)
+            batches = BasicSweeper.split_arguments(parsed, None)[0] if sweep else [overrides]
+            return [_compose(batch) for batch in batches]
+    except UserError:
+        raise
+    except Exception as error:  # Hydra's own come in many kinds
+        raise _reason(overrides, error) from error
+
+
+def check_single(argv: list[str]) -> None:
+    """Raises UserError for an override of several values, for a command that takes no -m."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        _refuse_several(_parse(as_hydra_reads(argv)), sweeps=False)
+
+
+def _refuse_several(parsed: list[Override], sweeps: bool) -> None:
+    if swept := [override for override in parsed if override.is_sweep_override()]:
+        raise UserError(_advice(swept[0], sweeps))
 
 
 def _parse(overrides: list[str]) -> list[Override]:
-    try:
-        return OverridesParser.create().parse_overrides(overrides)
-    except OverrideParseException:
-        for word in overrides:
-            try:
-                OverridesParser.create().parse_overrides([word])
-            except OverrideParseException:
-                raise UserError(f"{word!r} is no override; expected knob=value, such as r=0.5") from None
-        raise
+    parser = OverridesParser.create(GlobalHydra.instance().config_loader())  # which knows the names that glob() is over
+    found = []
+    for typed in overrides:
+        try:
+            found += parser.parse_overrides([typed])
+        except OverrideParseException:
+            raise UserError(_unreadable(typed, parser)) from None
+    return found
+
+
+def _unreadable(typed: str, parser: OverridesParser) -> str:
+    """What is wrong with an override that Hydra cannot read, and the quoting that works where there is one."""
+    if word := words.word(typed):
+        text = QuotedString(word.value, Quote.double).with_quotes()
+        with suppress(HydraException):
+            parser.parse_overrides([quoted := f"{word.mark}{word.knob}={text}"])
+            return f"{typed!r} has characters with a meaning of their own; if they are text, type {shlex.quote(quoted)}"
+    return f"{typed!r} is no override; expected knob=value, such as r=0.5"
 
 
 def _check_group(override: Override) -> None:
     group = override.get_key_element().lstrip("+~")
-    if group not in GROUPS:
+    if group not in GROUPS or override.is_delete():
         return
-    values = override.sweep_iterator() if override.is_sweep_override() else [override.value()]
+    values = list(override.sweep_iterator()) if override.is_sweep_override() else [override.value()]
     for value in values:
-        if value is not None and str(value) not in names(group):
-            raise UserError(f"unknown {group} {value!r}; {nearest(str(value), names(group))}")
+        if isinstance(value, list):
+            listed = ",".join(map(str, value))
+            raise UserError(f"{group} takes no list; several are a sweep, which bench.run makes: -m {group}={listed}")
+        name = "null" if value is None else str(value)
+        if name not in names(group):
+            raise UserError(f"unknown {group} {name!r}; {nearest(name, names(group))}")
+        files.read(CONF / group / f"{name}.yaml")  # Hydra takes a list, or a word, without a word
+
+
+def _advice(swept: Override, sweeps: bool) -> str:
+    """What to type instead of a word with several values and no -m."""
+    typed, knob = swept.input_line, swept.get_key_element().lstrip("+")
+    ways = ["add -m for a sweep"] if sweeps else []
+    if knob not in GROUPS and swept.value_type == ValueType.SIMPLE_CHOICE_SWEEP:
+        start, _, value = typed.partition("=")
+        cfg = _compose([])
+        if knob.startswith("method.") or knob in cfg.method or knob in LISTS:
+            ways.append(f"write a list: {start}=[{value}]")
+    return f"{typed} names several values; {', or '.join(ways) or 'name one'}"
 
 
 def _compose(overrides: list[str]) -> DictConfig:
-    try:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return compose("config", overrides=overrides)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise _unknown_knob(overrides) or UserError(one_line(error)) from None
+    return compose("config", overrides=overrides)
 
 
-def _unknown_knob(overrides: list[str]) -> UserError | None:
-    """The error for the first override whose knob is not in the configuration that the group choices make."""
-    parsed = _parse(overrides)
-    chosen = [o.input_line for o in parsed if o.get_key_element() in GROUPS]
+def _reason(overrides: list[str], error: Exception) -> UserError:
+    """The error for what a configuration cannot be composed of: a file, a knob that is not in the configuration that
+    the group choices make, else as Hydra says it."""
+    for folder in ("", *GROUPS):
+        for file in sorted((CONF / folder).glob("*.yaml")):
+            files.read(file)
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
-            cfg = compose("config", overrides=chosen)
-    except (HydraException, OmegaConfBaseException):
-        return None
+            parsed = _parse(overrides)
+            chosen = [o.input_line for o in parsed if o.get_key_element() in GROUPS and not o.is_sweep_override()]
+            cfg = _compose(chosen)
+    except Exception:
+        return UserError(one_line(error))
     known = list(_knobs(OmegaConf.to_container(cfg)))
     for override in parsed:
         key = override.get_key_element()
@@ -106,7 +196,7 @@ def _unknown_knob(overrides: list[str]) -> UserError | None:
             group = key.rpartition(".")[0]
             beside = [name for name in known if name.rpartition(".")[0] == group] if override.is_delete() else known
             return UserError(f"unknown knob {key!r}; {nearest(key, beside or known)}")
-    return None
+    return UserError(one_line(error))
 
 
 def _knobs(node: dict, prefix: str = ""):
@@ -119,7 +209,10 @@ def _knobs(node: dict, prefix: str = ""):
 
 
 def fail(error: Exception) -> int:
-    """Prints the sentence(s) of an error and returns the exit status."""
+    """Prints the sentence(s) of an error and returns the exit status; with HYDRA_FULL_ERROR=1, as Hydra itself, also
+    where it comes from."""
+    if error.__cause__ and os.environ.get("HYDRA_FULL_ERROR") == "1":
+        traceback.print_exception(error.__cause__)
     for line in str(error).splitlines():
         print(f"error: {line}", file=sys.stderr)
     return 2

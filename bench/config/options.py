@@ -1,24 +1,40 @@
 """Words `name=value` of the commands that compose no configuration. No Hydra, no torch."""
 
+import shlex
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+import yaml
 
-from bench.errors import UserError, nearest, one_line
+from bench.config import words
+from bench.errors import UserError, nearest
+
+NAMES = ("data", "profile", "kind", "device")
+"""Options whose value is text, also where it looks like a number."""
 
 
-def parse(words: list[str], defaults: dict[str, Any]) -> dict[str, Any]:
-    """The defaults with what the words set.
+def parse(typed: list[str], defaults: dict[str, Any]) -> dict[str, Any]:
+    """The defaults with what the words set: paths and names as typed, numbers, switches and lists as in YAML.
 
     Raises:
-        UserError: a word that is no option, with the nearest that are.
+        UserError: a word that is no option, with the nearest that are, or that cannot be read.
     """
-    try:
-        given = OmegaConf.to_container(OmegaConf.from_cli([word for word in words if "=" in word]))
-    except OmegaConfBaseException as error:
-        raise UserError(one_line(error)) from None
-    unknown = [word for word in words if "=" not in word] + [name for name in given if name not in defaults]
-    if unknown:
-        raise UserError(f"unknown option {unknown[0]!r}; {nearest(unknown[0], list(defaults))}")
+    given = {}
+    for one in typed:
+        name, is_option, value = one.partition("=")
+        if not is_option or name not in defaults:
+            raise UserError(f"unknown option {name if is_option else one!r}; {nearest(name, list(defaults))}")
+        given[name] = _value(name, value, defaults[name])
     return defaults | given
+
+
+def _value(name: str, value: str, default: Any) -> Any:
+    if value.lower() == "null":
+        return None
+    if name in words.PATHS and not isinstance(default, bool):  # `run` is a switch, too
+        return words.path(value, f"{name}=")
+    try:
+        read = yaml.safe_load(value)
+    except yaml.YAMLError:
+        quoted = shlex.quote(f"""{name}=["{value.strip("[]")}"]""")
+        raise UserError(f"{name}={value} cannot be read; in a list, put each name in quotes: {quoted}") from None
+    return value if name in NAMES and not isinstance(read, list | str) else read

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from bench.config import files
 from bench.errors import UserError, nearest
 from bench.files import weights
 from bench.files.paths import ROOT
@@ -29,7 +28,7 @@ def stem(name: str) -> str:
 def standing(name: str) -> dict[str, Any] | None:
     """The metrics of the profile's file, by their names; None where there is none."""
     file = _file(stem(name))
-    return metrics(OmegaConf.to_container(OmegaConf.load(file))) if file.is_file() else None
+    return metrics(files.read(file)) if file.is_file() else None
 
 
 def _file(named: str) -> Path:
@@ -87,7 +86,7 @@ def columns(profile: dict[str, Any]) -> dict[str, Any]:
     entries, found = profile.get("weights") or {}, {}
     for name, node in metrics(profile).items():
         if not isinstance(node, dict) or not isinstance(node.get("_target_"), str):
-            raise UserError(f"metrics.{name} names no class; a column needs +metrics.{name}._target_=<module>.<class>")
+            raise UserError(f"metrics.{name}={node}, expected a metric, metrics.{name}._target_=<module>.<class>")
         used = backbones(node)
         if unknown := sorted(used - entries.keys()):
             raise UserError(f"metrics.{name} names weights={unknown[0]}; {nearest(unknown[0], list(entries))}")

@@ -7,16 +7,44 @@ from typing import Any
 
 from bench.errors import UserError, nearest
 
+_PATH = "a path", lambda value: isinstance(value, str)
+_NAME = "a name", lambda value: isinstance(value, str | int | float) and not isinstance(value, bool)
+_CLASS = "a class such as my_module.Mine", lambda value: isinstance(value, str) and "." in value
+_SIZE = "a whole number from 1, or null", lambda value: value is None or (type(value) is int and value > 0)
+_TEXT = "text, or null", lambda value: value is None or isinstance(value, str)
+_TABLE = "a mapping such as {name: value}", lambda value: isinstance(value, dict)
+_ONE = "one value", lambda value: not isinstance(value, list | dict | None)
+_ONE_OR_NONE = "one value, or null", lambda value: not isinstance(value, list | dict)
+_GIVEN = "a value", lambda value: value is not None
+_LIST = "a list, or null", lambda value: value is None or isinstance(value, list)
+_NAMES = "a list of names", lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value)
+FORM = {
+    "": {
+        "out": _PATH,
+        "shard": _TABLE,
+        **dict.fromkeys(("r", "steps"), _GIVEN),
+        **dict.fromkeys(("seed", "batch_size", "device", "cache"), _ONE),
+        "limit": _ONE_OR_NONE,
+    },
+    "data": {"_target_": _CLASS, "name": _NAME, "size": _SIZE},
+    "model": {"_target_": _CLASS, "name": _NAME, "size": _SIZE, "dtype": _ONE, "notice": _TEXT},
+    "metrics": {"name": _NAME, "backbone": _TEXT, "plot": _TABLE, "table": _LIST},
+    "method": {"_target_": _CLASS, "name": _NAME, "uses": _NAMES},
+}
+"""What other modules take for granted of a configuration: group ("" for the top) -> key -> what it is, in words and as
+a test."""
 RESERVED = ("valid", "name", "uses", "needs", "only", "classes", "published_nfe", "given")
 """Keys of a group that describe it and are no knobs of its class."""
 
 
 def check(cfg: dict[str, Any]) -> None:
-    """Checks a resolved configuration: top-level knobs, then those of data, model and method; lists value by value.
+    """Checks a resolved configuration: that it is whole, then top-level knobs and those of data, model and method;
+    lists value by value.
 
     Raises:
         UserError: for the first value out of range.
     """
+    _check_form(cfg)
     _check_node(cfg, "")
     for group in ("data", "model", "method"):
         _check_node(cfg[group], f"{group}.", shared=cfg.get("valid", {}))
@@ -24,6 +52,9 @@ def check(cfg: dict[str, Any]) -> None:
     _check_node({"batch_size": None, **cfg["metrics"]}, "metrics.", {"batch_size": whole, "size": whole})
     if cfg["metrics"].get("batch_size") is None:
         raise UserError("metrics.batch_size=null, expected a whole number from 1")
+    for name in ("index", "count"):
+        if type(number := cfg["shard"].get(name)) is not int:
+            raise UserError(f"shard.{name}={number}, expected a whole number")
     if not 0 <= cfg["shard"]["index"] < cfg["shard"]["count"]:
         raise UserError(f"shard.index={cfg['shard']['index']}, expected 0 to shard.count-1={cfg['shard']['count'] - 1}")
 
@@ -33,9 +64,30 @@ def knobs(node: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in node.items() if name not in RESERVED}
 
 
+def _check_form(cfg: dict[str, Any]) -> None:
+    for group, keys in FORM.items():
+        node = cfg.get(group) if group else cfg
+        if not isinstance(node, dict):
+            raise UserError(f"{group}={node}, expected {group}=<name>, one of conf/{group}/")
+        for key, expected in keys.items():
+            name = f"{group}.{key}".lstrip(".")
+            if key not in node and group == "metrics":
+                continue  # `profile.chosen` says what a profile needs
+            if key not in node:
+                raise UserError(f"{name} is missing in conf/{group}/, in the file of {group}={node.get('name')}")
+            if not expected[1](node[key]):
+                raise UserError(f"{name}={node[key]}, expected {expected[0]}")
+        for key in ("valid", "weights"):
+            if not isinstance(node.get(key, {}), dict):
+                raise UserError(f"{group}.{key}={node[key]}, expected a mapping such as {{name: value}}".lstrip("."))
+
+
 def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -> None:
-    for name, rule in {**(shared or {}), **node.get("valid", {})}.items():
+    rules = {**(shared or {}), **node.get("valid", {})}
+    for name, rule in rules.items():
         value = node.get(name)
+        if not isinstance(rule, list) or not rule or (len(rule) == 1 and not isinstance(rule[0], str | bool)):
+            raise UserError(f"{prefix}valid.{name}={rule}, expected [lowest, highest] or the names allowed")
         for one in value if isinstance(value, list) else [value]:
             if one is not None:
                 _check_value(prefix + name, one, rule, node)

@@ -1,24 +1,26 @@
 """Turns an official checkpoint into a folder of safetensors, which models are loaded from; once.
 
     python -m bench.convert kind=cin256 <file> <folder>
+    python -m bench.convert kind=adm256 <file> <folder> size=64 head_width=32
+
+Some kinds have knobs for what no tensor tells; without them it is the official file's.
 
 Nothing that is pickled in the file is run. Every tensor is used, or is one that is known to be left out.
 """
 
 import json
-import shutil
 import sys
-import tempfile
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from safetensors import SafetensorError
-
-from bench.config import cli, options
-from bench.errors import UserError, nearest, one_line
+from bench.config import cli, options, words
+from bench.errors import UserError, nearest
 from bench.files import hashing
+from bench.files.write import aside
 from bench.models.converted import CONVERSION, FORMAT_VERSION
 
+_KNOBS = ("size", "head_width")
 _NAMED = 3  # of the tensors that a message is about
 
 
@@ -27,11 +29,18 @@ def kinds() -> list[str]:
     return sorted(file.stem for file in Path(__file__).parent.glob("[!_]*.py") if "\ndef convert(" in file.read_text())
 
 
-def convert(kind: str, file: Path, folder: Path) -> None:
+def convert(kind: str, file: Path, folder: Path, **typed: Any) -> dict[str, int]:
     """Writes `<folder>/<part>/config.json`, its weights, and `conversion.json`; all of it, or nothing.
 
+    Args:
+        typed: what no tensor tells (`KNOBS` of the kind's module); None or left out: as of the official file.
+
+    Returns:
+        all of these.
+
     Raises:
-        UserError: the file is missing, not whole or not of this kind, or the folder is there already.
+        UserError: the file is missing, not whole or not of this kind, or the folder is there already; the kind has no
+            such knob.
     """
     if not file.is_file():
         raise UserError(f"{file} {'is a folder' if file.exists() else 'does not exist'}; expected the official file")
@@ -39,26 +48,23 @@ def convert(kind: str, file: Path, folder: Path) -> None:
         raise UserError(f"{folder} is there already; name a new folder, or an empty one")
     from bench.convert import reading
 
-    module, state = import_module(f"bench.convert.{kind}"), reading.read(file)
+    module = import_module(f"bench.convert.{kind}")
+    knobs, state = _knobs(kind, getattr(module, "KNOBS", {}), typed), reading.read(file)
     try:
-        parts = module.convert(state)
+        parts = module.convert(state, **knobs)
     except KeyError as error:
         raise UserError(f"{file} is no {kind} model: it has no {_named(list(error.args))}") from None
     if unknown := [key for key in state if not key.startswith(module.DROPPED)]:
         raise UserError(f"{file} is no {kind} model: it has {_named(unknown)}, which such a model has not")
     facts = {"format_version": FORMAT_VERSION, "kind": kind, "sha256": hashing.sha256(file)}
-    try:
-        _write(folder, parts, facts)
-    except (OSError, SafetensorError) as error:
-        raise UserError(f"cannot write {folder} ({one_line(error)}); name another folder") from None
+    _write(folder, parts, facts)
+    return knobs
 
 
 def _write(folder: Path, parts: dict, facts: dict) -> None:
     from safetensors.torch import save_file
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
+    with aside(folder) as temporary:
         for name, part in parts.items():
             (temporary / name).mkdir()
             file = "config.json" if part.tensors else f"{name}_config.json"  # a schedule has no weights
@@ -71,9 +77,17 @@ def _write(folder: Path, parts: dict, facts: dict) -> None:
         (temporary / CONVERSION).write_text(json.dumps(facts, indent=1) + "\n")
         temporary.chmod(0o755)
         temporary.replace(folder)
-    except BaseException:
-        shutil.rmtree(temporary)
-        raise
+
+
+def _knobs(kind: str, known: dict[str, int], typed: dict[str, Any]) -> dict[str, int]:
+    """`known` with what was typed. Raises: UserError: another was typed, or one is no whole number."""
+    given = {name: value for name, value in typed.items() if value is not None}
+    for name, value in given.items():
+        if name not in known:
+            raise UserError(f"{name}={value}, but kind={kind} has no such knob; leave it out")
+        if type(value) is not int or value < 1:
+            raise UserError(f"{name}={value}, expected a whole number of at least 1")
+    return known | given
 
 
 def _named(keys: list[str]) -> str:
@@ -85,18 +99,21 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        places = [word for word in argv if "=" not in word]
-        kind = options.parse([word for word in argv if "=" in word], {"kind": None})["kind"]
+        own = [word for word in argv if word.partition("=")[0] in ("kind", *_KNOBS)]
+        places = [word for word in argv if word not in own]
+        given = options.parse(own, {"kind": None, **dict.fromkeys(_KNOBS)})
+        kind = given.pop("kind")
         if kind is None or len(places) != 2:
             raise UserError(f"expected kind={'|'.join(kinds())} <file> <folder>")
         if kind not in kinds():
             raise UserError(f"unknown kind {kind!r}; {nearest(str(kind), kinds())}")
-        file, folder = (Path(place).expanduser() for place in places)
-        convert(kind, file, folder)
+        file, folder = (Path(words.path(place, "a path ")) for place in places)
+        knobs = convert(kind, file, folder, **given)
         hashing.remember()
     except UserError as error:
         return cli.fail(error)
-    print(f"{folder}: a {kind} model")
+    told = ", ".join(f"{name}={value}" for name, value in knobs.items())
+    print(f"{folder}: a {kind} model{told and f' of {told}'}")
     return 0
 
 

@@ -8,6 +8,8 @@ from bench.convert.names import count, layers, residual, take
 from bench.convert.parts import Part
 from bench.errors import UserError
 
+KNOBS = {"size": 256, "head_width": 64}
+"""What no tensor tells -> the official file's."""
 DROPPED: tuple[str, ...] = ()
 """The official files hold the network and nothing else."""
 _SCHEDULE = {
@@ -31,7 +33,7 @@ _ATTENTION = {"norm": "group_norm", "qkv": "qkv", "proj_out": "to_out.0"}
 _State = dict[str, torch.Tensor]
 
 
-def convert(state: _State, size: int = 256, head_width: int = 64) -> dict[str, Part]:
+def convert(state: _State, size: int = KNOBS["size"], head_width: int = KNOBS["head_width"]) -> dict[str, Part]:
     """unet (UNet2DModel) and scheduler; what they use is taken out of `state`.
 
     Args:

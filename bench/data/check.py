@@ -8,8 +8,8 @@ from multiprocessing import get_context
 
 from tqdm import tqdm
 
+from bench.data import own
 from bench.data.base import Count
-from bench.data.text import checked
 from bench.errors import BadSample
 from bench.types import EditData
 
@@ -55,7 +55,7 @@ def _findings(data: EditData, limit: int | None) -> Iterator[Finding]:
 def _inspect(index: int) -> Finding:
     id_ = _data.ids[index]
     try:
-        sample = checked(_data[index])
+        sample = own.sample(_data, index)
     except BadSample as error:
         return Finding(id_, str(error))
     prompts = tuple(query for query in (sample.source, sample.target) if isinstance(query, str))

@@ -1,6 +1,7 @@
 """The ImageNet edit benchmark of FlexIT, on the user's copy of the ILSVRC2012 validation images."""
 
 import csv
+import io
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.data.base import Benchmark, Count, Source
+from bench.data.files.annotations import read_text
 from bench.data.files.ilsvrc import ORIGIN, number_of, pictures_under
 from bench.data.preprocess import read_rgb
 from bench.errors import BadSample, UserError
@@ -137,20 +139,20 @@ _QUERIES = (
 
 def _read_queries(file: Path) -> list[dict[str, Any]]:
     """Rows with parsed values: path, number of its image, source, source_id, target, target_id, is_test."""
+    again = f"get it again from {_QUERIES}"
+    reader = csv.DictReader(io.StringIO(read_text(file, again), newline=""))
     try:
-        with open(file, newline="", encoding="utf-8-sig") as stream:  # some editors put a byte order mark first
-            reader = csv.DictReader(stream)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-            if missing:
-                raise UserError(f"{file} has no column {missing[0]!r}; expected FlexIT's queries.csv from {_QUERIES}")
-            return [_parsed(row, f"{file}, line {reader.line_num}") for row in reader]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is not UTF-8 ({error}); get it again from {_QUERIES}") from None
+        missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
+        if missing:
+            raise UserError(f"{file} has no column {missing[0]!r}; expected FlexIT's queries.csv from {_QUERIES}")
+        return [_parsed(row, f"{file}, line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{file}, line {reader.line_num} is no CSV ({error}); {again}") from None
 
 
 def _parsed(row: dict[str, str], where: str) -> dict[str, Any]:
-    if None in row.values():
-        raise UserError(f"{where} is cut off; get queries.csv again from {_QUERIES}")
+    if None in row.values() or None in row:
+        raise UserError(f"{where} has not as many values as columns; get queries.csv again from {_QUERIES}")
     if row["is_test"] not in ("True", "False"):
         raise UserError(f"{where}: is_test is {row['is_test']!r}; expected True or False")
     classes = {}

@@ -1,12 +1,12 @@
 """A user's own pictures: a folder with a `manifest.jsonl`, one edit a line."""
 
-import json
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from bench.data.base import Benchmark, Count
+from bench.data.files.annotations import RepeatedKeyError, parsed, read_text
 from bench.data.preprocess import READING_VERSION, UNREADABLE, read_mask, read_rgb, seen_size
 from bench.data.text import unfit
 from bench.errors import BadSample, UserError, nearest
@@ -57,6 +57,7 @@ class Manifest(Benchmark):
         self.root, self.size, self.resample, self.mask_edit = folder, size, resample, mask_edit
         self.file = folder / "manifest.jsonl"
         self.annotations = [self.file]
+        self.lines: list[int] = []
         self.rows = self._read()
         self.ids = [str(row["id"]) for row in self.rows]
 
@@ -73,6 +74,7 @@ class Manifest(Benchmark):
             classes=tuple(row["classes"]) if row.get("classes") else None,
             blend=tuple(row["blend"]) if row.get("blend") else None,
             instruction=row.get("instruction"),
+            where=f"line {self.lines[index]}",
         )
 
     def identity(self) -> dict[str, Any]:
@@ -103,25 +105,23 @@ class Manifest(Benchmark):
         return read_mask(self.root / name, self.size, self.mask_edit, name)
 
     def _read(self) -> list[dict]:
-        try:
-            text = self.file.read_text(encoding="utf-8-sig")  # some editors put a byte order mark first
-        except UnicodeDecodeError as error:
-            raise UserError(f"{self.file} is not UTF-8 ({error}); save it in that encoding") from None
-        except OSError as error:
-            raise UserError(f"{self.file} cannot be read ({error.strerror})") from None
+        text = read_text(self.file, "write it as UTF-8 text, one JSON object a line")
         rows, seen = [], {}
         for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028 inside a prompt
             if not line.strip():
                 continue
             where = f"{self.file}, line {number}"
             try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
+                row = parsed(line)
+            except RepeatedKeyError as error:
+                raise UserError(f"{where} has the field {error.args[0]!r} twice; leave one out") from None
+            except ValueError as error:
                 raise UserError(f"{where} is not JSON ({error}); expected one object a line") from None
             self._check(row, where)
             if str(row["id"]) in seen:
                 raise UserError(f"{where}: id {row['id']!r} was used on line {seen[str(row['id'])]}; ids must differ")
             seen[str(row["id"])] = number
+            self.lines.append(number)
             rows.append(row)
         if not rows:
             raise UserError(f"{self.file} lists no sample; write one JSON object a line with {', '.join(REQUIRED)}")

@@ -13,7 +13,7 @@ from PIL import Image
 from bench.data.preprocess import READING_VERSION, UNREADABLE, as_rgb, seen_size
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of_files
-from bench.files.paths import files_under, find
+from bench.files.paths import files_under, find, sample_name
 from bench.types import EditData, EditSample
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".webp")
@@ -113,7 +113,7 @@ def _opened(file: Path) -> Iterator[Image.Image]:
 def _spelled(name: str) -> tuple[str, ...]:
     """The ways in which a name may be written, without its ending."""
     name = normalize("NFC", name)  # some file systems take accents apart
-    return name, quote(name, safe="/"), quote(name, safe="")  # the last as runs store edits
+    return name, quote(name, safe="/"), sample_name(name)  # the last as runs store edits
 
 
 def _base(folder: Path, pictures: list[Path], names: set[str]) -> Path:

@@ -2,7 +2,7 @@
 
 import torch
 
-from bench.errors import UserError
+from bench.errors import NotFinite, UserError
 
 
 def pick(device: str) -> torch.device:
@@ -23,9 +23,26 @@ def name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
+def finite(x: torch.Tensor, what: str, when: str = "") -> torch.Tensor:
+    """`x` itself, rows first.
+
+    Args:
+        what: its numbers are, such as `latents`.
+        when: they came about, such as `after decoding`.
+
+    Raises:
+        NotFinite: a number of some rows is NaN or infinite.
+    """
+    sound = x.isfinite().flatten(1).all(1)
+    if not sound.all():
+        values = "NaN" if x.isnan().any() else "infinity"
+        raise NotFinite(what, (~sound).nonzero()[:, 0].tolist(), len(x), f"{values} {when}".strip())
+    return x
+
+
 def to_uint8(images: torch.Tensor) -> torch.Tensor:
-    """float images in [-1, 1] to uint8, rounding to the nearest grey level."""
-    return ((images / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
+    """float images in [-1, 1] to uint8, rounding to the nearest grey level. Raises: NotFinite: some are none."""
+    return ((finite(images, "pixels", "after decoding") / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)
 
 
 def to_float(images: torch.Tensor) -> torch.Tensor:

@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from bench.diffusion.path import Diffusion
+from bench.errors import UserError
 from bench.types.grid import Grid
 
 
@@ -16,13 +17,20 @@ def leading(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
     published editing code ran with 1.
 
     Raises:
-        ValueError: steps outside [1, T - 1].
+        UserError: steps outside [1, T - 1], or the grid reaches a level that is all noise, which no step leaves.
     """
     count = len(alphas_cumprod)
     if not 1 <= steps < count:
-        raise ValueError(f"steps={steps}, expected 1 to {count - 1}")
+        raise UserError(
+            f"steps={steps}, but the model was trained on {count} noise levels: set steps to 1 to {count - 1}"
+        )
     timesteps = tuple(offset + j * (count // steps) for j in range(steps))
     alphas = np.asarray(alphas_cumprod, np.float64)
+    if not alphas[timesteps[-1]] > 0:
+        raise UserError(
+            f"steps={steps} starts at timestep {timesteps[-1]}, where the model's schedule leaves nothing of "
+            "the picture (zero terminal SNR), so that there is no step from it: set other steps, such as 50"
+        )
     return Grid(timesteps, (float(alphas[0]), *(float(alphas[t]) for t in timesteps)), Diffusion())
 
 

@@ -1,9 +1,11 @@
-"""How many pictures memory allows at once."""
+"""How many pictures memory allows at once. No torch at run time."""
 
 import errno
 import sys
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 _SAID = (
     "DefaultCPUAllocator: can't allocate",
@@ -19,7 +21,8 @@ def exhausted(error: BaseException) -> bool:
     """Whether it says that memory is too small, of whatever device."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(said in str(error) for said in _SAID)
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    return not kinds.isdisjoint(("OutOfMemoryError", "MemoryError")) or any(said in str(error) for said in _SAID)
 
 
 class Portion:
@@ -29,7 +32,7 @@ class Portion:
         most: so many; halved when memory runs out.
     """
 
-    def __init__(self, most: int, device: torch.device):
+    def __init__(self, most: int, device: "torch.device"):
         self.most, self.device = most, device
 
     def halved(self, error: Exception, count: int) -> bool:

@@ -10,20 +10,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from hydra.errors import HydraException
-from hydra.utils import instantiate
 from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from bench.config import validate
+from bench.config.guard import place, said, told
+from bench.config.instances import instance
 from bench.data.reading import read
+from bench.data.text import placed
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.diffusion.noise import SampleNoise
 from bench.edits.kept import Cache
 from bench.edits.plan import Run
-from bench.errors import BadSample, UserError
+from bench.edits.returns import check, faults
+from bench.errors import BadSample, NotFinite, UserError
 from bench.files.hashing import sha256, sha256_of
+from bench.files.sources import is_foreign
 from bench.models import checkpoint as checkpoints
 from bench.types import EditBatch, EditResult, EditSample, Method
 from bench.types.bill import Shared
@@ -49,6 +52,7 @@ def edit(runs: list[Run]) -> dict[str, UserError]:
         for run in runs:
             try:
                 locks.enter_context(run.store.lock())
+                locks.callback(run.store.forget_if_empty)
                 if run.pending():
                     method = _method(run)
                     run.store.open(run.cfg, run.identity, devices.name(device), annotations)
@@ -61,10 +65,11 @@ def edit(runs: list[Run]) -> dict[str, UserError]:
 
 
 def _method(run: Run) -> Method:
-    try:
-        return instantiate(validate.knobs(run.cfg["method"]))
-    except HydraException as error:
-        raise UserError(f"method={run.cfg['method']['name']}: {str(error).splitlines()[0]}") from error
+    where = f"method={run.cfg['method']['name']}"
+    method = instance(validate.knobs(run.cfg["method"]), where)
+    if not callable(method):
+        raise UserError(f"{where}: {type(method).__name__} has no __call__(model, batch, noise), which makes the edits")
+    return method
 
 
 def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, stopped: dict[str, UserError]) -> None:
@@ -82,14 +87,25 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
     label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}"
     with tqdm(total=count, unit="image", desc=label, disable=None) as bar, ThreadPoolExecutor(2) as pool:
         editor = _Editor(first, model, methods, device, stopped, pool, bar)
+        shape = None
         for keys, indices in groups.items():
             group = [run for run in runs if run.key in keys]
             for samples, unreadable in read(first.data, indices, first.cfg["batch_size"]):
                 if not (group := editor.going(group)):
                     break
                 for run in group:
-                    editor.record(run, [{"id": id_, "error": why} for id_, why in unreadable.items()])
-                editor.work(samples, group)
+                    editor.record(run, [{"id": id_, **entry} for id_, entry in unreadable.items()])
+                shape = shape or (samples[0].image.shape if samples else None)
+                alike = [sample for sample in samples if sample.image.shape == shape]
+                odd = [sample for sample in samples if sample.image.shape != shape]
+                for run in group:
+                    editor.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
+                editor.work(alike, group)
+
+
+def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:
+    sizes = " px, others ".join(f"{width}x{height}" for _, height, width in (shape, others))
+    return f"the picture has {sizes}; expected one size"
 
 
 @dataclass
@@ -113,7 +129,8 @@ class _Editor:
 
     def record(self, run: Run, entries: list[dict]) -> None:
         """Adds to a run's journal."""
-        run.store.record(entries)
+        if entries:
+            run.store.record(entries)
         self.bar.update(len(entries))
 
     def work(self, samples: list[EditSample], runs: list[Run]) -> None:
@@ -137,13 +154,13 @@ class _Editor:
         noise = SampleNoise(self.first.cfg["seed"], [sample.id for sample in samples], self.device)
         for done, run in enumerate(runs):
             try:
-                self._save(run, samples, *self._call(run, batch, noise))
+                self._save(run, batch, *self._call(run, batch, noise))
             except UserError as error:
-                self.stopped[run.key] = error
-            except Exception as error:
+                self.stopped[run.key] = UserError(self._fault(run, batch) or str(error))
+            except (Exception, SystemExit) as error:
                 if self.portion.halved(error, len(samples)):
                     return runs[done:]
-                self._failed(run, samples, error)
+                self._failed(run, batch, error)
         return []
 
     def _call(self, run: Run, batch: EditBatch, noise: SampleNoise) -> tuple[EditResult, dict[str, float]]:
@@ -156,9 +173,19 @@ class _Editor:
         costs = {"nfe": batch.shared.rows, "seconds": batch.shared.seconds, "nfe_spent": batch.shared.spent}
         return result, {name: round(value / len(batch.samples), 6) for name, value in costs.items()}
 
-    def _failed(self, run: Run, samples: list[EditSample], error: Exception) -> None:
+    def _fault(self, run: Run, batch: EditBatch) -> str | None:
+        """What is wrong with a model of the user's own, if so."""
+        if self.model is None or not is_foreign(run.cfg["model"]["_target_"]):
+            return None
+        with torch.inference_mode():
+            return faults(self.model, batch)
+
+    def _failed(self, run: Run, batch: EditBatch, error: BaseException) -> None:
         """Goes on without the samples that the method names; where it names none, finds them one by one."""
-        bad = {s.id: error.ids[s.id] for s in samples if isinstance(error, BadSample) and s.id in error.ids}
+        samples = batch.samples
+        bad = {s.id: placed(s, error.ids[s.id]) for s in samples if isinstance(error, BadSample) and s.id in error.ids}
+        if isinstance(error, NotFinite) and error.count == len(samples):
+            bad = {samples[row].id: str(error) for row in error.rows}
         if exhausted(error):
             self.stopped[run.key] = UserError(
                 f"out of memory on {self.device} with a single image; use a smaller data.size or, on a GPU, "
@@ -167,6 +194,8 @@ class _Editor:
         elif bad:
             self.record(run, [{"id": id_, "error": why} for id_, why in bad.items()])
             self.work([sample for sample in samples if sample.id not in bad], [run])
+        elif fault := self._fault(run, batch):
+            self.stopped[run.key] = UserError(fault)
         elif len(samples) == 1:
             self.record(run, [{"id": samples[0].id, **_entry(error)}])
         else:
@@ -175,27 +204,37 @@ class _Editor:
             if self.going([run]) and all("traceback" in entry for entry in run.store.journal().values()):
                 self.stopped[run.key] = UserError(
                     f"method={run.cfg['method']['name']} failed on every sample of its first batch "
-                    f"({type(error).__name__}: {error}); the tracebacks are in "
+                    f"({said(error)}){place(error)}; the tracebacks are in "
                     f"{run.store.folder}/edits-{run.store.shard}.jsonl"
                 )
 
-    def _save(self, run: Run, samples: list[EditSample], result: EditResult, costs: dict[str, float]) -> None:
-        _check(result, samples)
+    def _save(self, run: Run, batch: EditBatch, result: EditResult, costs: dict[str, float]) -> None:
+        if wrong := check(result, batch, f"method={run.cfg['method']['name']}"):
+            raise BadSample("; ".join(wrong.values()), wrong)
+        samples = batch.samples
         notes = result.notes or [{}] * len(samples)
         entries = [{"id": s.id, **costs, **note} for s, note in zip(samples, notes, strict=True)]
         store, images = run.store, result.images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         pictures = {"edit_sha256": (store.edit_file, images)}
         if result.mask is not None:
-            masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
+            mask = devices.finite(result.mask.float(), "mask's numbers")
+            masks = interpolate(mask, result.images.shape[-2:], mode="nearest")[:, 0]
             pictures["mask_sha256"] = store.mask_file, (masks * 255).round().to(torch.uint8).cpu().numpy()
-        try:
-            for kind, (file, pixels) in pictures.items():
-                digests = self.pool.map(store.save_picture, [file(s.id) for s in samples], pixels)
-                for entry, digest in zip(entries, digests, strict=True):
-                    entry[kind] = digest
-            self.record(run, entries)
-        except OSError as error:
-            raise UserError(f"cannot write to {store.folder} ({error.strerror}); make room and run again") from None
+
+        def saved(number: int) -> dict[str, Any]:
+            id_ = samples[number].id
+            digests = {kind: store.save_picture(file(id_), of[number]) for kind, (file, of) in pictures.items()}
+            return entries[number] | digests
+
+        done, refused = [], None
+        for job in [self.pool.submit(saved, number) for number in range(len(samples))]:
+            try:
+                done.append(job.result())
+            except UserError as error:
+                refused = error
+        self.record(run, done)  # also those that were saved before the disk was full
+        if refused:
+            raise refused
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:
         cfg, identity = self.first.cfg, self.first.identity
@@ -214,17 +253,8 @@ class _Editor:
         return time.perf_counter()
 
 
-def _entry(error: Exception) -> dict[str, str]:
+def _entry(error: BaseException) -> dict[str, str]:
     """What the journal says of a sample that could not be edited."""
-    if isinstance(error, BadSample):
+    if isinstance(error, BadSample | NotFinite):
         return {"error": str(error)}
-    return {"error": f"{type(error).__name__}: {error}", "traceback": "".join(traceback.format_exception(error))}
-
-
-def _check(result: EditResult, samples: list[EditSample]) -> None:
-    expected = (len(samples), 3, *samples[0].image.shape[1:])
-    images = result.images
-    if tuple(images.shape) != expected or images.dtype != torch.uint8:
-        raise UserError(
-            f"the method returned images {tuple(images.shape)} of {images.dtype}; expected {expected} of torch.uint8"
-        )
+    return {"error": told(error), "traceback": "".join(traceback.format_exception(error))}

@@ -3,22 +3,23 @@
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
-from filelock import FileLock, Timeout
-from omegaconf import OmegaConf
+import yaml
 from PIL import Image
 
 from bench.edits.environment import environment
 from bench.edits.identity import foreign
 from bench.errors import UserError
 from bench.files.hashing import sha256, sha256_of, sha256_of_files
-from bench.files.write import atomic, write
+from bench.files.lock import Busy, lock
+from bench.files.paths import sample_name
+from bench.files.write import append, make_folder, write
 
 
 class Store:
@@ -34,12 +35,12 @@ class Store:
         self.shard = f"{shard[0]}of{shard[1]}"
 
     def edit_file(self, id_: str) -> Path:
-        """Edited picture of a sample: a PNG named by its percent-encoded id."""
-        return self.folder / "edits" / f"{quote(id_, safe='')}.png"
+        """Edited picture of a sample, a PNG."""
+        return self.folder / "edits" / f"{sample_name(id_)}.png"
 
     def mask_file(self, id_: str) -> Path:
         """Mask that the method worked with, of the picture's size, 255 = edit."""
-        return self.folder / "masks" / f"{quote(id_, safe='')}.png"
+        return self.folder / "masks" / f"{sample_name(id_)}.png"
 
     def journal(self) -> dict[str, dict[str, Any]]:
         """What is known of each finished sample, by id: `nfe`, `seconds`, `nfe_spent` and the SHA-256 of its pictures
@@ -47,7 +48,7 @@ class Store:
         killed process) is ignored."""
         entries = {}
         for file in sorted(self.folder.glob("edits-*of*.jsonl")):
-            for line in file.read_text().splitlines():
+            for line in file.read_text(errors="replace").splitlines():
                 try:
                     entry = json.loads(line)
                 except json.JSONDecodeError:
@@ -78,11 +79,11 @@ class Store:
         Raises:
             UserError: the folder belongs to a run with another identity.
         """
-        (self.folder / "edits").mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder / "edits")
         file = self.folder / "identity.json"
         text = json.dumps(identity, indent=1, sort_keys=True) + "\n"
         if not file.exists():
-            write(self.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
+            write(self.folder / "config.yaml", yaml.safe_dump(config, allow_unicode=True, sort_keys=False))
             write(file, text)  # the last: from here on the run has begun
         elif file.read_text() != text:
             raise UserError(
@@ -91,7 +92,6 @@ class Store:
         now = environment(*foreign(config)) | {"device": device, "annotations": annotations}
         file = self.folder / "env" / f"{sha256_of(now)[:16]}.json"
         if not file.exists():
-            file.parent.mkdir(exist_ok=True)
             write(file, json.dumps(now, indent=1) + "\n")
 
     def environments(self) -> list[dict[str, Any]]:
@@ -107,29 +107,36 @@ class Store:
         Raises:
             UserError: another process holds it.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            with FileLock(self.folder / f".lock-{self.shard}", timeout=0):
+            with lock(make_folder(self.folder) / f".lock-{self.shard}", wait=False):
                 yield
-        except Timeout:
+        except Busy:
             raise UserError(
                 f"another process is working on {self.folder}; wait for it, or set another shard.index or out="
             ) from None
 
-    def scoring(self) -> FileLock:
+    def forget_if_empty(self) -> None:
+        """Deletes the folder of a run that stopped before anything was recorded of it; call it while it is locked."""
+        kept = {"config.yaml", "identity.json", "env", "edits", f".lock-{self.shard}"}
+        there = {path.name for path in self.folder.iterdir()}
+        if not there <= kept or any(self.folder.glob("edits/*")):
+            return  # also where another shard is at work
+        shutil.rmtree(self.folder)
+        for above in self.folder.parents[:2]:  # method and data set
+            if not any(above.iterdir()):
+                above.rmdir()
+
+    def scoring(self) -> AbstractContextManager[None]:
         """Holds the run's scores; other processes wait for them."""
-        return FileLock(self.folder / ".lock-scores")
+        return lock(self.folder / ".lock-scores", wait=True)
 
     def save_picture(self, file: Path, pixels: np.ndarray) -> str:
         """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename; returns the SHA-256 of the file."""
-        file.parent.mkdir(parents=True, exist_ok=True)
         stream = io.BytesIO()
         Image.fromarray(pixels).save(stream, format="PNG")
-        with atomic(file) as temporary:
-            temporary.write_bytes(stream.getvalue())
+        write(file, stream.getvalue())
         return hashlib.sha256(stream.getvalue()).hexdigest()
 
     def record(self, entries: list[dict[str, Any]]) -> None:
         """Appends to this shard's journal; call it once the pictures are saved."""
-        with open(self.folder / f"edits-{self.shard}.jsonl", "a") as stream:
-            stream.writelines(json.dumps(entry) + "\n" for entry in entries)
+        append(self.folder / f"edits-{self.shard}.jsonl", entries)

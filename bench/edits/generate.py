@@ -1,20 +1,24 @@
 """Source pictures for Imagen's prompts from the chosen model, where Imagen's own are not to be had."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 from tqdm import tqdm
 
-from bench.data.imagen import CHOICES, GENERATED, prompt
+from bench.data.files.annotations import read_json
+from bench.data.imagen import CHOICES, GENERATED, Templated, prompt
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.diffusion.noise import SampleNoise
-from bench.errors import BadSample, UserError
-from bench.files.write import atomic, write
+from bench.errors import BadSample, NotFinite, UserError
+from bench.files.write import write
 from bench.models import checkpoint as checkpoints
+from bench.types import DiffusionModel
 
 STREAM = "generated source"
 """Of noise that no edit draws from: editing with the noise a picture was made of gives near-copies
@@ -31,7 +35,8 @@ def generate(cfg: dict[str, Any]) -> Path:
         the folder.
 
     Raises:
-        UserError: the model is missing, or the folder holds pictures that were made in another way.
+        UserError: the model is missing, the folder holds pictures that were made in another way, or some came out as
+            no picture; all others are there then.
     """
     if "templated" not in cfg["data"]["name"]:
         raise UserError(f"generate=true makes pictures for data=imagen; data={cfg['data']['name']} has its own")
@@ -46,8 +51,7 @@ def generate(cfg: dict[str, Any]) -> Path:
         "wording": node["wording"],
     }
     record = folder / GENERATED
-    folder.mkdir(parents=True, exist_ok=True)
-    if record.exists() and json.loads(record.read_text()) != json.loads(json.dumps(made_by)):
+    if record.exists() and read_json(record, dict, Templated.origin) != json.loads(json.dumps(made_by)):
         raise UserError(f"{folder} holds pictures made in another way ({record}); set another data.root=")
     write(record, json.dumps(made_by, indent=1) + "\n")
     lacking = [i for i in range(len(CHOICES)) if not (folder / f"{i:03d}.png").exists()]
@@ -55,22 +59,45 @@ def generate(cfg: dict[str, Any]) -> Path:
         return folder
     device = devices.pick(cfg["device"])
     model = checkpoints.load(source, device, getattr(torch, cfg["model"]["dtype"]))
-    steps = model.grid(cfg["steps"])
-    shape = tuple(model.encode(torch.zeros(1, 3, model.size, model.size, device=device)).shape[1:])
+    bad: dict[int, str] = {}
     for start in tqdm(range(0, len(lacking), cfg["batch_size"]), unit="batch", desc="pictures", disable=None):
         numbers = lacking[start : start + cfg["batch_size"]]
-        noise = SampleNoise(cfg["seed"], [f"{i:03d}" for i in numbers], device)
-        prompts = [prompt(CHOICES[i], node["wording"]) for i in numbers]
-        with torch.inference_mode():
-            try:
-                condition = model.condition(prompts)
-            except BadSample as error:
-                raise UserError(str(error)) from None
-            null = None if model.distilled else model.condition([None] * len(numbers))
-            z = noise(STREAM, shape)
-            z = ddim.sample(model, z, steps, cfg["steps"], condition, null, cfg["guidance"])
-            pictures = devices.to_uint8(model.decode(z)).permute(0, 2, 3, 1).cpu().numpy()
-        for number, picture in zip(numbers, pictures, strict=True):
-            with atomic(folder / f"{number:03d}.png") as temporary:
-                Image.fromarray(picture).save(temporary, format="PNG")
+        made, failed = _made(model, cfg, numbers, device)
+        bad |= failed
+        for number, picture in made.items():
+            stream = io.BytesIO()
+            Image.fromarray(picture).save(stream, format="PNG")
+            write(folder / f"{number:03d}.png", stream.getvalue())
+    if bad:
+        number, why = next(iter(bad.items()))
+        raise UserError(f"{len(bad)} of {len(lacking)} pictures were not made, the first is {number:03d}.png: {why}")
     return folder
+
+
+def _made(
+    model: DiffusionModel, cfg: dict[str, Any], numbers: list[int], device: torch.device
+) -> tuple[dict[int, np.ndarray], dict[int, str]]:
+    """Pictures of some prompts, and why others have none; they are made again without these."""
+    try:
+        return dict(zip(numbers, _pictures(model, cfg, numbers, device), strict=True)), {}
+    except NotFinite as error:
+        bad = {numbers[row]: str(error) for row in error.rows}
+    rest = [number for number in numbers if number not in bad]
+    made, more = _made(model, cfg, rest, device) if rest else ({}, {})
+    return made, bad | more
+
+
+def _pictures(model: DiffusionModel, cfg: dict[str, Any], numbers: list[int], device: torch.device) -> np.ndarray:
+    """Pictures of some prompts, uint8 `[B, H, W, 3]`. Raises: NotFinite: some cannot be made."""
+    steps, noise = model.grid(cfg["steps"]), SampleNoise(cfg["seed"], [f"{i:03d}" for i in numbers], device)
+    prompts = [prompt(CHOICES[i], cfg["data"]["wording"]) for i in numbers]
+    with torch.inference_mode():
+        shape = tuple(model.encode(torch.zeros(1, 3, model.size, model.size, device=device)).shape[1:])
+        try:
+            condition = model.condition(prompts)
+        except BadSample as error:
+            raise UserError(str(error)) from None
+        null = None if model.distilled else model.condition([None] * len(numbers))
+        z = ddim.sample(model, noise(STREAM, shape), steps, cfg["steps"], condition, null, cfg["guidance"])
+        pictures = devices.to_uint8(model.decode(devices.finite(z, "latents")))
+    return pictures.permute(0, 2, 3, 1).cpu().numpy()

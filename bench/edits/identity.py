@@ -7,9 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from bench.config import cli, validate
+from bench.config import cli, files, validate
 from bench.data.results import Results
 from bench.files import sources
 from bench.files.hashing import rounded, sha256_of
@@ -107,7 +105,7 @@ def _files(group: str) -> dict[str, list[str]]:
     """Class -> files of `conf/<group>/` that name it."""
     found: dict[str, list[str]] = {}
     for name in cli.names(group):
-        node = OmegaConf.to_container(OmegaConf.load(cli.CONF / group / f"{name}.yaml"))
+        node = files.read(cli.CONF / group / f"{name}.yaml")
         found.setdefault(node.get("_target_"), []).append(name)
     return found
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from bench.files.write import atomic
+from bench.files.write import keep
 from bench.types.bill import Shared
 
 _BYTES = 2**30  # kept in memory at most
@@ -70,11 +70,9 @@ class Cache:
         while sum(one.nbytes for one, *_ in _memory.values()) > _BYTES:
             _memory.popitem(last=False)
         if self.where == "disk":
-            self.folder.mkdir(parents=True, exist_ok=True)
             latents, rows, seconds = entry
-            facts = {"rows": str(rows), "seconds": repr(seconds)}
-            with atomic(self.folder / f"{id_}.safetensors") as temporary:
-                save_file({"latents": latents.contiguous()}, temporary, metadata=facts)
+            content = save({"latents": latents.contiguous()}, {"rows": str(rows), "seconds": repr(seconds)})
+            keep(self.folder / f"{id_}.safetensors", content)
 
 
 def forget() -> None:

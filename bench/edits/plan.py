@@ -1,7 +1,6 @@
 """From a composed configuration to the runs it means: values checked, files located, keys made. No torch."""
 
 import itertools
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +12,17 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from bench.config import profile as profiles
 from bench.config import validate
 from bench.config.instances import instance
+from bench.data.own import check_data
 from bench.data.results import Results
+from bench.data.text import check_ids
 from bench.edits import identity
 from bench.edits.folder import Store
 from bench.errors import UserError, one_line
 from bench.files import weights
 from bench.files.hashing import sha256_of
-from bench.files.paths import file_name
+from bench.files.paths import file_name, shortened
+from bench.files.sources import is_foreign
+from bench.files.write import check_writable
 from bench.models import checkpoint as checkpoints
 from bench.models.checkpoint import Checkpoint
 from bench.types import EditData
@@ -73,7 +76,7 @@ class Run:
         """`<out>/<data>/<method>/<slug>-<key10>`."""
         cfg = self.cfg
         names = (file_name(cfg[group]["name"]) for group in ("data", "method"))
-        return Path(cfg["out"]).joinpath(*names, f"{self.slug}-{self.key[:10]}")
+        return Path(cfg["out"]).joinpath(*names, f"{shortened(self.slug, self.slug, 240)}-{self.key[:10]}")
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -98,7 +101,10 @@ class Run:
         return "_".join(parts + ([f"seed{self.cfg['seed']}"] if "noise" in method["uses"] else [])) or "all"
 
 
-_SHORT = {"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s", "down": "N", "range_t": "t"}
+_SHORT = {
+    **{"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s"},
+    **{"down": "N", "range_t": "t", "updates": "u"},
+}
 
 
 def plan(cfg: DictConfig) -> list[Run]:
@@ -139,7 +145,11 @@ def plan(cfg: DictConfig) -> list[Run]:
         )
     if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
         resolved["model"]["notice"] = notice(resolved, checkpoint)
-    return [_run(_at(resolved, point), data, checkpoint) for point in expand(method)]
+    points = [_at(resolved, point) for point in expand(method)]
+    if checkpoint and hasattr(checkpoint, "check_steps"):
+        for steps in {point["method"].get("steps") for point in points} - {None}:
+            checkpoint.check_steps(steps)
+    return [_run(point, data, checkpoint) for point in points]
 
 
 SOME_SIZE = 64
@@ -179,7 +189,7 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
     except MissingMandatoryValue as error:
         raise UserError(f"{error.full_key} is not set; expected a class of your own, such as my_module.Mine") from None
     except OmegaConfBaseException as error:
-        raise UserError(one_line(error)) from None
+        raise UserError(f"{error.full_key}: {one_line(error.msg)}") from None
     validate.check(resolved)
     resolved["metrics"] = profiles.chosen(resolved["metrics"])
     for group in ("data", "model", "method"):
@@ -205,9 +215,9 @@ def make_data(node: dict[str, Any], **changed: Any) -> EditData:
         if isinstance(error.__cause__, TypeError) and str(options.get("_target_")).startswith("bench."):
             raise UserError(f"{error}; such options are of another version of this program") from None
         raise
-    offered = ("ids", "size", "annotations", "__getitem__", "identity", "pool", "result_names", "real_image", "counts")
-    if lacking := [name for name in offered if not hasattr(data, name)]:
-        raise UserError(f"{where}: {type(data).__name__} has no {lacking[0]}; derive it from bench.data.base.Benchmark")
+    if is_foreign(options["_target_"]):
+        check_data(data, where)
+    check_ids(data.ids, where)
     return data
 
 
@@ -224,18 +234,6 @@ def expand(method: dict[str, Any]) -> list[dict[str, Any]]:
                 point |= dict.fromkeys(others - set(groups[point[knob]]))
         points.append(point)
     return [dict(point) for point in {sha256_of(point): point for point in points}.values()]
-
-
-def check_writable(out: Path) -> None:
-    """Raises UserError if results could not be written there."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot create the output folder out={out} ({error.strerror}); choose another with out="
-        ) from None
-    if not os.access(out, os.W_OK | os.X_OK):
-        raise UserError(f"the output folder out={out} is not writable; choose another with out=")
 
 
 def _run(cfg: dict[str, Any], data: EditData, checkpoint: Checkpoint | None) -> Run:

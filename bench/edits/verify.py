@@ -8,12 +8,10 @@ import re
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
+from bench.config import files
 from bench.edits.folder import Store
 from bench.edits.identity import kind
+from bench.errors import UserError
 from bench.files.hashing import rounded, sha256_of
 
 
@@ -54,10 +52,10 @@ def _identity(folder: Path) -> list[str]:
     try:
         identity = json.loads(file.read_text())
         found = [] if _named_by(folder, identity) else [f"{file}: not that of the run's key, which names the folder"]
-        config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+        config = files.read(folder / "config.yaml")
         if differ := _contradictions(config, identity):
             found.append(f"{folder / 'config.yaml'}: {', '.join(differ)} differ from identity.json")
-    except (OSError, ValueError, KeyError, TypeError, YAMLError, OmegaConfBaseException) as error:
+    except (OSError, ValueError, KeyError, TypeError, UserError) as error:
         return [f"{folder}: identity.json or config.yaml is missing or cannot be read ({type(error).__name__})"]
     again = "; move the folder away and run again"
     return [sentence + again for sentence in found]

@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
 
+from bench.files.write import keep
+
 _BLOB = re.compile("[0-9a-f]{64}")
 
 
@@ -88,14 +90,7 @@ def rounded(value: object) -> object:
 
 def remember() -> None:
     """Writes what was hashed to the user's cache; a cache that cannot be written is no reason to fail."""
-    file = _cache_file()
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}")
-        temporary.write_text(json.dumps(_remembered()))
-        os.replace(temporary, file)
-    except OSError:
-        pass
+    keep(_cache_file(), json.dumps(_remembered()).encode())
 
 
 def _digest(file: Path) -> str:

@@ -13,11 +13,12 @@ _TOKENIZER = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.
 _PROCESSORS = ("processor_config.json", "preprocessor_config.json")
 
 
-def weights(folder: Path, stem: str | None = None) -> list[Path]:
+def weights(folder: Path, stem: str | None = None, again: str = "download the model again") -> list[Path]:
     """The safetensors files of one network; of several variants the unabridged one.
 
     Args:
         stem: what they are called where there are none, for the message.
+        again: what to do where something is missing.
 
     Raises:
         UserError: only a pickle (.bin, .ckpt) is there, a shard is missing, or there is nothing.
@@ -27,7 +28,7 @@ def weights(folder: Path, stem: str | None = None) -> list[Path]:
             if (file := folder / f"{name}{variant}.safetensors").exists():
                 return [file]
             if (index := folder / f"{name}.safetensors.index{variant}.json").is_file():
-                return _shards(index)
+                return _shards(index, again)
     pickles = [f.name for f in folder.iterdir() if f.suffix in _PICKLES]
     stem = stem or ("model" if folder.name.startswith("text_encoder") else STEMS[0])
     if pickles:
@@ -35,16 +36,16 @@ def weights(folder: Path, stem: str | None = None) -> list[Path]:
             f"{folder} holds {pickles[0]}, a pickle, which can run code when loaded; expected "
             f"{stem}.safetensors: download the safetensors variant or convert it once with safetensors' convert.py"
         )
-    raise UserError(f"{folder} has no {stem}.safetensors; download the model again")
+    raise UserError(f"{folder} has no {stem}.safetensors; {again}")
 
 
-def _shards(index: Path) -> list[Path]:
-    names = configuration(index, ("weight_map",))["weight_map"]
+def _shards(index: Path, again: str) -> list[Path]:
+    names = configuration(index, ("weight_map",), again)["weight_map"]
     if not isinstance(names, dict) or not names:
-        raise UserError(f"{index} names no files; download it again")
+        raise UserError(f"{index} names no files; {again}")
     names = sorted(set(names.values()))
     if lacking := [name for name in names if not (index.parent / name).exists()]:
-        raise UserError(f"{index.parent} has no {lacking[0]}, one of {len(names)} files; download the model again")
+        raise UserError(f"{index.parent} has no {lacking[0]}, one of {len(names)} files; {again}")
     return [index.parent / name for name in names]
 
 
@@ -106,7 +107,7 @@ def _network(folder: Path, pickles: bool) -> list[Path]:
     """Weights, looked at; in safetensors, if there are such."""
     pickle, index = folder / "pytorch_model.bin", folder / "pytorch_model.bin.index.json"
     if pickles and not list(folder.glob("*.safetensors*")) and (pickle.exists() or index.exists()):
-        files = [pickle] if pickle.exists() else _shards(index)
+        files = [pickle] if pickle.exists() else _shards(index, "download the model again")
     else:
         files = weights(folder, "model")
     for file in files:

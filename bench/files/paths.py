@@ -13,8 +13,8 @@ embedded weights."""
 
 def find(path: str | Path) -> Path | None:
     """An existing file or folder: as given (from the working directory), else from the project's root."""
-    for candidate in (Path(path).expanduser(), ROOT / path):
-        if candidate.exists():
+    for candidate in (Path(os.path.expanduser(path)), ROOT / path):
+        if os.path.exists(candidate):  # not where it may not be looked at, or is no name
             return candidate
     return None
 
@@ -28,8 +28,18 @@ def file_name(text: str) -> str:
     """Any text as the name of one file or folder: percent-encoded, a dot at its start too, and shortened with a hash
     where file systems would refuse it."""
     name = quote(text, safe=" ")
-    name = name.replace(".", "%2E", 1) if name.startswith(".") else name
-    return name if len(name) <= 200 else f"{name[:180]}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+    return shortened(name.replace(".", "%2E", 1) if name.startswith(".") else name, text, 200)
+
+
+def sample_name(id_: str) -> str:
+    """A sample's id as the name of its pictures, without their ending: percent-encoded, and where it is long shortened
+    by a sign that no encoded id has, so that no other sample is of this name."""
+    return shortened(quote(id_, safe=""), id_, 240, sign="+")
+
+
+def shortened(name: str, text: str, most: int, sign: str = "-") -> str:
+    """A name of at most so many letters; the end of a longer one gives way to a hash of the text that it stands for."""
+    return name if len(name) <= most else f"{name[: most - 20]}{sign}{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
 
 def listed(file: Path) -> bool:

@@ -28,7 +28,7 @@ def is_foreign(target: str) -> bool:
 
 def class_name(target: str) -> str:
     """The last part of a class's dotted name."""
-    return target.rpartition(".")[2]
+    return str(target).rpartition(".")[2]
 
 
 def foreign(node: Any) -> list[str]:

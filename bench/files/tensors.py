@@ -13,8 +13,11 @@ from bench.errors import UserError
 _LARGEST_HEADER = 100_000_000  # the format's own limit
 
 
-def header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
+def header(file: Path, again: str = "download it again") -> tuple[dict[str, dict[str, Any]], int]:
     """Name -> `dtype`, `shape`, `data_offsets` of each tensor, and where the data starts in the file.
+
+    Args:
+        again: what to do about one that is not whole.
 
     Raises:
         UserError: it is no safetensors file, or not all of one.
@@ -22,39 +25,40 @@ def header(file: Path) -> tuple[dict[str, dict[str, Any]], int]:
     size = file.stat().st_size
     with open(file, "rb") as stream:
         start = stream.read(64)
-        check_text(file, start)
+        check_text(file, start, again)
         length = int.from_bytes(start[:8], "little")
         if size < 8 or length > min(size - 8, _LARGEST_HEADER):
-            raise UserError(_torn(file, f"{size:,} bytes, which is not even its table of contents"))
+            raise UserError(_torn(file, f"{size:,} bytes, which is not even its table of contents", again))
         stream.seek(8)
         try:
             tensors: dict[str, dict[str, Any]] = json.loads(stream.read(length))
             tensors.pop("__metadata__", None)
             end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise UserError(f"{file} is no safetensors file (its table of contents cannot be read)") from None
+            raise UserError(f"{file} is no safetensors file (its table of contents cannot be read); {again}") from None
     if size != 8 + length + end:
-        raise UserError(_torn(file, f"{size:,} of {8 + length + end:,} bytes"))
+        raise UserError(_torn(file, f"{size:,} of {8 + length + end:,} bytes", again))
     return tensors, 8 + length
 
 
-def configuration(file: Path, keys: tuple[str, ...] = ()) -> dict[str, Any]:
+def configuration(file: Path, keys: tuple[str, ...] = (), again: str = "download it again") -> dict[str, Any]:
     """A JSON file that holds an object.
 
     Args:
         keys: that it must have.
+        again: what to do about one that is missing or not whole.
 
     Raises:
         UserError: it is missing, cannot be read, or lacks one of the keys.
     """
     if not file.is_file():
-        raise UserError(f"{file} is missing; download the model again")
+        raise UserError(f"{file} is missing; {again}")
     data = file.read_bytes()
-    check_text(file, data[:64])
+    check_text(file, data[:64], again)
     try:
         found = json.loads(data)
     except ValueError:
-        raise UserError(f"{file} is no JSON, or only a part of it; download it again") from None
+        raise UserError(f"{file} is no JSON, or only a part of it; {again}") from None
     if not isinstance(found, dict):
         raise UserError(f"{file} holds a {type(found).__name__}; expected names and values")
     if lacking := [key for key in keys if key not in found]:
@@ -80,18 +84,16 @@ def check_start(file: Path) -> bytes:
     return start
 
 
-def check_text(file: Path, start: bytes) -> None:
+def check_text(file: Path, start: bytes, again: str = "download it again") -> None:
     """Raises UserError if a file, by its first bytes, is empty, a pointer or a web page in place of what its name
     says."""
     if not start:
-        raise UserError(_torn(file, "it is empty"))
+        raise UserError(_torn(file, "it is empty", again))
     if start.startswith(b"version https://git-lfs"):
-        raise UserError(f"{file} is a Git LFS pointer, not the file itself; run `git lfs pull`, or download it again")
+        raise UserError(f"{file} is a Git LFS pointer, not the file itself; run `git lfs pull`, or {again}")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
-        raise UserError(
-            f"{file} is a web page, saved in place of the file (a login may have been asked for); download it again"
-        )
+        raise UserError(f"{file} is a web page, saved in place of the file (a login may have been asked for); {again}")
 
 
-def _torn(file: Path, has: str) -> str:
-    return f"{file} is not whole ({has}); download it again"
+def _torn(file: Path, has: str, again: str = "download it again") -> str:
+    return f"{file} is not whole ({has}); {again}"

@@ -1,7 +1,7 @@
 """ADM (Dhariwal and Nichol 2021): which files it is made of. The network is `bench.models.adm_unet`. No torch until it
 is loaded."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
 from bench.models.converted import ConvertedFolder
@@ -38,3 +38,7 @@ class ADM(ConvertedFolder):
         from bench.models.adm_unet import PixelDiffusion
 
         return PixelDiffusion.load(self, device, dtype)
+
+    @classmethod
+    def more(cls, config: dict[str, Any]) -> dict[str, Any]:
+        return {"words": False}

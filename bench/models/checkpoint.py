@@ -4,12 +4,12 @@ No torch: all of it is asked before a run starts, also for a model that is then 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-from hydra.utils import get_class
-
 from bench.config import validate
-from bench.config.instances import instance
-from bench.errors import UserError, one_line
+from bench.config.guard import guard
+from bench.config.instances import check_identity, find, instance
+from bench.errors import UserError
 from bench.files.hashing import sha256_of
+from bench.files.sources import is_foreign
 from bench.types import DiffusionModel, Geometry
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower", "queri
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 
+OFFERED = ("size", "rows", "grid", "condition", "encode", "decode", "eps")
+"""What methods take for granted of a model."""
 KINDS = {
     "denoiser": ("predicts noise or velocity alone", "model=sd14"),
     "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
@@ -74,10 +76,14 @@ def make(node: dict[str, Any]) -> Checkpoint:
     """
     where = f"model={node['name']}"
     made = instance(arguments(node) | {"_target_": node["_target_"]}, where)
-    if not all(hasattr(made, name) for name in ("load", "identity")):
-        raise UserError(
-            f"{where}: {node['_target_']} is no checkpoint; expected a class such as bench.models.checkpoint.Checkpoint"
-        )
+    with guard(where, type(made)):
+        if not all(hasattr(made, name) for name in ("load", "identity")):
+            raise UserError(
+                f"{where}: {node['_target_']} is no checkpoint; expected a class such as "
+                "bench.models.checkpoint.Checkpoint"
+            )
+        if is_foreign(node["_target_"]):
+            check_identity(made.identity(), where)
     return made
 
 
@@ -116,10 +122,7 @@ def arguments(node: dict[str, Any]) -> dict[str, Any]:
 
 def kind(node: dict[str, Any]) -> type[Checkpoint]:
     """The class of a resolved model configuration. Raises: UserError: it does not exist."""
-    try:
-        return get_class(node["_target_"])
-    except (ImportError, ValueError) as error:
-        raise UserError(f"model={node['name']}: {one_line(error)}") from None
+    return find(node["_target_"], f"model={node['name']}")
 
 
 def geometry(node: dict[str, Any], size: int) -> Geometry:
@@ -136,7 +139,7 @@ def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -
     key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype)])
     if key not in _loaded:
         _loaded.clear()  # one model at a time is in memory
-        _loaded[key] = checkpoint.load(device, dtype)
+        _loaded[key] = _load(checkpoint, device, dtype)
     return _loaded[key]
 
 
@@ -145,3 +148,16 @@ def free() -> bool:
     kept = bool(_loaded)
     _loaded.clear()
     return kept
+
+
+def _load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -> DiffusionModel:
+    kind = type(checkpoint)
+    with guard(f"the model {kind.__name__} cannot be loaded", kind):
+        model = checkpoint.load(device, dtype)
+    offered = ("rows", "encode", "decode") if getattr(checkpoint, "offers", "denoiser") == "codes" else OFFERED
+    if lacking := [name for name in offered if not hasattr(model, name)]:
+        raise UserError(
+            f"{kind.__name__}.load gives a {type(model).__name__}, which has no {lacking[0]}; derive it from "
+            "bench.models.base.Model"
+        )
+    return model

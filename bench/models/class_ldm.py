@@ -46,6 +46,7 @@ class ClassLDM(ConvertedFolder):
         "vqvae": {"block_out_channels": [128, 256, 512], "latent_channels": _CHANNELS},
     }
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
+    predictions = ("epsilon", "v_prediction")
 
     def __init__(self, path: str):
         super().__init__(path)
@@ -62,4 +63,4 @@ class ClassLDM(ConvertedFolder):
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:
-        return {"layers": attention_layers(config["unet"])}
+        return {"layers": attention_layers(config["unet"]), "words": False}

@@ -33,7 +33,9 @@ class ConvertedFolder(DiffusersFolder):
             raise UserError(f"model folder {folder} is {family(folder)[1]}; expected one {made}")
         if not (folder / CONVERSION).is_file():
             raise UserError(f"{folder} has no {CONVERSION}; expected a folder {made}")
-        self.conversion = configuration(folder / CONVERSION, ("format_version", "kind", "sha256"))
+        self.conversion = configuration(
+            folder / CONVERSION, ("format_version", "kind", "sha256"), f"make it again {made}"
+        )
         if (kind := self.conversion["kind"]) != self.kind:
             raise UserError(f"model folder {folder} is a {kind} model; expected one {made}")
         if (version := self.conversion["format_version"]) != FORMAT_VERSION:
@@ -42,6 +44,13 @@ class ConvertedFolder(DiffusersFolder):
                 f"{self.takes} again with `{convert} <folder>`"
             )
         return folder
+
+    @property
+    def again(self) -> str:
+        return (
+            f"delete the folder and convert {self.takes} again with `python -m bench.convert kind={self.kind} <file> "
+            f"{self.folder}`"
+        )
 
     def identity(self) -> dict[str, Any]:
         """Its files', and the hash of the official file that they were made of."""

@@ -1,7 +1,7 @@
 """DiT (Peebles and Xie 2023), a class-conditional transformer on Stable Diffusion's latents: which files it is made of.
 The networks are `bench.models.dit_transformer`. No torch until it is loaded."""
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
 from bench.models.folder import DiffusersFolder
@@ -38,3 +38,7 @@ class DiT(DiffusersFolder):
         from bench.models.dit_transformer import DiffusionTransformer
 
         return DiffusionTransformer.load(self, device, dtype)
+
+    @classmethod
+    def more(cls, config: dict[str, Any]) -> dict[str, Any]:
+        return {"words": False}

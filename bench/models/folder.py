@@ -4,11 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
+from bench.diffusion.grid import leading
 from bench.errors import UserError
 from bench.files import hub, parts
 from bench.files.hashing import sha256
 from bench.files.paths import find
 from bench.files.tensors import configuration, header
+from bench.models import schedule
 from bench.models.checkpoint import Checkpoint
 from bench.types import Geometry
 
@@ -52,6 +54,8 @@ class DiffusersFolder(Checkpoint):
     """Parts with weights -> keys that their `config.json` must have; the first is the denoiser."""
     scheduler: ClassVar[tuple[str, ...] | None] = ()
     """Keys that the scheduler's configuration must have; None: there is none."""
+    predictions: ClassVar[tuple[str, ...]] = ("epsilon",)
+    """What the denoiser may predict, in a scheduler's words."""
     tokenizers: ClassVar[tuple[str, ...]] = ()
     autoencoder: ClassVar[str | None] = None
     """The part of `networks` on whose latents the denoiser works; None: on pixels."""
@@ -64,15 +68,28 @@ class DiffusersFolder(Checkpoint):
         for part in names:
             if not (self.folder / part).is_dir():
                 raise UserError(f"model folder {self.folder} has no {part}/; expected the folders {', '.join(names)}")
-        self.config = {part: configuration(self.folder / part / "config.json", k) for part, k in self.networks.items()}
+        again = self.again
+        files = {part: (self.folder / part / "config.json", keys) for part, keys in self.networks.items()}
+        self.config = {part: configuration(file, keys, again) for part, (file, keys) in files.items()}
         if self.scheduler is not None:
-            self.schedule = configuration(self.folder / "scheduler/scheduler_config.json", self.scheduler)
-        self.weights = {part: parts.weights(self.folder / part) for part in self.networks}
+            file = self.folder / "scheduler/scheduler_config.json"
+            self.schedule = configuration(file, self.scheduler, again)
+            self.alphas_cumprod = schedule.alphas_cumprod(self.schedule, file)
+            if (found := self.schedule.get("prediction_type", "epsilon")) not in self.predictions:
+                raise UserError(f"{file} has prediction_type {found!r}; expected {' or '.join(self.predictions)}")
+        for part, config in self.config.items():
+            _check_numbers(config, self.folder / part / "config.json")
+        self.weights = {part: parts.weights(self.folder / part, again=again) for part in self.networks}
         for part in self.tokenizers:
-            configuration(self.folder / part / "tokenizer_config.json")
+            configuration(self.folder / part / "tokenizer_config.json", (), again)
             parts.check_vocabulary(self.folder / part)
-        headers = {part: {file: header(file) for file in files} for part, files in self.weights.items()}
+        headers = {part: {file: header(file, again) for file in files} for part, files in self.weights.items()}
         self.notice = UNTRAINED if untrained(headers[self.denoiser()]) else None
+
+    @property
+    def again(self) -> str:
+        """How to get files in place of damaged ones."""
+        return "download the model again"
 
     @classmethod
     def denoiser(cls) -> str:
@@ -131,6 +148,11 @@ class DiffusersFolder(Checkpoint):
             files += sorted(f for f in (self.folder / part).iterdir() if f.suffix in (".json", ".txt", ".model"))
         return {"files": {str(file.relative_to(self.folder)): sha256(file) for file in files}}
 
+    def check_steps(self, steps: int) -> None:
+        """Raises UserError where a sampler of so many steps would go beyond what the model was trained on."""
+        if self.scheduler is not None:
+            leading(steps, self.alphas_cumprod)
+
     def variant(self, part: str) -> str | None:
         """Variant of a part's weights, as diffusers' and transformers' loaders are told it."""
         return "fp16" if ".fp16." in self.weights[part][0].name else None
@@ -155,6 +177,25 @@ def family(folder: Path) -> tuple[str, str]:
     """Class of a diffusers folder's pipeline, and what such a folder is in words."""
     kind = str(configuration(folder / INDEX).get("_class_name"))
     return kind, next((said for start, said in _FAMILIES.items() if kind.startswith(start)), f"made for {kind}")
+
+
+def _check_numbers(config: dict[str, Any], file: Path) -> None:
+    """Raises UserError for what is no number, or no list of numbers, where one belongs."""
+    for key in _COUNTS & config.keys():
+        if type(config[key]) is not int or config[key] < 1:
+            raise UserError(f"{file} has {key} {config[key]!r}; expected a whole number of at least 1")
+    widths = config.get("block_out_channels", [1])
+    if not isinstance(widths, list) or not widths or any(type(width) is not int or width < 1 for width in widths):
+        raise UserError(f"{file} has block_out_channels {widths!r}; expected a list of whole numbers")
+    scale = config.get("scaling_factor", 1)
+    if type(scale) not in (int, float) or not 0 < scale < float("inf"):
+        raise UserError(f"{file} has scaling_factor {scale!r}; expected a positive number")
+
+
+_COUNTS = {
+    *("in_channels", "out_channels", "latent_channels", "num_embeds_ada_norm", "patch_size", "hidden_size"),
+    *("max_position_embeddings", "num_vq_embeddings", "vq_embed_dim", "num_embeddings", "embedding_dim"),
+}
 
 
 def untrained(headers: dict[Path, tuple[dict[str, dict[str, Any]], int]]) -> bool:

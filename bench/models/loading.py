@@ -26,7 +26,7 @@ def network(
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{folder} cannot be loaded ({reason}); download the model again") from error
+        raise UserError(f"{folder} cannot be loaded ({reason}); {checkpoint.again}") from error
     if info["missing_keys"] or info.get("mismatched_keys"):
         lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
         raise UserError(f"{folder} does not fit its config.json: {lacking[0]} and {len(lacking) - 1} more")

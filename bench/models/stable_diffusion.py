@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from bench.models.latent_diffusion import LatentDiffusion
 
-_PREDICTIONS = ("epsilon", "v_prediction")
 _CHANNELS = 4  # of the latents
 
 
@@ -38,11 +37,12 @@ class StableDiffusion(DiffusersFolder):
         "vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": _CHANNELS},
     }
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
+    predictions = ("epsilon", "v_prediction")
     offers = ("denoiser", "beside")
 
     def __init__(self, path: str):
         super().__init__(path)
-        unet, prediction = self.config["unet"], self.schedule.get("prediction_type", "epsilon")
+        unet = self.config["unet"]
         if unet.get("addition_embed_type"):
             raise UserError(f"model folder {self.folder} is a Stable Diffusion XL model; expected {self.takes}")
         if self._beside(self.config) not in (0, self.config["vae"]["latent_channels"]):
@@ -50,8 +50,6 @@ class StableDiffusion(DiffusersFolder):
                 f"model folder {self.folder} is a model of {unet['in_channels']} channels (those of inpainting are a "
                 f"mask and the masked picture), which no method here fits; expected {self.takes}"
             )
-        if prediction not in _PREDICTIONS:
-            raise UserError(f"{self.folder}/scheduler predicts {prediction!r}; expected {' or '.join(_PREDICTIONS)}")
         self.offers = "beside" if self._beside(self.config) else "denoiser"
 
     def load(self, device: "torch.device", dtype: "torch.dtype") -> "LatentDiffusion":

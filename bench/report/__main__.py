@@ -14,7 +14,8 @@ from bench.errors import UserError
 from bench.files import hashing
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
-from bench.report import write
+from bench.files.write import check_writable
+from bench.report import unfinished, write
 from bench.report.tables import by_type, collect, readable
 from bench.scores.stored import Scored
 
@@ -22,6 +23,8 @@ OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10, "page": 
 """Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
 contact sheet; whether to write the page, longest side of its thumbnails in pixels, samples of each data set in its
 gallery (null: all)."""
+
+SHOWN = 10  # runs without scores
 
 
 def report(
@@ -33,8 +36,8 @@ def report(
     thumb: int = 256,
     limit: int | None = None,
 ) -> list[Path]:
-    """Writes `summary.csv` beside the runs, tables and figures to `to`, and prints the tables; with `page`, also what
-    `bench.report.page.make` does.
+    """Writes `summary.csv` beside the runs, or to `to` if that is given, tables and figures to `to`, and prints the
+    tables; with `page`, also what `bench.report.page.make` does.
 
     Returns:
         the files written to `to`.
@@ -44,9 +47,13 @@ def report(
     """
     from bench.report import figures
 
-    table = collect(out)
-    summary = write.csv(table.drop(columns="scored"), out / "summary")
-    table, to, written = collect(out, data), to or out / "report", []
+    try:
+        table, shown = collect(out), collect(out, data)
+    except UserError as error:
+        raise UserError("\n".join(_unfinished(out, data)) or str(error)) from None
+    check_writable(to or out)
+    summary = write.csv(table.drop(columns="scored"), (to or out) / "summary")
+    table, to, written = shown, to or out / "report", []
     for (name, profile), part in table.groupby(["data", "profile"]):
         shown, stem = readable(part), to / f"{file_name(name)}.{profile}"
         print(shown.text(), end="\n\n")
@@ -62,8 +69,15 @@ def report(
         from bench.report.page import make
 
         written.append(make(table, out, to, data, thumb, limit))
-    print("\n".join(f"written: {file}" for file in [summary, *written]))
+    print("\n".join([*_unfinished(out, data), *(f"written: {file}" for file in [summary, *written])]))
     return written
+
+
+def _unfinished(out: Path, data: str | None) -> list[str]:
+    """A line for each run that has no scores, up to a few."""
+    found = unfinished.under(out, data)
+    more = [f"and {len(found) - SHOWN} more runs without scores"] if len(found) > SHOWN else []
+    return [*map(str, found[:SHOWN]), *more]
 
 
 def _pictures(run: Scored) -> str:
@@ -79,9 +93,8 @@ def main(argv: list[str] | None = None) -> int:
             _check_count(name, given[name])
         if not isinstance(given["page"], bool):
             raise UserError(f"page={given['page']}, expected true or false")
-        data = None if given["data"] is None else str(given["data"])  # 2024
         to = Path(given["to"]) if given["to"] else None
-        report(**given | {"out": Path(given["out"]), "data": data, "to": to})
+        report(**given | {"out": Path(given["out"]), "to": to})
         hashing.remember()
     except UserError as error:
         return cli.fail(error)

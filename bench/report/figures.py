@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib import pyplot as plt
-from omegaconf import OmegaConf
 
+from bench.config import files
 from bench.edits.folder import Store
 from bench.edits.plan import make_data
 from bench.errors import UserError
 from bench.report import sheets, style, words, write
+from bench.report.tables import unlike
+
+_COLUMNS = 10  # runs beside each other on a contact sheet
 
 
 def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
@@ -22,23 +25,29 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     first = part.scored.iloc[0].summary
     sides = {side: first.plot[side] for side in "xy"}
     x, y = sides.values()
-    shown = part.dropna(subset=[x, y]) if {x, y} <= set(part) else part[:0]
+    apart = unlike(list(part.scored))
+    whole = part.dropna(subset=[x, y]) if {x, y} <= set(part) else part[:0]
+    shown = whole[[not {x, y} & apart[run].keys() for run in whole.scored]]
     if shown.empty:
         print(f"no trade-off plot: no run of {first.data}, {first.profile} has both {x} and {y}\n")
         return []
-    figure, axes = plt.subplots()
+    figure, axes = plt.subplots(figsize=(8.4, 5.2))
     ends = {f"{name}{end}": f"{side}{end}" for side, name in sides.items() for end in ("", "_lo", "_hi")}
-    for names, curve in shown.groupby(["method", "variant"], sort=False):
+    for number, (names, curve) in enumerate(shown.groupby(["method", "variant"], sort=False)):
         curve = curve.sort_values("r").rename(columns=ends)
-        style.curve(axes, curve, curve.r.map(words.knob).tolist(), " ".join(names).strip())
+        style.curve(axes, curve, curve.r.map(words.knob).tolist(), " ".join(names).strip(), **style.look(number))
     summaries = [run.summary for run in shown.scored]
     facts = words.facts(run.metrics.values() for run in summaries)
     for side, name in sides.items():
         fact = facts[name]
-        axes.set(**{f"{side}label": words.axis(words.of(fact), fact.higher_is_better, side)})
-    axes.legend()
+        axes.set(**{f"{side}label": words.axis(words.printed(fact), fact.higher_is_better)})
+    figure.legend(loc="outside right center")
     notes = [*words.notices(summaries), f"numbers on the curves: encoding ratio r; bars: {words.INTERVALS}"]
-    notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(shown.method))]
+    away = [
+        f"{run.summary.method} ({'; '.join(apart[run].values())})" for run in whole.scored if {x, y} & apart[run].keys()
+    ]
+    notes += [f"not shown, scored otherwise: {name}" for name in dict.fromkeys(away)]
+    notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(whole.method))]
     title = ", ".join([*words.scored_by(first), f"n = {words.span(shown.n)}"])
     columns = [f"{name}{end}" for name in (x, y) for end in ("", "_lo", "_hi", "_n")]
     numbers = shown[["method", "variant", "model", "r", "seed", "n", *columns]]
@@ -47,12 +56,12 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
 
 def contact_sheet(part: pd.DataFrame, stem: Path, rows: int) -> list[Path]:
     """Samples of one data set, a row each: source with the true mask, the true edit where known, and every run's
-    edit with its mask; masks are outlines.
+    edit with its mask; masks are outlines. More runs than fit beside each other stand below.
 
     Returns:
         the file, or nothing if the data set can no longer be read.
     """
-    config = OmegaConf.to_container(OmegaConf.load(part.scored.iloc[0].folder / "config.yaml"))
+    config = files.read(part.scored.iloc[0].folder / "config.yaml")
     try:
         data = make_data(config["data"])
     except UserError as error:
@@ -64,12 +73,19 @@ def contact_sheet(part: pd.DataFrame, stem: Path, rows: int) -> list[Path]:
     samples = list(sheets.samples(data, common[:rows]))
     if not samples:
         return []
-    ways = [(row.method, f"r = {row.r:g}" if pd.notna(row.r) else "", row.variant[:18]) for row in part.itertuples()]
-    heads = [*sheets.start(samples[0]), *("\n".join(filter(None, way)) for way in ways)]
-    lines = [
-        (sheets.caption(one), [*sheets.start(one).values(), *(sheets.edit(store, one.id) for store in stores)])
-        for one in samples
-    ]
-    notices = " ".join(words.notices(run.summary for run in part.scored))
-    note = f"{config['data']['name']}; {sheets.OUTLINES}. {notices}"
-    return sheets.save(sheets.sheet(heads, lines, [note]), stem, ["png"])
+    ways = [(row.method, f"r = {row.r:g}" if pd.notna(row.r) else "", row.variant) for row in part.itertuples()]
+    names = ["\n".join(filter(None, way)) for way in ways]
+    notes = [*words.notices(run.summary for run in part.scored), sheets.OUTLINES, sheets.CHANGED]
+    pages = []
+    for at in range(0, len(stores), _COLUMNS):
+        of_page, last = stores[at : at + _COLUMNS], at + _COLUMNS >= len(stores)
+        lines = [
+            sheets.Line(
+                sheets.caption(one), [*sheets.start(one).values(), *(sheets.edit(store, one.id) for store in of_page)]
+            )
+            for one in samples
+        ]
+        title = "" if pages else f"Edits of {config['data']['name']}"
+        heads = [*sheets.start(samples[0]), *names[at : at + _COLUMNS]]
+        pages.append(sheets.sheet(title, heads, lines, notes if last else []))
+    return sheets.save(sheets.stacked(pages), stem, ["png"])

@@ -7,6 +7,7 @@ import pandas as pd
 
 from bench.files.hashing import sha256_of
 from bench.report.words import finite
+from bench.scores import protocol
 from bench.scores.best_of import aligned
 from bench.scores.stored import Fact, Scored
 from bench.statistics.intervals import half_sample_interval, mean_interval
@@ -32,7 +33,8 @@ def alike(runs: list[Scored]) -> list[Alike]:
     groups: dict[str, dict[int | None, list[Scored]]] = {}
     for run in runs:
         summary = run.summary
-        what = [run.identity | {"seed": None}, summary.knobs, summary.ids, summary.versions, summary.weights]
+        made = {name: protocol.of(run, name) for name in summary.metrics}
+        what = [run.identity | {"seed": None}, summary.knobs, summary.ids, made]
         groups.setdefault(sha256_of(what), {}).setdefault(summary.seed, []).append(run)
     found = []
     for of_seed in groups.values():
@@ -72,6 +74,10 @@ def _mean(facts: list[Fact], runs: list[Scored]) -> Fact:
         return replace(first, value=value, lo=finite(lo), hi=finite(hi))
     tables = aligned([run.table for run in runs])
     scores = pd.concat([table[first.name] for table in tables], axis=1).replace([np.inf, -np.inf], np.nan)
-    value, lo, hi, n = mean_interval(scores.mean(axis=1, skipna=False).to_numpy(), tables[0].group.tolist())
+    means = scores.mean(axis=1, skipna=False)
+    value, lo, hi, n = mean_interval(means.to_numpy(), tables[0].group.tolist())
+    groups = tables[0].group[means.notna()].nunique()
     lacking_value = max(fact.n_nan or 0 for fact in facts)
-    return replace(first, value=finite(value), lo=finite(lo), hi=finite(hi), n=n, n_nan=lacking_value, types={})
+    return replace(
+        first, value=finite(value), lo=finite(lo), hi=finite(hi), n=n, n_nan=lacking_value, groups=groups, types={}
+    )

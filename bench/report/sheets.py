@@ -1,14 +1,17 @@
-"""Grids of pictures: a line for each sample, a column for each way of editing it."""
+"""Pages of pictures: a line for each sample with a column for each way of editing it, or a picture with its words."""
 
-import textwrap
+import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib import font_manager
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
+from bench.data.own import sample
 from bench.edits.folder import Store
 from bench.errors import BadSample
 from bench.report import write
@@ -17,31 +20,154 @@ from bench.types import EditData, EditSample
 CELL = 112
 """Default side of a picture, in pixels."""
 _GAP, _LINE, _WIDTH = 4, 16, 640  # wide enough for most words
-_INK, _OUTLINE = (30, 30, 30), (255, 0, 90)
+_INK, _MARKED, _OUTLINE = (30, 30, 30), (190, 0, 60), (255, 0, 90)
 
 OUTLINES = "outlines: true mask on the source, the method's own mask on its edit"
+CHANGED = "bold: the words that change"
 
-Line = tuple[str, list[Image.Image | None]]
-"""Words above a line of pictures, and the pictures; None leaves a place empty."""
+Words = list[tuple[str, bool]]
+"""Words, and whether each is marked."""
 
 
-def sheet(heads: list[str], lines: list[Line], notes: list[str], cell: int = CELL) -> Image.Image:
-    """Pictures of side `cell` under column heads (of any number of lines), notes below."""
-    step, top = cell + _GAP, _LINE * (1 + max(head.count("\n") + 1 for head in heads))
-    width, font = max(_WIDTH, _GAP + step * len(heads)), _font()
-    wrapped = [part for note in notes for part in textwrap.wrap(note, max(20, width // 7))]
-    sheet_ = Image.new("RGB", (width, top + (step + _LINE) * len(lines) + _LINE * (len(wrapped) + 1)), "white")
-    pen = ImageDraw.Draw(sheet_)
-    for column, head in enumerate(heads):
-        pen.multiline_text((_GAP + column * step, 4), head, _INK, font, spacing=2)
-    for i, (words, cells) in enumerate(lines):
-        y = top + i * (step + _LINE)
-        pen.text((_GAP, y), _shortened(words, pen, font, width - 2 * _GAP), _INK, font)
-        for column, picture_ in enumerate(cells):
-            if picture_ is not None:
-                sheet_.paste(picture_, (_GAP + column * step, y + _LINE))
-    pen.multiline_text((_GAP, sheet_.height - _LINE * (len(wrapped) + 0.5)), "\n".join(wrapped), _INK, font)
-    return sheet_
+class Line(NamedTuple):
+    """A line of pictures.
+
+    Attributes:
+        words: above it.
+        pictures: None leaves a place empty, a text stands in it.
+        labels: what stands under each picture, if anything.
+    """
+
+    words: Words
+    pictures: list[Image.Image | str | None]
+    labels: tuple[str, ...] = ()
+
+
+def sheet(title: str, heads: list[str], lines: list[Line], notes: list[str], cell: int = CELL) -> Image.Image:
+    """Pictures of side `cell` under column heads, a title above, notes below. Nothing is cut: what is too long for its
+    place takes several lines."""
+    step = cell + _GAP
+    width = max(_WIDTH, _GAP + step * len(heads))
+    inner, topped = width - 2 * _GAP, [_broken(plain(head), cell) for head in heads]
+    words = [_broken(line.words, inner) for line in lines]
+    labels = [[_broken(plain(label), cell) for label in line.labels] for line in lines]
+    named, noted = _broken([(word, True) for word, _ in plain(title)], inner), [_broken(plain(n), inner) for n in notes]
+    deep = [len(above) * _LINE + step + _deepest(below) for above, below in zip(words, labels, strict=True)]
+    top = (len(named) + 1) * _LINE + _deepest(topped)
+    page = Image.new("RGB", (width, top + sum(deep) + _LINE * (sum(map(len, noted)) + 1)), "white")
+    pen = ImageDraw.Draw(page)
+    _write(pen, named, _GAP, _GAP, marked=_INK)
+    for column, head in enumerate(topped):
+        _write(pen, head, _GAP + column * step, top - len(head) * _LINE)
+    y = top
+    for line, above, below, depth in zip(lines, words, labels, deep, strict=True):
+        _write(pen, above, _GAP, y)
+        for column, shown in enumerate(line.pictures):
+            at = _GAP + column * step, y + len(above) * _LINE
+            if isinstance(shown, str):
+                _write(pen, _broken(plain(shown), cell), at[0], at[1] + cell // 2 - _LINE)
+            elif shown is not None:
+                page.paste(shown, at)
+        for column, label in enumerate(below):
+            _write(pen, label, _GAP + column * step, y + len(above) * _LINE + cell)
+        y += depth
+    _write(pen, [row for note in noted for row in note], _GAP, y + _LINE // 2)
+    return page
+
+
+def cards(title: str, shown: list[tuple[Image.Image, list[Words]]], notes: list[str], columns: int) -> Image.Image:
+    """Pictures of one size in rows of `columns`, each with its paragraphs below it."""
+    side, step = shown[0][0].width, shown[0][0].width + 4 * _GAP
+    width = max(_WIDTH, step * columns)
+    named = _broken([(word, True) for word, _ in plain(title)], width - 2 * _GAP)
+    noted = [row for note in notes for row in _broken(plain(note), width - 2 * _GAP)]
+    texts = [[row for words in paragraphs for row in _broken(words, side)] for _, paragraphs in shown]
+    rows = [range(start, min(start + columns, len(shown))) for start in range(0, len(shown), columns)]
+    deep = [side + _LINE * (1 + max(len(texts[i]) for i in row)) for row in rows]
+    top = (len(named) + 1) * _LINE
+    page = Image.new("RGB", (width, top + sum(deep) + _LINE * (len(noted) + 1)), "white")
+    pen, y = ImageDraw.Draw(page), top
+    _write(pen, named, _GAP, _GAP, marked=_INK)
+    for row, depth in zip(rows, deep, strict=True):
+        for column, i in enumerate(row):
+            page.paste(shown[i][0], (_GAP + column * step, y))
+            _write(pen, texts[i], _GAP + column * step, y + side)
+        y += depth
+    _write(pen, noted, _GAP, y)
+    return page
+
+
+def stacked(pages: list[Image.Image]) -> Image.Image:
+    """Pages as one, one below the other."""
+    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), "white")
+    for number, page in enumerate(pages):
+        whole.paste(page, (0, sum(above.height for above in pages[:number])))
+    return whole
+
+
+def plain(text: str) -> Words:
+    """A text without marks; its line breaks stay."""
+    lines = [[(word, False) for word in line.split()] for line in text.split("\n")]
+    return [word for i, line in enumerate(lines) for word in ([("\n", False)] if i else []) + line]
+
+
+def changed(source: str, target: str) -> tuple[Words, Words]:
+    """Both texts with the words marked that the other has not."""
+    texts = [source.split(), target.split()]
+    bare = [[word.strip("[](),.;:!?\"'").lower() for word in text] for text in texts]
+    marks = [[True] * len(text) for text in texts]
+    for a, b, size in difflib.SequenceMatcher(None, *bare, autojunk=False).get_matching_blocks():
+        marks[0][a : a + size] = marks[1][b : b + size] = [False] * size
+    return tuple(list(zip(text, mark, strict=True)) for text, mark in zip(texts, marks, strict=True))
+
+
+def queries(sample: EditSample) -> tuple[Words, Words]:
+    """What the picture shows and what it should show, with the words that change marked."""
+    source, target = ("∅" if query is None else str(query) for query in (sample.source, sample.target))
+    return changed(source, target)
+
+
+def caption(sample: EditSample) -> Words:
+    """Words above a line."""
+    source, target = queries(sample)
+    return [*plain(f"{sample.id} {sample.type or ''}:"), *source, ("→", False), *target]
+
+
+def _broken(words: Words, width: float) -> list[Words]:
+    """Words in lines that fit a width; a word that is too long for one goes on in the next."""
+    lines: list[Words] = [[]]
+    room = width
+    for word, marked in words:
+        if word == "\n":
+            lines.append([])
+            room = width
+            continue
+        size = _font(marked).getlength(f"{word} ")
+        if size > room + _font(marked).getlength(" ") and lines[-1]:
+            lines.append([])
+            room = width
+        while _font(marked).getlength(word) > width and len(word) > 1:
+            kept = next(n for n in range(len(word) - 1, 0, -1) if n == 1 or _font(marked).getlength(word[:n]) <= width)
+            lines[-1].append((word[:kept], marked))
+            lines.append([])
+            word = word[kept:]
+        lines[-1].append((word, marked))
+        room -= _font(marked).getlength(f"{word} ")
+    return [line for line in lines if line] or []
+
+
+def _deepest(blocks: list[list[Words]]) -> int:
+    return _LINE * max(map(len, blocks), default=0)
+
+
+def _write(
+    pen: ImageDraw.ImageDraw, lines: list[Words], x: float, y: float, marked: tuple[int, int, int] = _MARKED
+) -> None:
+    for number, line in enumerate(lines):
+        at = x
+        for word, bold in line:
+            pen.text((at, y + number * _LINE), word, marked if bold else _INK, _font(bold))
+            at += _font(bold).getlength(f"{word} ")
 
 
 def picture(pixels: np.ndarray, cell: int = CELL) -> Image.Image:
@@ -67,7 +193,7 @@ def samples(data: EditData, ids: Iterable[str]) -> Iterator[EditSample]:
     for id_ in ids:
         if id_ in places:
             with suppress(BadSample):
-                yield data[places[id_]]
+                yield sample(data, places[id_])
 
 
 def start(sample: EditSample, cell: int = CELL, mask: bool = True) -> dict[str, Image.Image]:
@@ -76,17 +202,11 @@ def start(sample: EditSample, cell: int = CELL, mask: bool = True) -> dict[str, 
     return {"source": source} | ({} if sample.truth is None else {"truth": picture(sample.truth, cell)})
 
 
-def caption(sample: EditSample) -> str:
-    """Words above a line."""
-    source, target = ("∅" if query is None else query for query in (sample.source, sample.target))
-    return f"{sample.id}  {sample.type or ''}:  {source} → {target}"
-
-
 def edit(store: Store, id_: str, cell: int = CELL, mask: bool = True) -> Image.Image:
     """A saved edit with the outline of the mask that its method worked with; a grey place where it failed."""
     if not store.edit_file(id_).exists():
         empty = Image.new("RGB", (cell, cell), "lightgray")
-        ImageDraw.Draw(empty).text((8, cell / 2 - 6), "failed", _INK, _font())
+        ImageDraw.Draw(empty).text((8, cell / 2 - 6), "failed", _INK, _font(False))
         return empty
     with Image.open(store.edit_file(id_)) as image:
         shown = picture(np.asarray(image.convert("RGB")).transpose(2, 0, 1), cell)
@@ -97,17 +217,12 @@ def edit(store: Store, id_: str, cell: int = CELL, mask: bool = True) -> Image.I
 
 
 def save(image: Image.Image, stem: Path, forms: Iterable[str]) -> list[Path]:
-    """Writes a grid as `<stem>.<form>`; returns the files."""
+    """Writes a page as `<stem>.<form>`; returns the files."""
     return write.files(stem, forms, lambda file, form: image.save(file, format=form.upper()))
 
 
-def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), 11)  # PIL's own font has no arrows
-
-
-def _shortened(text: str, pen: ImageDraw.ImageDraw, font: ImageFont.FreeTypeFont, width: float) -> str:
-    if pen.textlength(text, font) <= width:
-        return text
-    while pen.textlength(text + "…", font) > width:
-        text = text[:-1]
-    return text + "…"
+@lru_cache
+def _font(bold: bool) -> ImageFont.FreeTypeFont:
+    weight = "bold" if bold else "normal"
+    found = font_manager.findfont(font_manager.FontProperties(family="DejaVu Sans", weight=weight))
+    return ImageFont.truetype(found, 11)  # PIL's own font has no arrows

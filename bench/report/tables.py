@@ -1,6 +1,5 @@
 """Stored runs as tables. No torch."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,19 @@ from bench.config import stated
 from bench.report import words
 from bench.report.seeds import alike
 from bench.report.write import Table
-from bench.scores import labels, stored
+from bench.scores import labels, protocol, stored
 from bench.scores.stored import Fact, Scored, Summary
 
+UNLIKE = "≠"
+"""Marks a value that does not compare with the others of its column."""
 COUNTS = ["n", "n_expected", "n_failed"]
 IDENTITY = ["data", "method", "variant", "model", "profile", "r", "guidance", "steps", "seed", *COUNTS]
 
 
 def collect(out: Path, data: str | None = None) -> pd.DataFrame:
-    """One row for each run and profile: identity, every metric with `_lo`, `_hi`, `_n` and `_nan`, costs, notice,
-    folder, and the `Scored` run.
+    """One row for each run and profile: identity, every metric with `_lo`, `_hi`, `_n` and `_nan`, costs, `apart`: the
+    metrics whose values do not compare with those of most runs of its data and profile, and why; notice, folder, and
+    the `Scored` run.
 
     Args:
         data: the only data set that is wanted.
@@ -40,37 +42,57 @@ def frame(runs: list[Scored]) -> pd.DataFrame:
         for name, fact in summary.metrics.items():
             row |= {name: fact.value, f"{name}_lo": fact.lo, f"{name}_hi": fact.hi}
             row |= {f"{name}_n": fact.n, f"{name}_nan": fact.n_nan}
-        row |= {name: getattr(summary, name) for name in words.COSTS}
+        row |= {name: getattr(summary, name) for name in words.COUNTED}
         rows.append(row | {"notice": words.notice(summary), "folder": str(run.folder), "scored": run})
     table = pd.DataFrame(rows).assign(variant=labels.labels([row["scored"] for row in rows]))
-    last = [*words.COSTS, "notice", "folder", "scored"]
+    table["apart"] = ""
+    for _, part in table.groupby(["data", "profile"]):
+        said = unlike(list(part.scored))
+        table.loc[part.index, "apart"] = ["; ".join(f"{m}: {why}" for m, why in said[r].items()) for r in part.scored]
+    last = [*words.COUNTED, "apart", "notice", "folder", "scored"]
     table = table[[*IDENTITY, *(c for c in table if c not in IDENTITY + last), *last]]
     return table.sort_values(["data", "profile", "method", "variant", "seed", "r"], kind="stable", ignore_index=True)
 
 
+def unlike(runs: list[Scored]) -> dict[Scored, dict[str, str]]:
+    """For each run of one data set and profile, the metrics whose values do not compare with those of most of them, and
+    why."""
+    found: dict[Scored, dict[str, str]] = {run: {} for run in runs}
+    for metric in dict.fromkeys(name for run in runs for name in run.summary.metrics):
+        for run, why in protocol.apart(runs, metric).items():
+            found[run][metric] = why
+    return found
+
+
 def readable(part: pd.DataFrame) -> Table:
     """The runs of one data set and profile as a reader sees them, a row for all that differ in the seed alone (those of
-    `bench.report.seeds.alike`)."""
-    points = alike(list(part.scored))
+    `bench.report.seeds.alike`). A value that does not compare with most of its column is marked, and why stands
+    below."""
+    points, apart = alike(list(part.scored)), unlike(list(part.scored))
     runs = [point.shown.summary for point in points]
     variants = labels.labels([point.shown for point in points])
     columns = words.facts(run.shown for run in runs)
     facts = {name: [(run.metrics.get(name), run.n) for run in runs] for name in columns}
     facts = {name: [(fact, n) for fact, n in found if fact and fact.value is not None] for name, found in facts.items()}
     shown, titles = [fact for name, fact in columns.items() if facts[name]], {}
-    for fact in shown:  # counts that all cells of a column share stand in its title
+    for fact in shown:  # what all cells of a column share stands in its title
         counts = {words.own_count(*found) for found in facts[fact.name]}
-        titles[fact.name] = ", ".join(filter(None, [words.of(fact), counts.pop() if len(counts) == 1 else ""]))
+        few = {words.few(one.groups) for one, _ in facts[fact.name]}
+        common = [found.pop() if len(found) == 1 else "" for found in (counts, few)]
+        titles[fact.name] = ", ".join(filter(None, [words.of(fact), *common]))
     lines = []
+    marked: dict[str, list[str]] = {}
     for point, run, variant in zip(points, runs, variants, strict=True):
         seeds = f"({len(point.runs)} seeds)" if len(point.runs) > 1 else ""
         line = {"method": " ".join(filter(None, [run.method, variant, seeds])), "r": words.knob(run.knobs.get("r"))}
         line |= {"n": words.extent(run.n, run.n_expected, run.n_failed), "given": _given(run)}
         for name, title in titles.items():
-            line[title] = _cell(run.metrics.get(name), run.n, "n=" not in title, point.spread.get(name))
-        costs = {"nfe": run.nfe, "seconds": run.seconds}
-        lines.append(line | {words.COSTS[name]: words.cost(name, value) for name, value in costs.items()})
-    remarks = [*_reasons([point.shown for point in points]), *_cautions(runs, shown)]
+            cell = _cell(run.metrics.get(name), run.n, title, point.spread.get(name))
+            line[title] = f"{cell} {UNLIKE}" if cell and name in apart[point.runs[0]] else cell
+        for name, why in apart[point.runs[0]].items():
+            marked.setdefault(f"{name}: {why}", []).append(f"{line['method']} {line['r']}".strip())
+        lines.append(line | {words.COSTS["nfe"]: words.cost("nfe", run.nfe)})
+    remarks = [*_reasons([point.shown for point in points]), *_marked(marked), *_cautions(runs, shown)]
     if any(point.spread for point in points):
         remarks.append(
             "of several seeds: their mean, ± its 95 % interval over pictures; in brackets, the standard "
@@ -85,14 +107,16 @@ def _given(run: Summary) -> str:
     return "" if told is None else ", ".join(told) or "nothing"
 
 
-def _cell(fact: Fact | None, n: int, counted: bool, spread: float | None) -> str:
-    """A metric with its interval and, in brackets, how far seeds are apart and, with `counted`, its own n where some
-    pictures have no finite value."""
+def _cell(fact: Fact | None, n: int, title: str, spread: float | None) -> str:
+    """A metric with its interval and, in brackets, how far seeds are apart; where the column's title does not say it,
+    whether the interval is of few groups, and its own n where some pictures have no finite value."""
     if not fact or fact.value is None:
         return ""
+    few = "" if title.endswith(", few") else words.few(fact.groups)
     more = [f"seeds ±{words.number(spread)}"] if spread is not None else []
-    more += [own] if counted and (own := words.own_count(fact, n)) else []
-    return words.value(fact.value, fact.lo, fact.hi) + (f" ({', '.join(more)})" if more else "")
+    more += [own] if "n=" not in title and (own := words.own_count(fact, n)) else []
+    brackets = f"({', '.join(more)})" if more else ""
+    return " ".join(filter(None, [words.value(fact.value, fact.lo, fact.hi), few, brackets]))
 
 
 def _lead(runs: list[Summary]) -> list[str]:
@@ -115,28 +139,35 @@ def _reasons(runs: list[Scored]) -> list[str]:
     return lines + [f"{name} is empty: {reason}" for name, reason in empty.items()]
 
 
+def _marked(marked: dict[str, list[str]]) -> list[str]:
+    """Which values stand in a column that they do not compare with."""
+    lines = [f"{UNLIKE} {what}, in {', '.join(rows)}" for what, rows in marked.items()]
+    what = "scored with different metric versions or weights, or otherwise prepared; do not compare with their column"
+    return [*lines, f"{UNLIKE}: {what}; score again: python -m bench.score run=<folder>"] if lines else []
+
+
 def _cautions(runs: list[Summary], shown: list[Fact]) -> list[str]:
     """What a reader of the numbers has to know beside them."""
     lines = []
-    if len({json.dumps([run.versions, run.weights], sort_keys=True) for run in runs}) > 1:
-        lines.append(
-            "these runs were scored with different metric versions or weights and do not compare; score them again: "
-            "python -m bench.score run=<folder>"
-        )
     of_sets = [fact.name for fact in shown if fact.kind == "set"]
-    if of_sets and len({run.n for run in runs}) > 1:
-        lines.append(f"{', '.join(of_sets)}: values for different n do not compare")
-    if any(fact.n and words.own_count(fact, run.n) for run in runs for fact in run.shown):
+    if of_sets and len({(run.n, run.ids) for run in runs}) > 1:
+        what = "n" if len({run.n for run in runs}) > 1 else "samples"
+        lines.append(f"{', '.join(of_sets)}: values for different {what} do not compare")
+    if any(words.few(fact.groups) for run in runs for fact in run.shown if fact.value is not None):
+        lines.append(words.FEWNESS)
+    if any(fact.n and fact.n != run.n for run in runs for fact in run.shown):
         lines.append("n=: pictures with a finite value; nan=: without one; the others are identical to the source")
     said = {f"{fact.name}: {fact.note}" for run in runs for fact in run.metrics.values() if fact.note}
     return lines + sorted(said | {f"{run.method}, {note}" for run in runs for note in run.notes})
 
 
 def by_type(part: pd.DataFrame) -> pd.DataFrame:
-    """Means of every metric of single pictures for each edit type, tidy: empty where no data set has types."""
+    """Means of every metric of single pictures for each edit type, tidy: empty where no data set has types. `apart`
+    says why a value does not compare with most of its metric."""
+    apart = unlike(list(part.scored))
     rows: list[dict[str, Any]] = [
         {key: row[key] for key in ("data", "profile", "method", "variant", "r", "seed")}
-        | {"metric": name, "type": kind, **found}
+        | {"metric": name, "type": kind, **found, "apart": apart[row.scored].get(name, "")}
         for _, row in part.iterrows()
         for name, fact in row.scored.summary.metrics.items()
         for kind, found in fact.types.items()

@@ -1,16 +1,33 @@
 """How values, counts, headings and notices are written, wherever they are shown. No torch."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from bench.scores.stored import Fact, Scored, Summary
+from bench.statistics.intervals import FEW, LEAST
 
 COSTS = {"nfe": "NFE", "seconds": "s/image", "nfe_spent": "NFE spent"}
-"""Headings of what is known of a run beside its metrics; less is better."""
-INTERVALS = "95 % bootstrap intervals"
+"""Headings of what an edit costs; less is better."""
+COUNTED = ("nfe", "nfe_spent")
+"""Those that are known of every run. Seconds are shown where they were clocked for it (`bench.reproduce.timing`)."""
+INTERVALS = "95 % intervals"
+FEWNESS = f"few: of fewer than {FEW} source pictures (or classes); intervals are Student's t, and none below {LEAST}"
+"""What stands below a table that says `few`."""
 _ARROWS = {True: "↑", False: "↓"}
-_ALONG = {("x", True): "→", ("x", False): "←", ("y", True): "↑", ("y", False): "↓"}
+_SPELLED = {
+    name.lower(): name for name in ("PSNR", "SSIM", "MSE", "LPIPS", "FID", "CSFID", "SFID", "KID", "CMMD", "FD")
+}
+_SPELLED |= {"iou": "IoU", "clip": "CLIP", "dinov2": "DINOv2", "nfe": "NFE"}
+_CALLED = {
+    "clip_score": "CLIPScore",
+    "r": "encoding ratio r",
+    "w_s": "source guidance w_s",
+    "w_t": "target guidance w_t",
+}
+_RAISED = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_ALONG = {True: "→", False: "←"}
 
 
 def heading(name: str, better: bool | None = None, unit: str = "") -> str:
@@ -31,10 +48,26 @@ def facts(columns: Iterable[Iterable[Fact]]) -> dict[str, Fact]:
     return found
 
 
-def axis(headed: str, better: bool | None, side: str) -> str:
-    """A heading as the label of an axis, `x` or `y`."""
+def called(name: str) -> str:
+    """A metric or knob as tables and figures for people call it; what its name says of the unit is left out."""
+    if name in _CALLED:
+        return _CALLED[name]
+    parts = re.sub(r"_(e\d|percent)$", "", name).split("_")
+    return " ".join(_SPELLED.get(part, part) for part in parts)
+
+
+def printed(fact: Fact, name: str | None = None) -> str:
+    """The heading of a metric in tables and figures for people, under a `name` of the paper's own if it has one."""
+    bare = fact.name.removesuffix("_random")
+    doubt = " [random weights]" if bare != fact.name else ""
+    unit = re.sub(r"^x 10\^(\d+)$", lambda power: "10⁻" + power[1].translate(_RAISED), fact.unit)
+    return heading((name or called(bare)) + doubt, fact.higher_is_better, unit)
+
+
+def axis(headed: str, better: bool | None) -> str:
+    """A heading as the label of an axis. The label of a y axis is turned, so that what points right points up there."""
     bare = " ".join(word for word in headed.split(" ") if word not in _ARROWS.values())
-    return f"{bare}   {_ALONG[side, bool(better)]} better" if finite(better) is not None else bare
+    return f"{bare}   {_ALONG[bool(better)]} better" if finite(better) is not None else bare
 
 
 def finite(value: Any) -> float | None:
@@ -61,6 +94,11 @@ def number(value: float | None, digits: int | None = None, sign: str = "") -> st
         return ""
     digits = decimals(value) if digits is None else digits
     return f"{round(value, digits) + 0.0:{sign}.{digits}f}"  # no -0.00
+
+
+def minus(text: str) -> str:
+    """A number's text with a minus sign in place of its hyphen."""
+    return f"\N{MINUS SIGN}{text[1:]}" if text.startswith("-") else text
 
 
 def value(mean: float | None, lo: float | None = None, hi: float | None = None, digits: int | None = None) -> str:
@@ -112,6 +150,11 @@ def own_count(fact: Fact, n: int) -> str:
     if fact.n is None or fact.n == n:
         return ""
     return f"n={fact.n}" + (f", nan={fact.n_nan}" if fact.n_nan else "")
+
+
+def few(groups: int | None) -> str:
+    """`few` for a value whose interval is of fewer groups (source pictures, or classes) than a bootstrap needs."""
+    return "few" if groups is not None and groups < FEW else ""
 
 
 def notice(summary: Summary) -> str | None:

@@ -1,7 +1,10 @@
 """Tables written: as text, CSV, Markdown and LaTeX (booktabs)."""
 
+import re
+import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,17 @@ from bench.files.write import atomic
 
 _TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
 _TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
-_TEX |= {"→": r"$\to$", "≥": r"$\geq$", "≤": r"$\leq$", "↳": r"$\hookrightarrow$"}
+_TEX |= {
+    "\N{MINUS SIGN}": "$-$",
+    "δ": r"$\delta$",
+    "τ": r"$\tau$",
+    "\N{SCRIPT SMALL L}": r"$\ell$",
+    "∅": r"$\emptyset$",
+    "∝": r"$\propto$",
+}
+_TEX |= {raised: f"$^{{{plain}}}$" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
+_TEX |= {"→": r"$\to$", "←": r"$\leftarrow$", "≥": r"$\geq$", "≤": r"$\leq$", "↳": r"$\hookrightarrow$"}
+_NARROW = 12  # letters in a line of a heading
 
 
 @dataclass
@@ -39,19 +52,30 @@ class Table:
         return "\n\n".join(filter(None, [title, "  \n".join(self.lead), grid(self.cells), remarks]))
 
     def latex(self, label: str) -> str:
-        """A `table` for booktabs; what has to be said beside it is in the caption."""
-        cells = self.cells.map(_tex)
-        cells.columns = [_tex(column) for column in cells.columns]
-        body = cells.to_latex(index=False, escape=False, column_format="ll" + "r" * (cells.shape[1] - 2)).splitlines()
-        said = [self.title, *self.lead, *self.remarks]
-        caption = _tex(". ".join(line.rstrip(".") for line in said if line) + ".")
-        lines = [r"% \usepackage{booktabs}", r"\begin{table}", r"\centering", *body, rf"\caption{{{caption}}}"]
-        return "\n".join([*lines, rf"\label{{tab:{label}}}", r"\end{table}"])
+        """A `table*` for booktabs, which spans both columns of a page; what has to be said beside it stands under it.
+        Headings of the form `group, name` get a row of their own for the groups; `**` is bold, `<u>` underlined."""
+        heads = [_split(heading) for heading in self.cells]
+        groups = [(group, len(list(same))) for group, same in groupby(group for group, _ in heads)]
+        above, rules, at = [], [], 1
+        for group, width in groups:
+            above.append(rf"\multicolumn{{{width}}}{{c}}{{{_tex(group)}}}" if group else " & ".join([""] * width))
+            rules += [rf"\cmidrule(lr){{{at}-{at + width - 1}}}"] if group else []
+            at += width
+        named = [" & ".join(above) + r" \\", "".join(rules)] if rules else []
+        texts = sum(heading in ("", "point") for heading in self.cells)
+        rows = [" & ".join(map(_tex, line)) + r" \\" for line in self.cells.itertuples(index=False)]
+        body = [*named, " & ".join(_stacked(name) for _, name in heads) + r" \\", r"\midrule", *rows]
+        said = _tex(" ".join(f"{line.rstrip('.')}." for line in [*self.lead, *self.remarks] if line))
+        lines = [r"% \usepackage{booktabs}", r"\begin{table*}", r"\centering", r"\footnotesize"]
+        lines += [r"\setlength{\tabcolsep}{3pt}", rf"\caption{{{_tex(self.title)}}}", rf"\label{{tab:{label}}}"]
+        columns = "l" * texts + "r" * (len(heads) - texts)
+        lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body, r"\bottomrule", r"\end{tabular}"]
+        lines += [r"\par\medskip", rf"\parbox{{\textwidth}}{{\scriptsize {said}}}"] if said else []
+        return "\n".join([*lines, r"\end{table*}"])
 
 
 def files(stem: Path, forms: Iterable[str], save: Callable[[Path, str], Any]) -> list[Path]:
     """Writes `<stem>.<form>` for each form; `save` does it, given a file and the form. Returns the files."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
     made = [stem.with_name(f"{stem.name}.{form}") for form in forms]
     for file in made:
         with atomic(file) as temporary:
@@ -62,7 +86,7 @@ def files(stem: Path, forms: Iterable[str], save: Callable[[Path, str], Any]) ->
 def save(table: Table, stem: Path, forms: Iterable[str], label: str = "") -> list[Path]:
     """Writes a table as `<stem>.md` or `.tex`, or both; returns the files."""
     made = {"md": table.markdown, "tex": lambda: table.latex(label or stem.name)}
-    return files(stem, forms, lambda file, form: file.write_text(made[form]() + "\n"))
+    return files(stem, forms, lambda file, form: file.write_text(made[form]() + "\n", encoding="utf-8"))
 
 
 def csv(numbers: pd.DataFrame, stem: Path, **form: Any) -> Path:
@@ -75,5 +99,18 @@ def grid(cells: pd.DataFrame | list[dict[str, Any]]) -> str:
     return pd.DataFrame(cells).to_markdown(index=False, disable_numparse=True)
 
 
+def _split(heading: str) -> tuple[str, str]:
+    """Group and name of a column."""
+    group, _, name = heading.rpartition(", ")
+    return group, name
+
+
+def _stacked(name: str) -> str:
+    """A heading in narrow lines; direction and unit in one of their own where they do not fit beside it."""
+    lines = [_tex(line) for line in textwrap.wrap(name, _NARROW, break_long_words=False, break_on_hyphens=False)]
+    return "".join(lines) if len(lines) < 2 else r"\shortstack[r]{" + r"\\".join(lines) + "}"
+
+
 def _tex(text: str) -> str:
-    return "".join(_TEX.get(letter, letter) for letter in text)
+    text = "".join(_TEX.get(letter, letter) for letter in text)
+    return re.sub(r"<u>(.*?)</u>", r"\\underline{\1}", re.sub(r"\*\*(.*?)\*\*", r"\\textbf{\1}", text))

@@ -50,7 +50,9 @@ def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
     if not named:
         raise UserError(f"expected an item, such as shapes/tradeoff; {_offer()}")
     chosen = items.names() if named == ["list"] else items.chosen(named)
-    return chosen, [word for word in argv if "=" in word and word not in own], settings
+    words = [word for word in argv if "=" in word and word not in own]
+    cli.check_single(words)
+    return chosen, words, settings
 
 
 def _offer() -> str:
@@ -109,7 +111,6 @@ def _page(words: list[str], settings: dict[str, Any]) -> None:
         return
     _, verdicts, _ = write_all(out, None, made)
     to = out / "report"
-    to.mkdir(exist_ok=True)
     file = page.make(collect(out), out, to, made=made)
     print(f"{verdicts}: {made / 'claims.md'}\nreport over all runs under {out}: {file}")
 

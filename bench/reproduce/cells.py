@@ -1,11 +1,12 @@
 """The cells of an item: values of its runs, rows derived from them, published rows that nothing makes. No torch."""
 
 from bench.config.profile import metrics
-from bench.report.words import COSTS, notice
+from bench.report.words import COSTS, finite, notice
 from bench.reproduce import derived, tolerance
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point, Rows
 from bench.reproduce.verdicts import NOT_RUN, Cell, judge
+from bench.scores import protocol
 from bench.scores.stored import Fact
 
 NEUTRAL = (
@@ -29,13 +30,13 @@ def of_item(item: Item, rows: list[Rows], words: list[str]) -> list[Cell]:
     facts = _facts(points)
     cells = [_of_point(item, point, column, facts) for point in points for column in columns]
     reasons = {id(point): _reasons(item, point, words) for point in points}
+    scored = {id(point): run for point in points if (run := point.scored)}
+    apart = {column: protocol.apart(list(scored.values()), column) for column in columns}
     for cell, point in zip(cells, (point for point in points for _ in columns), strict=True):
-        judge(item, cell, reasons[id(point)])
-    of = derived.Sources(item, points, columns, facts, reasons)
-    for label, names in item.best_of.items():
-        cells += derived.rows(of, label, names, derived.best)
-    for label, names in item.differences.items():
-        cells += derived.rows(of, label, names, derived.difference)
+        if unlike := apart[cell.metric].get(scored.get(id(point))):
+            cell.apart = f"scored with {unlike}, as most rows are"
+        judge(item, cell, [*reasons[id(point)], *filter(None, [cell.apart])])
+    cells += derived.rows(derived.Sources(item, points, columns, facts, reasons))
     return cells + _only_published(item, cells, columns)
 
 
@@ -45,7 +46,7 @@ def _columns(item: Item, points: list[Point]) -> list[str]:
     known = list(metrics(profile))
     there = {*known, *COSTS, *(knob for point in points for knob in point.values)}
     columns = item.metrics if there & set(item.metrics) else [*(profile["table"] or known), "nfe"]
-    plotted = [name for panel in item.panels for name in panel.values() if name in there]
+    plotted = [panel[side] for panel in item.panels for side in "xy" if panel[side] in there]
     return list(dict.fromkeys([*columns, *plotted]))
 
 
@@ -69,11 +70,15 @@ def _of_point(item: Item, point: Point, column: str, facts: dict) -> Cell:
     cell.run = "/".join(point.run.folder.parts[-3:])
     cell.notice = notice(summary) or ""
     cell.tolerance, cell.tolerated = tolerance.of_point(point, column)
-    if column in COSTS:
-        cell.kind, cell.ours = "cost", getattr(summary, column)
+    if column == "seconds":
+        cell.kind, cell.ours, cell.why = "cost", point.cost(column), point.untimed
+        if point.seconds:
+            (cell.lo, cell.hi), cell.n = map(finite, point.seconds[1:3]), point.seconds[3]
+    elif column in COSTS:
+        cell.kind, cell.ours = "cost", point.cost(column)
     elif fact := summary.fact(column):
         cell.kind, cell.why = fact.kind, fact.reason or ""
-        cell.ours, cell.lo, cell.hi, cell.n = fact.value, fact.lo, fact.hi, fact.n
+        cell.ours, cell.lo, cell.hi, cell.n, cell.groups = fact.value, fact.lo, fact.hi, fact.n, fact.groups
     else:
         cell.why = f"profile {summary.profile} has no {column}"
     return cell
@@ -110,8 +115,8 @@ def _only_published(item: Item, cells: list[Cell], columns: list[str]) -> list[C
     found = []
     for row in rows:
         for column in columns:
-            cell = Cell(item.name, item.title, row, "", column, heading=column)
-            cell.heading = next((other.heading for other in cells if other.metric == column), column)
+            cell = Cell.new(item, row, "", column, {})
+            cell.heading = next((other.heading for other in cells if other.metric == column), cell.heading)
             judge(item, cell, [])
             cell.why = item.absent.get(row, "nothing here makes it")
             cell.verdict = NOT_RUN

@@ -1,15 +1,27 @@
 """Qualitative figures: samples that an item names, edited by each of its runs."""
 
 import re
-import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from bench.errors import UserError
 from bench.report import sheets
 from bench.reproduce.items import GRID, Item
 from bench.reproduce.outcomes import Point
 from bench.types import EditData, EditSample
+
+
+class Pictured(NamedTuple):
+    """A picture of a sample that no run saved, uint8 `[3, H, W]`; without a `row` a label under those of its column."""
+
+    id: str
+    row: str
+    column: str
+    pixels: np.ndarray | None = None
+    label: str = ""
 
 
 def select(item: Item, limit: int | None) -> Callable[[EditData], list[str]]:
@@ -70,13 +82,21 @@ def worst(item: Item, points: list[Point]) -> list[str]:
     return table.groupby(table.type.fillna(""), sort=True).head(grid["per_type"]).sort_values("type").index.tolist()
 
 
-def draw(item: Item, points: list[Point], ids: list[str], header: list[str], to: Path) -> list[Path]:
-    """Writes `<to>/figures/<item>.png` and `.pdf`; returns them, or nothing if no picture is there.
+def draw(
+    item: Item,
+    points: list[Point],
+    ids: list[str],
+    header: list[str],
+    stem: Path,
+    beside: list[Pictured] | None = None,
+) -> list[Path]:
+    """Writes `<stem>.png` and `.pdf`; returns them, or nothing if no picture is there.
 
     Args:
         ids: samples, in the order shown.
+        beside: pictures that no run saved, in rows before those of the runs, and what stands under pictures.
     """
-    grid = GRID | item.grid
+    grid, beside = GRID | item.grid, beside or []
     made = [point for point in points if point.run and point.why is None and point.run.store.journal()]
     if not made:
         return []
@@ -84,22 +104,31 @@ def draw(item: Item, points: list[Point], ids: list[str], header: list[str], to:
     size = sheets.CELL if data.size <= sheets.CELL else 160
     sweep, masks = grid["layout"] == "sweep", grid["masks"]
     stores = {(p.row, p.name) if sweep else ("", ", ".join(filter(None, [p.row, p.name]))): p.run.store for p in made}
-    rows, columns = (list(dict.fromkeys(key[i] for key in stores)) for i in (0, 1))
+    shown = {(one.row, one.column, one.id): one for one in beside}
+    keys = [*dict.fromkeys((one.row, one.column) for one in beside if one.row), *stores]
+    rows, columns = (list(dict.fromkeys(key[i] for key in keys)) for i in (0, 1))
     lines, heads = [], []
     for sample in sheets.samples(data, ids):
         start = sheets.start(sample, size, masks)
-        heads = [*start, *("\n".join(textwrap.wrap(name, max(8, size // 7))) for name in columns)]
+        heads = [*([""] if sweep else []), *start, *columns]
         for row in rows:
-            first = row == rows[0]
-            own = [stores.get((row, column)) for column in columns]
-            edits = [store and sheets.edit(store, sample.id, size, masks) for store in own]
-            words = "      ".join(filter(None, [row, sheets.caption(sample) if first else ""]))
-            lines.append((words, [*(start.values() if first else [None] * len(start)), *edits]))
+            own = [shown.get((row, column, sample.id)) for column in columns]
+            kept = [stores.get((row, column)) for column in columns]
+            edits = [
+                sheets.picture(one.pixels, size) if one else store and sheets.edit(store, sample.id, size, masks)
+                for one, store in zip(own, kept, strict=True)
+            ]
+            under = [shown.get(("", column, sample.id)) for column in columns] if row == rows[-1] else []
+            first = [*start.values()] if row == rows[0] else [None] * len(start)
+            name = [row] if sweep else []
+            labels = [""] * (len(name) + len(start)) + [one.label if one else "" for one in under]
+            words = sheets.caption(sample) if row == rows[0] else []
+            lines.append(sheets.Line(words, [*name, *first, *edits], tuple(labels) if any(labels) else ()))
     if not lines:
         return []
     outlines = [sheets.OUTLINES] if masks else []
     gone = [f"not shown: {point.row}" for point in missing]
     gone += [f"absent: {row} {why}" for row, why in item.absent.items()]
     notices = sorted({notice for point in made if (notice := point.run.notice)})
-    notes = [item.title, *header, *notices, *outlines, *dict.fromkeys(gone), *item.notes]
-    return sheets.save(sheets.sheet(heads, lines, notes, size), to / "figures" / item.name, ["png", "pdf"])
+    notes = [*header, *notices, *outlines, sheets.CHANGED, *dict.fromkeys(gone), *item.notes]
+    return sheets.save(sheets.sheet(item.title, heads, lines, notes, size), stem, ["png", "pdf"])

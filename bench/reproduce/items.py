@@ -6,9 +6,7 @@ One file of `conf/paper/<paper>/` each; its keys are explained in `conf/paper/RE
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from bench.config import cli
+from bench.config import cli, files
 from bench.errors import UserError, nearest
 
 FOLDER = cli.CONF / "paper"
@@ -24,9 +22,11 @@ class Item:
         runs: label -> words of the runs of that label. `{knob}` in a label is filled for each point.
         best_of: label -> rows of which it is the best for each image and metric.
         differences: label -> two rows, of which it is the paired difference.
+        reductions: label -> two rows; by how many percent the mean of the first is below the second's.
         samples: how many the paper scored; None: all that the data set has.
+        headings: metric -> the paper's name of it, `group, name` where its table has groups of columns.
         metrics: columns, metrics of the profile, `seconds`, `nfe` or knobs; empty: the profile's own table.
-        panels: metrics or knobs against each other, `x` and `y`.
+        panels: metrics or knobs against each other, `x` and `y`; `of` and `title` where there is one for each kind.
         along: the knob along a curve.
         lines: reference lines of the first panel: `axis` (x or y), a `label`, and where their value is `published`.
         published: `paper`, `item` and, for rows that are called otherwise, `rows`.
@@ -43,8 +43,10 @@ class Item:
     runs: dict[str, list[str]] = field(default_factory=dict)
     best_of: dict[str, list[str]] = field(default_factory=dict)
     differences: dict[str, list[str]] = field(default_factory=dict)
+    reductions: dict[str, list[str]] = field(default_factory=dict)
     samples: int | None = None
     metrics: list[str] = field(default_factory=list)
+    headings: dict[str, str] = field(default_factory=dict)
     panels: list[dict[str, str]] = field(default_factory=list)
     along: str = "r"
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -64,7 +66,7 @@ class Item:
     @property
     def scored(self) -> bool:
         """Whether it shows more than pictures, or needs scores to choose them."""
-        shows = self.metrics or self.panels or self.differences or self.best_of
+        shows = self.metrics or self.panels or self.differences or self.reductions or self.best_of
         return bool(shows) or self.grid.get("choose") == "lowest"
 
 
@@ -80,7 +82,7 @@ GRID = {
     "by": None,
 }
 """Keys of `grid` and what they are when not given."""
-CHOICES = {"layout": ("runs", "sweep"), "choose": ("first", "lowest")}
+CHOICES = {"layout": ("runs", "sweep", "stages"), "choose": ("first", "lowest")}
 
 
 def names() -> list[str]:
@@ -120,7 +122,7 @@ def load(name: str) -> Item:
 
 
 def _read(name: str) -> dict[str, Any]:
-    node: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(FOLDER / f"{name}.yaml"))
+    node = files.read(FOLDER / f"{name}.yaml")
     if unknown := sorted(node.keys() - KEYS - {"like"}):
         raise UserError(f"conf/paper/{name}.yaml: unknown key {unknown[0]!r}; {nearest(unknown[0], sorted(KEYS))}")
     if (other := node.pop("like", None)) is None:
@@ -150,8 +152,14 @@ def _checked(name: str, node: dict[str, Any]) -> Item:
     if item.grid.get("choose") == "lowest" and not item.grid.get("by"):
         raise UserError(f"{where}: grid.choose=lowest needs grid.by, the metric that is to be low")
     for panel in item.panels:
-        if set(panel) != {"x", "y"}:
-            raise UserError(f"{where}: a panel is {{x: ..., y: ...}}, got {panel}")
+        if not {"x", "y"} <= set(panel) <= {"x", "y", "of", "title"}:
+            raise UserError(
+                f"{where}: a panel is {{x: ..., y: ...}}, with of: and title: if there are several, got {panel}"
+            )
+    for key in ("differences", "reductions"):
+        for label, rows in getattr(item, key).items():
+            if len(rows) != 2:
+                raise UserError(f"{where}: {key}: {label} is made of {len(rows)} rows; expected two, first and second")
     return item
 
 

@@ -7,24 +7,23 @@
 the first so many pictures of the first one with what they are and what they should become. No model is loaded.
 """
 
-import textwrap
 from itertools import islice
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from bench.config import cli
 from bench.edits.plan import make_data, picture_size, points
 from bench.errors import UserError
-from bench.report import sheets, style
+from bench.report import sheets
 from bench.report.write import csv
 from bench.reproduce import cells
 from bench.reproduce.items import Item, merged
 from bench.reproduce.verdicts import NOT_RUN, Cell, Shown, judge
 from bench.types import EditData, EditSample
 
-_COLUMNS, _WIDE = 4, 44  # pictures in a row, letters in a line above one
+_COLUMNS, _CELL = 4, 224  # pictures in a row, and their side in pixels
+_NAMES = "caption", "query"
 
 
 def make(item: Item, words: list[str], to: Path) -> Shown:
@@ -64,16 +63,13 @@ def _open(cfg) -> EditData:
 
 
 def _draw(item: Item, row: str, samples: list[EditSample], to: Path) -> list[Path]:
-    lines = -(-len(samples) // _COLUMNS)
-    figure, grid = plt.subplots(lines, _COLUMNS, figsize=(3.1 * _COLUMNS, 4 * lines), squeeze=False)
-    figure.get_layout_engine().set(h_pad=0.12)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, sample in zip(grid.flat, samples, strict=False):
-        axes.imshow(sample.image.transpose(1, 2, 0), interpolation="nearest")
-        said = [f"{name}: {query}" for name, query in (("caption", sample.source), ("query", sample.target)) if query]
-        axes.set_title("\n".join(textwrap.fill(line, _WIDE) for line in said), loc="left")
-    stem = to / "figures" / item.name
-    written = style.finish(figure, f"{item.title}\n{row}, the first {len(samples)} samples", [], stem)
+    shown = []
+    for sample in samples:
+        source, target = sheets.queries(sample)
+        given = zip(_NAMES, (source, target), (sample.source, sample.target), strict=True)
+        said = [(name, words) for name, words, query in given if query is not None]
+        shown.append((sheets.picture(sample.image, _CELL), [[(f"{name}:", False), *words] for name, words in said]))
+    stem, notes = to / "figures" / item.name, [f"{row}, the first {len(samples)} samples", sheets.CHANGED, *item.notes]
+    written = sheets.save(sheets.cards(item.title, shown, notes, _COLUMNS), stem, ["png", "pdf"])
     table = pd.DataFrame([{"id": s.id, "type": s.type, "source": s.source, "target": s.target} for s in samples])
     return [*written, csv(table, stem)]

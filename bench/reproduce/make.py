@@ -5,8 +5,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from bench.reproduce import cells, grids, order, outcomes, tables
-from bench.reproduce.items import Item
+from bench.config.words import path
+from bench.reproduce import cells, grids, order, outcomes, tables, timing
+from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell, Shown
 
@@ -36,8 +37,10 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
             flush=True,
         )
         return Made([], list(dict.fromkeys(problems)))
+    clocked = timing.clock(item, rows, settings["run"])
+    problems += clocked.problems
     item_cells = [] if only else cells.of_item(item, rows, words)
-    head, to = _header(points), Path(settings["to"] or out_of(words))
+    head, to = [*_header(points), *clocked.header], Path(settings["to"] or out_of(words))
     files: list[Path] = []
     parts: list[Shown] = []
     if item.theory:
@@ -58,11 +61,13 @@ def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
         noted = replace(item, notes=[*order.sentences(item, rows, item_cells), *chosen, *item.notes])
         print(tables.readable(noted, item_cells, head).text(), end="\n\n", flush=True)
         files = tables.write_all(noted, item_cells, head, to) + files
-    files += _figures(item, points, item_cells, head, to)
+    files += _figures(item, points, item_cells, head, to, words, settings["run"])
     return Made(files, list(dict.fromkeys(problems)))
 
 
-def _figures(item: Item, points: list[Point], item_cells: list[Cell], head: list[str], to: Path) -> list[Path]:
+def _figures(
+    item: Item, points: list[Point], item_cells: list[Cell], head: list[str], to: Path, words: list[str], may_run: bool
+) -> list[Path]:
     files, stem = [], to / "figures" / item.name
     ready = [point for point in points if point.run and not point.why]
     if item.grid and ready:
@@ -72,7 +77,18 @@ def _figures(item: Item, points: list[Point], item_cells: list[Cell], head: list
             ids = ready[0].run.ids  # chosen before they were edited
         else:
             ids = grids.select(item, ready[0].cfg["limit"])(ready[0].run.data)
-        files += grids.draw(item, points, ids, head, to)
+        if item.grid.get("layout") == "stages":  # which edits once more, under watch
+            if not may_run:
+                return files
+            from bench.reproduce import stages
+
+            return files + stages.draw(item, ready, ids, head, stem)
+        beside = []
+        if item.theory:  # its curves are the figure of the item's name
+            from bench.reproduce import theory
+
+            beside, stem = theory.pictures(item, words), stem.with_name(f"{stem.name}_pictures")
+        files += grids.draw(item, points, ids, head, stem, beside)
     elif item_cells and item.runs:
         from bench.reproduce import plots
 
@@ -96,4 +112,5 @@ def _header(points: list[Point]) -> list[str]:
 
 def out_of(words: list[str]) -> str:
     """The folder of the runs that the words name."""
-    return next((word.removeprefix("out=") for word in reversed(words) if word.startswith("out=")), "results/runs")
+    typed = [word.partition("=")[2] for word in words if knob_of(word) == "out"]
+    return path(typed[-1], "out=") if typed else "results/runs"

@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 
 from bench.report import words
-from bench.reproduce import derived
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Rows
 from bench.reproduce.verdicts import NOT_RUN, Cell
-from bench.scores.best_of import aligned
+from bench.scores.best_of import aligned, best_of
 from bench.scores.stored import Fact
 from bench.statistics.intervals import half_sample_interval, mean_interval
 
@@ -47,7 +46,7 @@ def _places(item: Item, rows: list[Rows], cells: list[Cell]) -> list[_Place]:
     found = []
     for cell in cells:
         ours, published = words.finite(cell.ours), words.finite(cell.published)
-        if cell.verdict == NOT_RUN or cell.kind in ("cost", "knob") or ours is None or published is None:
+        if cell.verdict == NOT_RUN or cell.apart or cell.kind in ("cost", "knob") or ours is None or published is None:
             continue
         names = [cell.row, *item.best_of.get(cell.row, [])]
         own = [points[name, cell.point] for name in names if (name, cell.point) in points]
@@ -58,7 +57,11 @@ def _places(item: Item, rows: list[Rows], cells: list[Cell]) -> list[_Place]:
         scores = None
         if fact and fact.kind == "pair" and len(tables) == len(own):
             tables = aligned(tables)
-            scores = pd.DataFrame({"v": derived.best(tables, fact), "group": tables[0].group})
+            scores = (
+                best_of(tables, {fact.name: fact.higher_is_better})
+                .assign(group=tables[0].group)[[fact.name, "group"]]
+                .set_axis(["v", "group"], axis=1)
+            )
         elif fact and fact.kind == "set" and tables:
             scores = tables[0]
         name = f"{cell.row}, {cell.point}" if cell.point else cell.row

@@ -32,6 +32,8 @@ class Point:
         why: why there is no result.
         waiting: edits that other shards have still to make.
         summary, scores: of the metric profile; per-image scores are indexed by id.
+        seconds: of an edit with its interval and the number of pictures, where they were clocked for the item.
+        untimed: why they were not.
     """
 
     row: str
@@ -43,6 +45,19 @@ class Point:
     waiting: int = 0
     summary: Summary | None = None
     scores: pd.DataFrame | None = None
+    seconds: tuple[float, float, float, int] | None = None
+    untimed: str = ""
+
+    def cost(self, name: str) -> float | None:
+        """What an edit costs: evaluations as they were counted, seconds as they were clocked for the item."""
+        if name == "seconds":
+            return self.seconds[0] if self.seconds else None
+        return getattr(self.summary, name) if self.summary else None
+
+    @property
+    def scored(self) -> Scored | None:
+        """Its run with its summary."""
+        return Scored(self.run.folder, self.summary) if self.run and self.summary else None
 
 
 @dataclass
@@ -72,7 +87,8 @@ def compose(item: Item, words: list[str]) -> list[Rows]:
     composed = []
     for label, of_label in item.runs.items():
         kept = {"model"} & {knob_of(word) for word in of_label}  # a method that works with one model alone goes on to
-        (cfg,) = cli.jobs(merged(item.words, of_label, [word for word in words if knob_of(word) not in kept]))
+        wanted = merged(item.words, of_label, [word for word in words if knob_of(word) not in kept])
+        (cfg,) = cli.jobs(wanted)
         rows = Rows(label, cfg)
         for resolved in points(cfg):
             values = {"seed": resolved["seed"]} | validate.knobs(resolved["method"])

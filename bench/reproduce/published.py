@@ -29,6 +29,7 @@ class Published:
         source: where it is printed.
         text: as printed.
         settings: under which it was found, as `load` has them.
+        rounded: how many rounded values it is made of.
     """
 
     value: float
@@ -36,11 +37,19 @@ class Published:
     source: str
     text: str
     settings: str = ""
+    rounded: int = 1
 
     @property
     def rounding(self) -> float:
         """By how much the unrounded value may differ."""
-        return 0.5 * 10.0**-self.decimals
+        return self.rounded * 0.5 * 10.0**-self.decimals
+
+    def minus(self, other: "Published") -> "Published":
+        """A difference that a paper prints as two values."""
+        text = str(Decimal(self.text) - Decimal(other.text))
+        source = self.source if self.source == other.source else f"{self.source}, less {other.source}"
+        decimals = min(self.decimals, other.decimals)
+        return Published(float(text), decimals, source, text, rounded=self.rounded + other.rounded)
 
 
 @lru_cache(1)

@@ -11,16 +11,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
 from omegaconf import DictConfig
+from PIL import Image
 
 from bench.config import cli
 from bench.edits.plan import plan
 from bench.errors import UserError, nearest
 from bench.files.hashing import sha256_of
-from bench.files.write import write
+from bench.files.write import atomic, write
+from bench.report.words import number
 from bench.report.write import csv
 from bench.reproduce import cells, grids
 from bench.reproduce.items import Item, merged
@@ -65,7 +68,7 @@ def make(item: Item, words: list[str], to: Path, may_measure: bool = True) -> Sh
             raise UserError(f"conf/paper/{item.name}.yaml: unknown part {part!r}; {nearest(part, list(measure.PARTS))}")
     (cfg,) = cli.jobs(merged(measure.WORDS, item.words, words))
     try:
-        found = _measured(item, cfg, parts, names, may_measure)
+        found = _measured(item, cfg, may_measure)
     except UserError as error:
         blank = [_cell(item, value, cfg, "", []) for part in parts for value in _expected(part, cfg, list(names))]
         for cell in blank:
@@ -81,8 +84,40 @@ def make(item: Item, words: list[str], to: Path, may_measure: bool = True) -> Sh
     return Shown(made, files, [f"data {'; '.join(said)}"], [])
 
 
-def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, str], may: bool) -> measure.Measured:
-    """Read from `<out>/theory/<item>-<key>`, or measured and written there."""
+def pictures(item: Item, words: list[str]) -> list[grids.Pictured]:
+    """What was measured of single samples, as pictures and labels beside the item's edits of them.
+
+    Args:
+        words: as `make` took them; what it has not measured has no pictures.
+    """
+    (cfg,) = cli.jobs(merged(measure.WORDS, item.words, words))
+    try:
+        folder, parts, _ = _kept(item, cfg)
+    except UserError:
+        return []
+    if not (folder / "facts.json").exists():
+        return []
+    found = []
+    for part in (part for part in parts if part in _COLUMNS):
+        by, columns = _COLUMNS[part]
+        column, (_, symbol, _) = next(iter(columns.items()))
+        for row in pd.read_csv(folder / f"{part}.csv", dtype={"id": str}).to_dict("records"):
+            point = f"{by} = {text(row[by])}"
+            found.append(grids.Pictured(row["id"], "", point, label=f"{symbol} = {number(row[column])}"))
+            if (file := _picture(folder, row["id"], row[by])).exists():
+                with Image.open(file) as image:
+                    pixels = np.asarray(image).transpose(2, 0, 1)
+                found.append(grids.Pictured(row["id"], part, point, pixels))
+    return found
+
+
+def _picture(folder: Path, id_: str, key: float) -> Path:
+    return folder / "pictures" / f"{quote(id_, safe='')}-{text(key)}.png"
+
+
+def _kept(item: Item, cfg: DictConfig) -> tuple[Path, list[str], dict[str, str]]:
+    """Where measurements are kept, `<out>/theory/<item>-<key>`; the parts, and the names of samples."""
+    parts, names = item.theory.get("parts") or list(measure.PARTS), item.theory.get("prompts") or {}
     run = plan(cfg)[0]
     what = {
         "version": VERSION,
@@ -91,8 +126,14 @@ def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, st
         "w_s": measure.scales(cfg),
         "samples": names or cfg["limit"] or measure.LIMIT,
         "parts": parts,
+        **({"pictured": True} if item.grid else {}),
     }
-    folder = Path(cfg.out) / "theory" / f"{item.name.replace('/', '-')}-{sha256_of(what)[:10]}"
+    return Path(cfg.out) / "theory" / f"{item.name.replace('/', '-')}-{sha256_of(what)[:10]}", parts, names
+
+
+def _measured(item: Item, cfg: DictConfig, may: bool) -> measure.Measured:
+    """Read from where it is kept, or measured and written there."""
+    folder, parts, names = _kept(item, cfg)
     if (folder / "facts.json").exists():
         kept = json.loads((folder / "facts.json").read_text())
         tables = {part: pd.read_csv(folder / f"{part}.csv", dtype={"id": str, "name": str}) for part in parts}
@@ -107,27 +148,33 @@ def _measured(item: Item, cfg: DictConfig, parts: list[str], names: dict[str, st
             ids[id_] = name
         return list(ids)
 
-    found = measure.measure(cfg, parts, choose if names else None)
-    folder.mkdir(parents=True, exist_ok=True)
+    found = measure.measure(cfg, parts, choose if names else None, pictured=bool(item.grid))
     for part, table in found.tables.items():
         if names:
             table = table.assign(name=table.id.map(ids))
             order = list(names).index
             found.tables[part] = table = table.sort_values("name", key=lambda c: c.map(order), kind="stable")
         csv(table, folder / part)
+    for (id_, key), pixels in found.pictures.items():
+        file = _picture(folder, id_, key)
+        with atomic(file) as temporary:
+            Image.fromarray(pixels.transpose(1, 2, 0)).save(temporary, format="PNG")
     write(folder / "facts.json", json.dumps({"facts": found.facts, "alphas": found.alphas.tolist()}))
     return found
 
 
 _COLUMNS = {
-    "reconstruction": ("w_s", {"error": ("delta_reconstruction", "reconstruction error δ'' ↓")}),
+    "reconstruction": ("w_s", {"error": ("delta_reconstruction", "δ''", "reconstruction error δ'' ↓")}),
     "gap": (
         "steps",
-        {"gap": ("latent_gap", "latent gap"), "steps_x_gap": ("steps_x_latent_gap", "steps x latent gap")},
+        {
+            "gap": ("latent_gap", "gap", "gap between neighbouring latents ↓"),
+            "steps_x_gap": ("steps_x_latent_gap", "steps x gap", "gap x number of steps"),
+        },
     ),
 }
 _CONSTANTS = ("C", "K1", "K2")
-_CROSSING = ("crossing_t", "timestep at which the bounds cross")
+_CROSSING = ("crossing_r", "encoding ratio at which the bounds cross")
 _SCALE = {"w_star": "median w* of an image", "w_star_in_range_percent": "steps with w* in [0, 1] (%)"}
 
 
@@ -149,7 +196,7 @@ def _values(part: str, found: measure.Measured) -> Iterator[Value]:
         by, columns = _COLUMNS[part]
         rows = table.name if "name" in table else pd.Series(MEAN, table.index)
         for (row, key), group in table.groupby([rows, by], sort=False):
-            for column, (metric, heading) in columns.items():
+            for column, (metric, _, heading) in columns.items():
                 yield _mean(row, f"{by} = {text(key)}", metric, heading, group[column].to_numpy(), group.id.tolist())
 
 
@@ -173,12 +220,14 @@ def _expected(part: str, cfg: DictConfig, names: list[str]) -> Iterator[Value]:
         by, columns = _COLUMNS[part]
         for row in names or [MEAN]:
             for key in measure.scales(cfg) if part == "reconstruction" else measure.STEPS:
-                yield from (Value(row, f"{by} = {text(key)}", *column) for column in columns.values())
+                point = f"{by} = {text(key)}"
+                yield from (Value(row, point, metric, heading) for metric, _, heading in columns.values())
 
 
 def _cell(item: Item, value: Value, cfg: DictConfig, notice: str, reasons: list[str]) -> Cell:
     cell = Cell(item.name, item.title, value.row, value.point, value.metric, heading=value.heading, kind="measured")
     cell.ours, cell.lo, cell.hi, cell.n, cell.n_expected = value.ours, value.lo, value.hi, value.n, value.n
+    cell.groups = value.n
     cell.notice, cell.data = notice, cfg.data.name
     cell.higher_is_better = False if value.metric == "delta_reconstruction" else None
     judge(item, cell, reasons)

@@ -11,7 +11,7 @@ import pandas as pd
 from bench.config import cli
 from bench.files.hashing import sha256_of
 from bench.reproduce.outcomes import Point
-from bench.scores import stored
+from bench.scores import protocol, stored
 
 FILE = cli.CONF / "tolerance.csv"
 """Written by scripts/tolerance.py, never by hand."""
@@ -42,7 +42,7 @@ def of_point(point: Point, metric: str) -> Tolerance:
     if metric == "nfe":
         return Tolerance(0.0, "evaluations are counted")
     if point.summary is None:
-        return Tolerance(None, "not run")
+        return Tolerance(None, point.why or "of the best of several runs it is not measured")
     return _of_seeds(point, metric) if point.summary.seed is not None else _of_precision(point, metric)
 
 
@@ -63,25 +63,17 @@ def _of_seeds(point: Point, metric: str) -> Tolerance:
         alike, seed = _without_seed(folder)
         if alike != _without_seed(point.run.folder / "identity.json")[0]:
             continue
-        summary = _summary(folder.parent, point.summary.profile)
-        fact = summary.fact(metric) if summary and summary.ids == point.summary.ids else None
-        if (
-            fact
-            and fact.value is not None
-            and (summary.versions, summary.weights)
-            == (
-                point.summary.versions,
-                point.summary.weights,
-            )
-        ):
+        other = _scored(folder.parent, point.summary.profile)
+        fact = other.summary.fact(metric) if other and other.summary.ids == point.summary.ids else None
+        if fact and fact.value is not None and not protocol.unlike(other, point.scored, metric):
             values[seed] = fact.value
     if len(values) < SEEDS:
         return Tolerance(None, f"{len(values)} of {SEEDS} seeds are run, so that what noise does is not measured")
     return Tolerance(max(values.values()) - min(values.values()), f"{len(values)} seeds")
 
 
-def _summary(folder: Path, profile: str) -> stored.Summary | None:
-    return stored.read(folder, profile).summary if profile in stored.profiles(folder) else None
+def _scored(folder: Path, profile: str) -> stored.Scored | None:
+    return stored.read(folder, profile) if profile in stored.profiles(folder) else None
 
 
 @lru_cache

@@ -20,14 +20,18 @@ class Cell:
     """One value: the columns of `tables/<item>.csv`.
 
     Attributes:
-        kind: pair (a mean over images), set, cost, knob, derived (from other rows) or measured (theory, counts).
+        kind: pair (a mean over images), set, cost, knob, derived (from other rows), reduction (in percent) or measured
+            (theory, counts).
         ours, lo, hi, n, n_expected: value, 95 % interval, images it is of, images asked for.
+        groups: source pictures (or classes) that the interval is over.
+        source: where `published` is printed.
         difference: ours - published.
         tolerance: by how much ours may miss the published value beside its rounding, see `bench.reproduce.tolerance`;
             None where that is not measured.
         tolerated: what the tolerance is of, or why there is none.
         verdict: matches, differs, not comparable, not run, or empty where nothing is published.
         why: of the verdict.
+        apart: why it does not compare with most rows of its column, which were scored otherwise.
         run: its folder below `out`.
     """
 
@@ -45,6 +49,7 @@ class Cell:
     n: int | None = None
     n_expected: int | None = None
     published: str = ""
+    source: str = ""
     difference: float | None = None
     tolerance: float | None = None
     tolerated: str = ""
@@ -54,13 +59,19 @@ class Cell:
     notice: str = ""
     data: str = ""
     profile: str = ""
+    groups: int | None = None
+    apart: str = ""
 
     @classmethod
     def new(cls, item: Item, row: str, point: str, column: str, facts: dict[str, Fact]) -> "Cell":
         """An empty cell that knows what its column is; `facts` by the profile's name of the metric."""
-        cell = cls(item.name, item.title, row, point, column, heading=words.COSTS.get(column, column))
+        name = item.headings.get(column)
+        cell = cls(
+            item.name, item.title, row, point, column, heading=words.COSTS.get(column, name or words.called(column))
+        )
         if column in facts:
-            cell.heading, cell.higher_is_better = words.of(facts[column]), facts[column].higher_is_better
+            cell.heading = words.printed(facts[column], name)
+            cell.higher_is_better = facts[column].higher_is_better
         elif column in words.COSTS:
             cell.higher_is_better = False
         return cell
@@ -93,7 +104,7 @@ def judge(item: Item, cell: Cell, reasons: list[str]) -> None:
     """
     if cell.kind == "knob" or (found := _published(item, cell)) is None:
         return
-    cell.published = found.text
+    cell.published, cell.source = found.text, found.source
     cell.verdict, why = verdict(cell, found, reasons)
     cell.why = "; ".join(filter(None, [cell.why, why]))
     if cell.ours is not None:
@@ -126,14 +137,22 @@ def verdict(cell: Cell, found: published.Published, reasons: list[str]) -> tuple
 
 
 def _published(item: Item, cell: Cell) -> published.Published | None:
+    """What is printed for a cell; of a difference of which only the two sides are printed, their difference."""
+    if (found := _printed(item, cell.row, cell)) or cell.row not in item.differences:
+        return found
+    first, second = (_printed(item, row, cell) for row in item.differences[cell.row])
+    return first.minus(second) if first and second else None
+
+
+def _printed(item: Item, row: str, cell: Cell) -> published.Published | None:
     said = item.published
     rows = said.get("rows", {})
-    entry = rows.get(f"{cell.row}, {cell.point}", rows.get(cell.row, {})) or {}
+    entry = rows.get(f"{row}, {cell.point}", rows.get(row, {})) or {}
     where = {key: entry.get(key, said.get(key)) for key in ("paper", "item")}
     return published.lookup(
         where["paper"] or item.paper,
         where["item"] or item.name.split("/")[1],
-        entry.get("method", cell.row),
+        entry.get("method", row),
         entry.get("settings"),
         {**said.get("metrics", {}), **entry.get("metrics", {})}.get(cell.metric, cell.metric),
     )

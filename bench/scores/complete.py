@@ -27,6 +27,11 @@ class Completed:
     waiting: int = 0
     scores: Scored | None = None
 
+    def take(self, scores: Scored) -> None:
+        """Its scores, and what they lack."""
+        self.scores = scores
+        self.failures += [str(scores.lost)] if scores.lost else []
+
     def __str__(self) -> str:
         """How far a run is that nothing stopped."""
         if self.scores is None:
@@ -55,7 +60,8 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
             journal = run.store.journal()
             done.failures += failures(run, journal)
             done.waiting = len(set(run.ids) - journal.keys())
-            done.scores = score(run) if scored and not done.waiting else None
+            if scored and not done.waiting:
+                done.take(score(run))
         except UserError as why:
             done.stopped = str(why)
             done.failures.append(done.stopped)

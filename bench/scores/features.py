@@ -1,6 +1,7 @@
 """Features of pictures that every run of a data set needs again, kept on disk by the pictures' content."""
 
 import hashlib
+import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 
 from bench.files.hashing import sha256_of
-from bench.files.write import atomic
+from bench.files.write import keep
 
 
 class Recall:
@@ -39,7 +40,7 @@ class Recall:
             return torch.from_numpy(np.load(file)).to(images.device)
         except (OSError, ValueError, EOFError):  # not there, or no longer whole
             features = extract(images)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with atomic(file) as temporary, open(temporary, "wb") as stream:
-            np.save(stream, features.cpu().numpy())
+        stream = io.BytesIO()
+        np.save(stream, features.cpu().numpy())
+        keep(file, stream.getvalue())
         return features

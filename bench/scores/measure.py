@@ -20,6 +20,7 @@ from bench.models import checkpoint as checkpoints
 from bench.scores.columns import HALVES, notes, read_column, read_sets
 from bench.scores.features import Recall
 from bench.scores.pictures import Pairs, batches, on_device
+from bench.scores.returns import checked
 from bench.scores.stored import Fact
 from bench.scores.work import Work, load, without_value
 from bench.types import EditData, PairMetric, SetMetric
@@ -62,7 +63,7 @@ def build(profile: dict[str, Any]) -> dict[str, PairMetric | SetMetric]:
     metrics = {}
     for name, node in profiles.columns(profile).items():
         where = f"metrics.{name}"
-        metrics[name] = instance(_adapted(resolve(node), adapters, where), where)
+        metrics[name] = checked(name, instance(_adapted(resolve(node), adapters, where), where))
     return metrics
 
 

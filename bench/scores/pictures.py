@@ -8,10 +8,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from bench.data import own
 from bench.data.preprocess import FILTERS, fit
 from bench.data.reading import read
 from bench.edits.folder import Store
-from bench.errors import UserError
+from bench.errors import SourcesLost, UserError
 from bench.types import EditData, EditSample, ScoreBatch
 
 Pair = tuple[EditSample, np.ndarray, np.ndarray, np.ndarray | None]
@@ -30,7 +31,7 @@ class Pairs:
         self.data, self.store, self.journal, self.profile, self.ids = data, store, journal, profile, data.ids
 
     def __getitem__(self, index: int) -> Pair:
-        sample = self.data[index]
+        sample = own.sample(self.data, index)
         with Image.open(self.store.edit_file(sample.id)) as image:
             saved = image.convert("RGB")
         # evaluate.py of PnPInversion reads JPEG files that PIL wrote; edits read from such files have been through it.
@@ -58,12 +59,14 @@ def _through_jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 
 def batches(pairs: Pairs, ids: list[str], batch_size: int) -> Iterator[list[Pair]]:
-    """Pictures of some samples, in order. Raises: UserError: a source cannot be read any more."""
-    index = {id_: i for i, id_ in enumerate(pairs.ids)}
-    for found, bad in read(pairs, [index[id_] for id_ in ids], batch_size):
-        for id_, message in bad.items():
-            raise UserError(f"sample {id_!r} was edited but its source cannot be read any more: {message}")
-        yield found
+    """Pictures of some samples, in order. Raises: SourcesLost: at the end, if some cannot be read any more."""
+    index, lost = {id_: i for i, id_ in enumerate(pairs.ids)}, {}
+    for found, bad in read(pairs, [index[id_] for id_ in ids], batch_size, Pairs.__getitem__):
+        lost |= {id_: entry["error"] for id_, entry in bad.items()}
+        if not lost:  # else they are looked for, so that the others are scored in one go
+            yield found
+    if lost:
+        raise SourcesLost(lost)
 
 
 def on_device(pairs: list[Pair], device: torch.device, classes: list[int] | None, recall: Callable) -> ScoreBatch:

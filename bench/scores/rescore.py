@@ -6,7 +6,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from bench.config import cli, validate
+from bench.config import cli, files, validate
 from bench.config import profile as profiles
 from bench.edits.folder import Store
 from bench.edits.identity import of_data
@@ -37,7 +37,7 @@ def runs(folder: Path, words: list[str]) -> list[Run]:
             f"run={folder} is no run (it has no identity.json); to score a folder of edited pictures, add "
             f"data=<name>, one of: {', '.join(cli.names('data'))}"
         )
-    (cfg,) = cli.jobs(["method=precomputed", f"method.root={folder}", *words])
+    (cfg,) = cli.jobs(["method=precomputed", f"method.root={folder}", *words], sweeps=False)
     return plan(cfg)
 
 
@@ -51,14 +51,14 @@ def finished(folder: Path, words: list[str]) -> Run:
         name = word.split("=")[0].lstrip("+~")
         if name.split(".")[0] not in TAKEN:
             raise UserError(f"{word}: a finished run is fixed, only metrics=, device= and limit= can be given here")
-    stored = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    stored = files.read(folder / "config.yaml")
     identity = json.loads((folder / "identity.json").read_text())
     journal = Store(folder).journal()
     if all("error" in entry for entry in journal.values()):
         raise UserError(f"{folder} holds no edit; finish the run first, with python -m bench.run")
     chosen = any(word.startswith("metrics=") for word in words)
     profile = [] if chosen else [f"metrics={_stem(stored['metrics']['name'])}"]
-    (composed,) = cli.jobs([*profile, *words])
+    (composed,) = cli.jobs([*profile, *words], sweeps=False)
     cfg = stored | _resolved(composed, TAKEN)
     cfg["out"] = str(folder.parents[2]) if len(folder.resolve().parents) > 2 else str(folder)
     if problems := weights.missing(cfg["metrics"]):

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +11,23 @@ import numpy as np
 import pandas as pd
 
 from bench.config import profile as profiles
+from bench.config.guard import BrokenCode
 from bench.edits.folder import Store
 from bench.edits.plan import Run, make_data
-from bench.errors import UserError
+from bench.errors import SourcesLost, UserError
 from bench.files import weights
 from bench.files.hashing import sha256, sha256_of
-from bench.files.write import write
-from bench.scores import seal, stored
+from bench.files.refused import writing
+from bench.files.sources import is_foreign
+from bench.files.write import make_folder, write
+from bench.scores import protocol, seal, stored
 from bench.scores.recipe import Recipe
 from bench.scores.stored import Fact, Scored, Summary
-from bench.statistics.intervals import mean_intervals
+from bench.statistics import intervals
 from bench.types import SAMPLE
 
+TRACEBACK = "scoring_error.log"
+"""In a run's folder: where a metric broke, the last time that one did."""
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
 NOTES = ("blend", "words", "cut")
 """Of the journal: what became of a sample's words."""
@@ -61,13 +67,22 @@ def _edited(ids: list[str], journal: dict[str, dict]) -> list[str]:
 
 def _score(run: Run, asked: list[str], journal: dict[str, dict], keep: bool = True) -> Scored:
     """The scores of some samples; `keep`: they are stored as the run's. Columns that were scored before and are not
-    asked for stay beside those that are."""
+    asked for stay beside those that are. A source that has vanished since is its sample's failure."""
+    try:
+        return _score_all(run, asked, journal, keep)
+    except SourcesLost as lost:
+        scored = _score(run, asked, journal | {id_: {"error": why} for id_, why in lost.ids.items()}, keep)
+        scored.lost = lost
+        return scored
+
+
+def _score_all(run: Run, asked: list[str], journal: dict[str, dict], keep: bool) -> Scored:
     store, profile = Store(run.folder), run.cfg["metrics"]
     ids, name = _edited(asked, journal), profile["name"]
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
     recipe = Recipe(profile)
     shared = [name, profile["backbone"], profile["plot"], profile["table"]]
-    signature = sha256_of([shared, ids, pictures, len(asked), seal.code()])
+    signature = sha256_of([shared, ids, pictures, len(asked), seal.code(), intervals.VERSION, protocol.VERSION])
 
     def whole(before: Scored | None) -> bool:
         return bool(keep and before and before.summary.signature == signature and recipe.is_in(before.summary))
@@ -130,8 +145,9 @@ def _forget_stale(folder: Path, now: dict[str, str], pictures: dict[str, list]) 
         intact = known["files"].get(file.name) == sha256(file)
         other = column in now and known["columns"].get(column) != now[column]
         if not intact or (is_column and (remade or other)):
-            file.unlink()
-    folder.mkdir(parents=True, exist_ok=True)
+            with writing(file):
+                file.unlink()
+    make_folder(folder)
     return known["columns"] | now
 
 
@@ -162,27 +178,43 @@ def _measure(
     from bench.scores.features import Recall
 
     profile, located = run.cfg["metrics"], weights.located(run.cfg["metrics"])
+    nodes = profiles.columns(profile)
     changed = {key: profile[key] for key in ("size", "resample") if profile.get(key) is not None}
-    data = make_data(run.cfg["data"], **changed)
+    if is_foreign(run.cfg["data"]["_target_"]):
+        data = make_data(run.cfg["data"], **changed)
+    else:  # not made anew, which would refuse all of it for a picture that has vanished since
+        data = copy(run.data)
+        vars(data).update(changed)
     recall = Recall(Path(run.cfg["out"]) / ".features", {located[name]: recipe.hashes[name] for name in located})
-    measured = measure.measure(run, store, data, journal, ids, metrics, recall, others)
+    try:
+        measured = measure.measure(run, store, data, journal, ids, metrics, recall, others)
+    except BrokenCode as error:
+        log = run.folder / TRACEBACK
+        write(log, error.traceback)
+        raise UserError(f"{error}; the traceback is in {log}") from error
     for name, fact in measured.facts.items():
         if name in others:
-            fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared", "files")}
+            fact |= {key: getattr(others[name], key) for key in ("made_with", "weights", "prepared", "files", "made")}
             fact["made_with"] = "" if name in measured.lacking else fact["made_with"]  # it is computed when asked for
             fact["note"] = "; ".join(filter(None, [fact.get("note"), recipe.note(others[name])])) or None
         else:
             fact |= recipe.facts[name]
+            fact["made"] = protocol.made(nodes[name], profile, fact["weights"], run.identity["data"])
+            fact["made"] |= {f"files.{Path(file).name}": fact["weights"][Path(file).name] for file in fact["files"]}
     return measured
 
 
 def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured) -> dict[str, Any]:
     cfg, profile, facts = run.cfg, run.cfg["metrics"], measured.facts
     rows = [measured.samples[id_] for id_ in ids]
-    intervals = mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
-    for (name, values), (mean, low, high, n) in zip(measured.table.items(), intervals, strict=True):
+    ends = intervals.mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
+    for (name, values), (mean, low, high, n) in zip(measured.table.items(), ends, strict=True):
         counts = {"n": n, "n_nan": int(np.isnan(values).sum()), "n_identical": int(np.isinf(values).sum())}
         facts[name] |= {"value": mean, "lo": low, "hi": high, **counts, "types": _by_type(values, rows)}
+    for name, fact in facts.items():
+        counted = np.isfinite(measured.table[name]) if name in measured.table else np.ones(len(rows), bool)
+        over = fact.get("halves_of") or "group"
+        fact["groups"] = len({row[over] for row, is_counted in zip(rows, counted, strict=True) if is_counted})
     metrics = {
         name: {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
         for name, fact in facts.items()

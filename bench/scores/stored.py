@@ -1,6 +1,7 @@
 """The one reader of scored runs: `summary.<profile>.json`, `per_image.<profile>.csv`, `identity.json`. No torch."""
 
 import json
+import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import IO, Any
 import pandas as pd
 
 from bench.edits import identity
-from bench.errors import UserError, nearest
+from bench.errors import SourcesLost, UserError, nearest
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
 
@@ -23,7 +24,9 @@ class Fact:
         name: its column; that of a metric whose backbone has random weights ends in `_random`.
         kind: `pair` (a mean over images) or `set`.
         value, lo, hi: with its 95 % interval; None where there is none, for the `reason`.
+        made: all that its numbers depend on; see `bench.scores.protocol`.
         n, n_nan: images that the value is of; images without a value.
+        groups: source pictures (or classes) that its interval is over; None where an older version did not say.
         halves, halves_of: a set's values on half-samples, and what those are halves of.
         types: edit type -> `value` and `n`.
         made_with: hash of all that decides its numbers; of it, `weights` (name -> SHA-256) and `prepared` (how the
@@ -32,7 +35,7 @@ class Fact:
     """
 
     name: str
-    version: int | str
+    version: int
     higher_is_better: bool
     unit: str
     kind: str
@@ -41,6 +44,8 @@ class Fact:
     hi: float | None = None
     n: int | None = None
     n_nan: int | None = None
+    groups: int | None = None
+    made: dict[str, Any] = field(default_factory=dict)
     reason: str | None = None
     note: str | None = None
     halves: list[float] = field(default_factory=list)
@@ -109,7 +114,7 @@ class Summary:
         return [self.metrics[name] for name in self.table or self.metrics if name in self.metrics]
 
     @property
-    def versions(self) -> dict[str, int | str]:
+    def versions(self) -> dict[str, int]:
         """Version of each metric."""
         return {name: fact.version for name, fact in self.metrics.items()}
 
@@ -120,10 +125,15 @@ def _known(kind: type, node: dict[str, Any]) -> Any:
 
 @dataclass(eq=False)
 class Scored:
-    """A run with its scores by one metric profile."""
+    """A run with its scores by one metric profile.
+
+    Attributes:
+        lost: what could not be scored just now, if anything.
+    """
 
     folder: Path
     summary: Summary
+    lost: SourcesLost | None = None
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -146,14 +156,14 @@ class Scored:
 
     @cached_property
     def traits(self) -> dict[str, Any]:
-        """Everything that two runs must have alike to be compared: knobs, `data.<option>`, model, seed, and versions
-        and weights of the metrics, lists as hashes. What a run has not (a seed, a model) is not among them."""
+        """Everything of the edits that two runs must have alike to be compared: knobs, `data.<option>`, model, seed,
+        lists as hashes; of their scores, `bench.scores.protocol` tells. What a run has not (a seed, a model) is not
+        among them."""
         summary = self.summary
         data = {f"data.{key}": value for key, value in self.identity["data"].items()}
         model = {f"model.{key}": sha256_of(value) for key, value in (self.identity["model"] or {}).items()}
         more = {f"code.{one['name']}": sha256_of(one)[:6] for one in self.identity.get("code", {}).values()}
         more |= {"model": summary.model, "seed": summary.seed, "identity": self.identity.get("identity_version")}
-        more["scored"] = sha256_of([summary.versions, summary.weights])
         found = {name: value for name, value in (summary.knobs | data | model | more).items() if value is not None}
         return {name: sha256_of(value) if isinstance(value, list | dict) else value for name, value in found.items()}
 
@@ -187,7 +197,7 @@ def read(folder: Path, profile: str) -> Scored:
 
 
 def _again(folder: Path) -> str:
-    return f"score it with `python -m bench.score run={folder}`"
+    return f"score it with `python -m bench.score {shlex.quote(f'run={folder}')}`"
 
 
 def folders(out: Path) -> list[Path]:
@@ -206,7 +216,13 @@ def under(out: Path, data: str | None = None) -> list[Scored]:
     """
     runs = [read(folder, profile) for folder in folders(out) for profile in profiles(folder)]
     if not runs:
-        raise UserError(f"no run under out={out}; make one with `python -m bench.run out={out}`")
+        typed = shlex.quote(f"out={out}")
+        if bare := unscored(out, data):
+            raise UserError(
+                f"no scored run under out={out}; {len(bare)} are not scored, such as {bare[0]}: "
+                f"`python -m bench.report {typed}` says how to go on"
+            )
+        raise UserError(f"no run under out={out}; make one with `python -m bench.run {typed}`")
     known = sorted({run.summary.data for run in runs})
     if data is not None and str(data) not in known:  # data=2024
         raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), known)}")
@@ -242,19 +258,3 @@ def shared_profile(runs: Iterable[Path], profile: str | None = None) -> str:
     if profile is None:
         raise UserError(f"{who} runs have several profiles; choose one with profile={' or profile='.join(common)}")
     raise UserError(f"profile={profile} is not one that {who} runs have; {nearest(str(profile), common)}")
-
-
-def check_alike(runs: list[Scored]) -> None:
-    """Raises UserError where runs are of different data, or their scores of different making."""
-    first = runs[0]
-    for other in runs[1:]:
-        pair = f"{first.folder} (data={first.summary.data}) and {other.folder} (data={other.summary.data})"
-        if first.identity["data"] | {"size": None} != other.identity["data"] | {"size": None}:
-            raise UserError(
-                f"{pair} edit different data, or the same with different options; expected the same samples"
-            )
-        if (first.summary.versions, first.summary.weights) != (other.summary.versions, other.summary.weights):
-            raise UserError(
-                f"{pair} were scored with different metrics, versions or weights; score both again with "
-                "`python -m bench.score run=<folder>`"
-            )

@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from bench.config.guard import guard
 from bench.diffusion.memory import exhausted
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
 from bench.files.write import write
 from bench.scores.columns import read_column, read_samples, read_sets, write_table
+from bench.scores.returns import values_of
 from bench.types import EditSample, PairMetric, ScoreBatch, SetMetric, Undefined
 
 
@@ -70,10 +72,11 @@ class Work:
                 if side < (smallest := getattr(metric, "smallest", 1)):
                     raise Undefined(f"needs pictures of {smallest} px a side or more; these have {side}")
                 if name in self.pairs:
-                    values = np.asarray(metric.score(batch), np.float64).tolist()
+                    values = values_of(name, metric, batch).tolist()
                     self.known[name].update(zip(ids, values, strict=True))
                 else:
-                    metric.update(batch)
+                    with guard(f"metrics.{name}", type(metric)):
+                        metric.update(batch)
                     self.taken[name].update(ids)
             except Undefined as reason:
                 self.reasons[name] = str(reason)
@@ -81,7 +84,8 @@ class Work:
     def finish(self) -> None:
         """Gives the sets their values."""
         for name in self.taken:
-            with _memory_for(f"comparing {len(self.ids)} pictures by metrics.{name}"):
+            what = f"comparing {len(self.ids)} pictures by metrics.{name}"
+            with _memory_for(what), guard(f"metrics.{name}", type(self.metrics[name])):
                 self.kept[name][self.stamp] = _compute(self.metrics[name], len(self.ids), self.reasons.get(name))
             write(self._file(name, "json"), json.dumps(self.kept[name]) + "\n")
 
@@ -98,7 +102,7 @@ def load(metrics: dict[str, PairMetric | SetMetric]) -> None:
     """Loads the networks of metrics. Raises: UserError: one cannot be loaded."""
     for name, metric in metrics.items():
         if hasattr(metric, "load"):
-            with _memory_for(f"loading the network of metrics.{name}"):
+            with _memory_for(f"loading the network of metrics.{name}"), guard(f"metrics.{name}", type(metric)):
                 metric.load()
 
 
@@ -121,7 +125,7 @@ def _compute(metric: SetMetric, n: int, reason: str | None) -> dict[str, Any]:
         low, high = (end if np.isfinite(end) else None for end in ends)
         halves = [float(f"{half:.8g}") for half in metric.halves()] if hasattr(metric, "halves") else []
         result = {"value": value, "lo": low, "hi": high, "n": n, "reason": None}
-        return result | {"halves": halves, "halves_of": metric.halves_of if halves else None}
+        return result | {"halves": halves, "halves_of": getattr(metric, "halves_of", None)}
     except Undefined as error:
         return without_value(n, str(error))
 

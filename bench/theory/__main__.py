@@ -26,11 +26,12 @@ def main(argv: list[str] | None = None) -> int:
         for part in parts:
             if part not in PARTS:
                 raise UserError(f"unknown part {part!r}; {nearest(part, list(PARTS))}")
-        cfg = cli.jobs([*WORDS, *(word for word in words if word not in chosen)])[0]
-        plots.show(measure(cfg, parts), Path(cfg.out) / "theory" / file_name(f"{cfg.data.name}-{cfg.model.name}"))
+        (cfg,) = cli.jobs([*WORDS, *(word for word in words if word not in chosen)], sweeps=False)
+        found = measure(cfg, parts)
+        plots.show(found, Path(cfg.out) / "theory" / file_name(f"{cfg.data.name}-{cfg.model.name}"))
     except UserError as error:
         return cli.fail(error)
-    return 0
+    return 1 if found.left_out else 0
 
 
 if __name__ == "__main__":

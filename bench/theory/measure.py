@@ -7,7 +7,7 @@ No edit is made.
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from omegaconf import DictConfig, ListConfig
 
+from bench.data.own import sample
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.edits.plan import plan
@@ -51,15 +52,28 @@ class Latents:
             raise UserError(str(error)) from None
 
 
-def reconstruction(model: DiffusionModel, batch: Latents, steps: int, scales: list[float]) -> list[dict[str, Any]]:
+Pictures = dict[tuple[str, float], np.ndarray]
+"""Reconstructions, uint8 `[3, H, W]`, by id and w_s."""
+
+
+def reconstruction(
+    model: DiffusionModel, batch: Latents, steps: int, scales: list[float], pictures: Pictures | None = None
+) -> list[dict[str, Any]]:
     """delta'' (Figure 6): Euclidean distance, over all scaled latents, of the source from what the source branch makes
-    of its inversion, both at guidance w_s."""
+    of its inversion, both at guidance w_s.
+
+    Args:
+        pictures: collects what is made of each sample.
+    """
     levels, rows = model.grid(steps), []
     for w in scales:
         z = ddim.invert(model, batch.x0, levels, steps, batch.source, batch.null, w)[-1]
         again = ddim.sample(model, z, levels, steps, batch.source, batch.null, w)
         errors = (again - batch.x0).flatten(1).norm(dim=1).tolist()
         rows += [{"id": i, "w_s": w, "error": e} for i, e in zip(batch.ids, errors, strict=True)]
+        if pictures is not None:
+            shown = devices.to_uint8(model.decode(again)).cpu().numpy()
+            pictures |= {(i, w): picture for i, picture in zip(batch.ids, shown, strict=True)}
     return rows
 
 
@@ -129,11 +143,12 @@ def estimates(table: pd.DataFrame) -> dict[str, float]:
 
 def bounds(alphas: np.ndarray, c: float, k1: float, k2: float) -> pd.DataFrame:
     """Both bounds of Proposition 1 (DiffEdit, Equation 5) at each level: on what SDEdit, and what DDIM encoding and
-    decoding, may move a sample."""
+    decoding, may move a sample. The encoding ratio `r` is the share of the timesteps trained on that are encoded."""
     tau = np.sqrt(1 / alphas - 1)
     return pd.DataFrame(
         {
             "t": np.arange(len(alphas)),
+            "r": (np.arange(len(alphas)) + 1) / len(alphas),
             "tau": tau,
             "sdedit": (c + 1) * tau,
             "encode_decode": k2 * tau / np.sqrt(tau**2 + 1) * (tau + np.sqrt(tau**2 + 1)) ** k1,
@@ -150,7 +165,7 @@ def _most_steps(model: DiffusionModel) -> float:
 
 
 PARTS: dict[str, Callable] = {
-    "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"]),
+    "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"], cfg["pictures"]),
     "gap": lambda model, batch, cfg: gap(model, batch, [s for s in STEPS if s < _most_steps(model)]),
     "scale": lambda model, batch, cfg: scale(model, batch, cfg["steps"]),
     "bounds": lambda model, batch, cfg: constants(model, batch, cfg["steps"]),
@@ -165,11 +180,15 @@ class Measured:
         tables: part -> a row for each sample and w_s, number of steps or level.
         alphas: the model's alpha-bar at every timestep; None where it has no such table.
         facts: what tables and plots must say: `about`, `steps`, `notice`.
+        left_out: id -> why a sample is in no table.
+        pictures: the reconstructions, if they were asked for.
     """
 
     tables: dict[str, pd.DataFrame]
     alphas: np.ndarray | None
     facts: dict[str, str | None]
+    left_out: dict[str, str] = field(default_factory=dict)
+    pictures: Pictures = field(default_factory=dict)
 
     def constants(self) -> dict[str, float]:
         """C, K1 and K2 as found."""
@@ -193,33 +212,59 @@ def scales(cfg: DictConfig) -> list[float]:
     return list(SCALES) if given == [None] else given
 
 
-def measure(cfg: DictConfig, parts: list[str], choose: Callable[[EditData], list[str]] | None = None) -> Measured:
+def measure(
+    cfg: DictConfig,
+    parts: list[str],
+    choose: Callable[[EditData], list[str]] | None = None,
+    pictured: bool = False,
+) -> Measured:
     """Measures the parts asked for.
 
     Args:
         choose: names the samples; None: the first `limit`.
+        pictured: whether the reconstructions are wanted as pictures, too.
 
     Raises:
-        UserError: no sample can be read, or the data has no words.
+        UserError: nothing can be measured of any sample, or the data has no words.
     """
     run = plan(cfg)[0]  # checks every value and finds every file, in sentences
-    cfg, data, rows = run.cfg | {"w_s": scales(cfg)}, run.data, {part: [] for part in parts}
+    pictures: Pictures | None = {} if pictured else None
+    cfg, data, rows = run.cfg | {"w_s": scales(cfg), "pictures": pictures}, run.data, {part: [] for part in parts}
     device = devices.pick(cfg["device"])
     model = checkpoints.load(run.checkpoint, device, getattr(torch, cfg["model"]["dtype"]))
     _check(parts, model)
-    samples = _samples(data, choose(data)) if choose else _samples(data, data.ids, cfg["limit"] or LIMIT)
+    wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
+    samples, left_out = _samples(data, *wanted)
     for start in range(0, len(samples), cfg["batch_size"]):
         with torch.inference_mode():
             batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
             for part in parts:
                 rows[part] += PARTS[part](model, batch, cfg)
+    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
+    if samples:
+        left_out |= _not_finite(tables)
+    samples = [sample for sample in samples if sample.id not in left_out]
+    for id_, why in left_out.items():
+        print(f"left out {id_}: {why}", file=sys.stderr)
+    if not samples:
+        raise UserError("nothing can be measured of any sample of this data set")
     facts = {
         "about": f"{cfg['data']['name']}, model {cfg['model']['name']}, n = {len(samples)}",
         "steps": f"{cfg['steps']} steps",
         "notice": run.notice,
     }
-    tables = {part: pd.DataFrame(found) for part, found in rows.items()}
-    return Measured(tables, model.alphas_cumprod, facts)
+    tables = {part: table[~table.id.isin(left_out)].reset_index(drop=True) for part, table in tables.items()}
+    return Measured(tables, model.alphas_cumprod, facts, left_out, pictures or {})
+
+
+def _not_finite(tables: dict[str, pd.DataFrame]) -> dict[str, str]:
+    """Samples of which something measured is no number, and which part that was."""
+    found = {}
+    for part, table in tables.items():
+        numbers = table.select_dtypes("number").to_numpy(float)
+        bad = table.id[~np.isfinite(numbers).all(1)]
+        found = dict.fromkeys(bad, f"its numbers of {part} are not finite; try model.dtype=float32") | found
+    return found
 
 
 def _check(parts: list[str], model: DiffusionModel) -> None:
@@ -230,15 +275,14 @@ def _check(parts: list[str], model: DiffusionModel) -> None:
         raise UserError("parts=[bounds] is about alpha-bar, and this model (a flow) has none; leave it out of parts=")
 
 
-def _samples(data: EditData, ids: list[str], limit: int | None = None) -> list[EditSample]:
-    samples = []
+def _samples(data: EditData, ids: list[str], limit: int | None) -> tuple[list[EditSample], dict[str, str]]:
+    """Samples, and why others before them cannot be read."""
+    samples, left_out = [], {}
     for id_ in ids:
         if len(samples) == limit:
             break
         try:
-            samples.append(data[data.ids.index(id_)])
+            samples.append(sample(data, data.ids.index(id_)))
         except BadSample as error:
-            print(f"left out {id_}: {error}", file=sys.stderr)
-    if not samples:
-        raise UserError("no sample of this data set can be read")
-    return samples
+            left_out[id_] = str(error)
+    return samples, left_out

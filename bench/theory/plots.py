@@ -25,8 +25,8 @@ def show(found: "Measured", to: Path) -> None:
             curves = found.curves()
             write(to / "curves", curves, facts)
             print(", ".join(f"{name} = {words.number(value)}" for name, value in found.constants().items()), end="\n\n")
-            t = crossing(curves)
-            where = "at every level" if t is None else f"up to t = {t}"
+            r = crossing(curves)
+            where = "at every encoding ratio" if r is None else f"below r = {words.number(r)}"
             print(f"the bound of encoding and decoding is the tighter one {where}", end="\n\n")
         else:
             print(summary(part, table), end="\n\n")
@@ -40,10 +40,10 @@ def write(stem: Path, table: pd.DataFrame, facts: dict[str, str | None]) -> Path
     return csv(table.assign(notice=facts["notice"]), stem, float_format="%.6g")
 
 
-def crossing(curves: pd.DataFrame) -> int | None:
-    """The first timestep at which the bound of encoding and decoding is not the tighter one; None: there is none."""
+def crossing(curves: pd.DataFrame) -> float | None:
+    """The first encoding ratio at which encoding and decoding has not the tighter bound; None: there is none."""
     above = curves[(curves.encode_decode > curves.sdedit) & (curves.t > 0)]
-    return int(above.t.iloc[0]) if len(above) else None
+    return float(above.r.iloc[0]) if len(above) else None
 
 
 def draw(
@@ -77,30 +77,34 @@ def _named(axes, table: pd.DataFrame, x: str, y: str) -> None:
         if one.published.notna().any():
             look = {"color": line.get_color(), "marker": "D", **style.HOLLOW}
             axes.plot(one[x], one.published, label=f"{name} (published)", **look)
-    axes.legend()
+    style.legend(axes)
 
 
 def _reconstruction(axes, table: pd.DataFrame) -> None:
+    label = words.axis("reconstruction error δ''", False)
+    axes.set(xlabel="guidance scale w_s of inversion and generation", ylabel=label)
     if "name" in table:
-        axes.set(xlabel="w_s in inversion and generation", ylabel="reconstruction error δ''")
         _named(axes, table, "w_s", "error")
         return
-    for _, one in table.groupby("id"):
-        axes.plot(one.w_s, one.error, color="gray", alpha=0.2, linewidth=0.8)
-    style.curve(axes, _means(table, "w_s", "error"))
+    for i, (_, one) in enumerate(table.groupby("id")):
+        axes.plot(one.w_s, one.error, color="gray", alpha=0.2, linewidth=0.8, label=None if i else "each sample")
+    style.curve(axes, _means(table, "w_s", "error"), label=f"mean; bars: {words.INTERVALS}")
     axes.set_yscale("log")
-    axes.set(xlabel="w_s in inversion and generation", ylabel="reconstruction error δ''  (each sample, and the mean)")
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks("{x:g}")
+    style.legend(axes)
 
 
 def _gap(axes, table: pd.DataFrame) -> None:
-    axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="mean of |z_t - z_(t-1)| / |z_(t-1)|")
+    label = words.axis(r"gap: mean of $\|z_t - z_{t-1}\|\,/\,\|z_{t-1}\|$", False)
+    axes.set(xscale="log", yscale="log", xlabel="number of steps", ylabel=label)
     if "name" in table:
         _named(axes, table, "steps", "gap")
         return
     means = _means(table, "steps", "gap")
-    style.curve(axes, means)
+    style.curve(axes, means, label=f"mean; bars: {words.INTERVALS}")
     axes.plot(means.x, means.y[0] * means.x[0] / means.x, "--", color="gray", label="∝ 1 / steps")
-    axes.legend()
+    style.legend(axes)
 
 
 def _scale(axes, table: pd.DataFrame) -> None:
@@ -112,19 +116,24 @@ def _scale(axes, table: pd.DataFrame) -> None:
     for w in (0, 1):
         axes.axhline(w, color="gray", linewidth=0.8, linestyle="--")
     low, high = table.w.quantile([0.02, 0.98])
-    axes.set(xlabel="timestep", ylabel="w* (Proposition 3)", ylim=(min(low, -0.2), max(high, 1.2)))
-    axes.legend()
+    axes.set(
+        xlabel="timestep t (0: the picture)",
+        ylabel="best guidance scale w* (Proposition 3)",
+        ylim=(min(low, -0.2), max(high, 1.2)),
+    )
+    style.legend(axes)
 
 
 def _bounds(axes, curves: pd.DataFrame) -> None:
-    axes.plot(curves.t, curves.sdedit, label="SDEdit: (C + 1) τ")
-    axes.plot(curves.t, curves.encode_decode, label="encode and decode: K2 τ (τ²+1)^-½ (τ + (τ²+1)^½)^K1")
+    sdedit, encoded = r"SDEdit: $(C + 1)\,τ$", r"DiffEdit: $K_2\,τ\,(τ^2 + 1)^{-1/2}\,(τ + (τ^2 + 1)^{1/2})^{K_1}$"
+    axes.plot(curves.r, curves.sdedit, label=sdedit)
+    axes.plot(curves.r, curves.encode_decode, label=encoded)
     for colour, bound in (("C0", "sdedit"), ("C1", "encode_decode")):
         if f"published_{bound}" in curves:
-            label = "dashed: with the paper's constants" if bound == "sdedit" else None
-            axes.plot(curves.t, curves[f"published_{bound}"], "--", color=colour, linewidth=1, label=label)
-    axes.set(yscale="log", xlabel="timestep encoded to", ylabel="bound on |x0 - edit| (root mean square)")
-    axes.legend()
+            label = "the same with the paper's constants" if bound == "sdedit" else None
+            axes.plot(curves.r, curves[f"published_{bound}"], "--", color=colour, linewidth=1, label=label)
+    axes.set(yscale="log", xlabel="encoding ratio r", ylabel=r"bound on $|x_0 - \mathrm{edit}|$ (root mean square)")
+    style.legend(axes)
 
 
 def summary(part: str, table: pd.DataFrame) -> str:

@@ -103,12 +103,14 @@ class Geometry:
         side: cells of its latents along a side.
         channels: of its latents.
         layers: its attention layers; none where they cannot be steered.
+        words: whether it reads any (`DiffusionModel.tokens`).
         picture_channels, distilled: see `DiffusionModel`.
     """
 
     side: int
     channels: int = 4
     layers: tuple[AttentionLayer, ...] = ()
+    words: bool = True
     picture_channels: int = 0
     distilled: bool = False
 

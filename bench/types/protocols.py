@@ -62,7 +62,7 @@ class SetMetric(Protocol):
     or "class"), the same for every run of the same samples, so that runs can be compared.
     """
 
-    version: int | str
+    version: int
     higher_is_better: bool
     unit: str
 

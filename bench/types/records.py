@@ -35,6 +35,7 @@ class EditSample:
         instruction: the edit as an order.
         truth: the true edited picture, uint8 `[3, H, W]`; None where unknown.
         attributes: names and values that the truth is made of, source then target; None where unknown.
+        where: its place in the list that it was read from, such as `line 2`; "" where the id says it.
     """
 
     id: str
@@ -49,6 +50,7 @@ class EditSample:
     instruction: str | None = None
     truth: np.ndarray | None = None
     attributes: tuple[dict[str, str], dict[str, str]] | None = None
+    where: str = ""
 
 
 @dataclass

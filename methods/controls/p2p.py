@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import interpolate, max_pool2d, scaled_dot_product_attention
 
+from bench.diffusion.device import finite
 from bench.errors import BadSample, UserError
 from bench.types import AttentionLayer, Condition, DiffusionModel, EditSample
 from methods.controls import Call, Steering, align
@@ -226,6 +227,7 @@ class Maps(Steering):
             )
         if step < self.blend_from or self.totals is None:  # none: no blend words, or guidance without the target's
             return z_target
+        finite(z_target, "latents"), finite(self.totals, "attention maps")  # else the source's latents take their place
         mask = blend_mask(self.totals, z_target.shape[-2:], self.threshold)
         self.masks.append(mask)
         return torch.where(self.blended[:, None, None, None], torch.where(mask, z_target, z_source), z_target)

@@ -115,7 +115,22 @@ def test_why_nothing_pairs(world, tmp_path):
     assert "the two sides were run with different w_t" in result.why
     world.add("ddim", DUAL, weights={"judge": "other"})
     (result,) = world.claim(tmp_path, **HALF | {"where": {"w_t": 7.5}})
-    assert "they were scored with different metric versions or weights" in result.why
+    assert result.verdict == result.rows[0].shows == "not comparable"
+    assert "was scored with configuration or weights" in result.rows[0].why
+
+
+def test_metrics_that_depend_on_other_things_are_not_compared(world, tmp_path):
+    made = {"size": 64, "border": 0}
+    world.add("ddim", DUAL, {"structure": 9.0}, made={"structure": made, "edit_success": made})
+    other = {"structure": made | {"border": 5}, "edit_success": made}
+    world.add("siminversion", DUAL | {"w_s": 0.5}, {"edit_success": 9.0}, made=other)
+    claim = {key: value for key, value in HALF.items() if key != "better"}
+    (result,) = world.claim(tmp_path, **claim, better=["structure", "match"])
+    rows = {row.metric: row for row in result.rows}
+    assert rows["structure"].why == "structure was scored with border 5 and 0"
+    assert (rows["structure"].shows, np.isnan(rows["structure"].lo)) == ("not comparable", True)
+    assert rows["edit_success"].shows == "as claimed"
+    assert result.verdict == "inconclusive"
 
 
 def test_a_knob_that_is_not_named_has_its_default(world, tmp_path):

@@ -6,8 +6,10 @@ import pytest
 import torch
 from diffusers import UNet2DModel
 
+from bench.convert.__main__ import main
 from bench.convert.adm256 import DROPPED, convert
 from bench.errors import UserError
+from bench.models.adm import ADM
 from tests.helpers import adm, originals
 from tests.helpers.shared import SHARED, needs_shared
 
@@ -100,3 +102,36 @@ def test_what_is_missing_is_named(lost, missing):
 def test_heads_that_do_not_fit():
     with pytest.raises(UserError, match="attention of 64 channels cannot have heads of 48"):
         convert(adm.original(adm.network()), 32, 48)
+
+
+def test_the_command_is_told_what_no_tensor_tells(tmp_path, capsys):
+    torch.save(adm.original(adm.network()), file := tmp_path / "adm.pt")
+    assert main(["kind=adm256", str(file), str(tmp_path / "made"), "size=32", f"head_width={adm.HEAD}"]) == 0
+    assert "a adm256 model of size=32, head_width=16" in capsys.readouterr().out
+    config = json.loads((tmp_path / "made/unet/config.json").read_text())
+    assert (config["sample_size"], config["attention_head_dim"]) == (32, adm.HEAD)
+    model = ADM(str(tmp_path / "made"))
+    assert (model.size, model.geometry(32, path=str(tmp_path / "made")).words) == (32, False)
+    assert main(["kind=adm256", str(file), str(tmp_path / "official")]) == 0
+    assert "size=256, head_width=64" in capsys.readouterr().out  # said, since it may be wrong
+    for words, sentence in (
+        (["kind=adm256", "head_width=half"], "head_width=half, expected a whole number"),
+        (["kind=cin256", "head_width=16"], "head_width=16, but kind=cin256 has no such knob"),
+    ):
+        assert main([*words, str(file), str(tmp_path / "other")]) == 2
+        assert sentence in capsys.readouterr().err
+
+
+def test_a_damaged_folder_is_converted_again(tmp_path):
+    folder = adm.folder(tmp_path / "made")
+    weights = folder / "unet/diffusion_pytorch_model.safetensors"
+    again = f"delete the folder and convert .*256x256_diffusion.pt .* again with `.* kind=adm256 <file> {folder}`"
+    weights.write_bytes(weights.read_bytes()[:-9])
+    with pytest.raises(UserError, match=f"is not whole .*; {again}"):
+        ADM(str(folder))
+    weights.unlink()
+    with pytest.raises(UserError, match=f"has no diffusion_pytorch_model.safetensors; {again}"):
+        ADM(str(folder))
+    (folder / "unet/config.json").unlink()
+    with pytest.raises(UserError, match=f"is missing; {again}"):
+        ADM(str(folder))

@@ -1,10 +1,18 @@
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from bench import run
+from bench.data.coco import Coco
 from bench.data.files.annotations import field, inside, read_json
+from bench.data.imagen import Templated
+from bench.data.imagenet import ImageNet
+from bench.data.manifest import Manifest
+from bench.data.pie import Pie
+from bench.data.ti2i import Ti2i
 from bench.errors import UserError
 from tests.helpers.trees import write
 
@@ -146,3 +154,55 @@ def test_link_may_lead_out(tmp_path):
     (tmp_path / "images").mkdir()
     os.symlink(tmp_path / "elsewhere", tmp_path / "images/b")
     assert inside(tmp_path / "images", "b/a.jpg", WHERE).read_bytes() == b"here"
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n"
+PAGE = b"\n<!DOCTYPE html><html><body>Sign in</body></html>"
+LISTS = [
+    lambda root: Manifest(str(root), 32),
+    lambda root: Pie(str(root), 32),
+    lambda root: Ti2i(str(root), str(root / "list"), 32),
+    lambda root: ImageNet(str(root), str(root / "list"), 32),
+    lambda root: Coco(str(root), str(root / "list"), str(root / "list"), 32),
+    lambda root: Templated(str(root), 32, "sd14"),
+]
+DAMAGES = [
+    (POINTER, "is a Git LFS pointer, not the file itself"),
+    (PAGE, "is a web page, saved in place of the file"),
+    ('{"a": "thé"}'.encode("utf-16"), "is not UTF-8"),
+    (b"[" * 100_000, "nested too deeply|lists no|no column|is no CSV"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "is no whole JSON|is not JSON|no column"),
+    (b"[1, 2", "is no whole JSON|is not JSON|no column"),
+    (b"[1, 2]", "holds list|holds a list|no column"),
+    (b'"a\0b"', "is no whole JSON|is not JSON|is no CSV|no column"),
+    (b"", "lists no sample|is no whole JSON|no column"),
+]
+
+
+@pytest.mark.parametrize("make", LISTS)
+@pytest.mark.parametrize(("content", "said"), DAMAGES)
+def test_what_is_no_list_of_edits_is_said_in_one_sentence(tmp_path, make, content, said):
+    for name in ("manifest.jsonl", "mapping_file.json", "list", "generated.json"):
+        write(tmp_path / name, content)
+    for name in ("annotation_images", "val2014"):
+        (tmp_path / name).mkdir()
+    message = refusal(make, tmp_path)
+    assert message.startswith(str(tmp_path))
+    assert re.search(said, message), message
+
+
+@pytest.mark.parametrize("id_", ["\ud83d", "a\0b"])
+def test_an_id_that_can_name_no_file(tmp_path, id_, capsys):
+    entry = {"image_path": "a.png", "original_prompt": "", "editing_prompt": "a cat"}
+    write(tmp_path / "list", json.dumps({id_: entry}).encode())
+    write(tmp_path / "a.png", b"")
+    words = [
+        "method=copy",
+        "metrics=pixel",
+        "data=ti2i",
+        f"data.root={tmp_path}",
+        "data.size=32",
+        f"out={tmp_path}/out",
+    ]
+    assert run.main([*words, f"data.annotations={tmp_path / 'list'}"]) == 2
+    assert re.search("data=ti2i: an id holds (half a character|the character NUL)", capsys.readouterr().err)

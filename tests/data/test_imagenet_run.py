@@ -9,6 +9,7 @@ import torch
 from PIL import Image
 
 from bench import run
+from bench.reproduce import items
 from tests.helpers import seeded, trees
 from tests.helpers.class_models import cin_folder, dit_folder
 from tests.helpers.models import SHIPPED
@@ -76,6 +77,24 @@ def test_copy_is_at_distance_zero_and_retrieve_is_not(machine, tmp_path):
         summary = json.loads(file.read_text())
         lpips[summary["method"]] = summary["metrics"]["lpips_e2"]["value"]
     assert lpips["copy"] < 0.1 * lpips["retrieve"]
+
+
+def test_scores_against_the_autoencoded_source(machine, tmp_path):
+    """An item's words, on pictures that are not resized on the way: what the autoencoder alone loses is all that is
+    between the two columns."""
+    words = [word for word in machine if not word.startswith(("method.", "data.size"))]
+    line = ["data=imagenet", "data.resample=bilinear", *items.load("diffedit/fig4_autoencoded").words, *words]
+    values = {}
+    for method in (["method=copy"], ["method=sdedit", "r=0"]):
+        assert run.main([*line, *method, "data.size=256", f"out={tmp_path}"]) == 0
+        (file,) = tmp_path.glob(f"imagenet/{method[0].removeprefix('method=')}/*/summary.flexit-v1.json")
+        metrics = json.loads(file.read_text())["metrics"]
+        values[method[0]] = metrics["lpips_e2"]["value"], metrics["lpips_autoencoded_e2"]["value"]
+    (copy, floor), (lost, again) = values["method=copy"], values["method=sdedit"]
+    assert copy == 0
+    assert floor > 1
+    assert lost == pytest.approx(floor, rel=1e-3)
+    assert abs(again) < 0.01 * floor
 
 
 def without_metrics(machine, **changed):

@@ -258,7 +258,7 @@ def test_text_that_nobody_can_read_is_its_sample_s_failure(tmp_path, field, valu
     root = manifest(tmp_path, [DOG, json.dumps(CAKE | {field: value})])  # escaped, as programs write it
     found = outcomes(Manifest(str(root), 32))
     assert found["2"] is None
-    assert found["a cake/1"].startswith(said)
+    assert found["a cake/1"].startswith(f"line 2: {said}")
     assert found["a cake/1"].isprintable()
 
 
@@ -294,9 +294,26 @@ def test_a_run_goes_on_past_masks_and_words_that_are_wrong(tmp_path, capsys):
     assert "2 of 3 samples failed" in capsys.readouterr().err
     (folder,) = (file.parent for file in (tmp_path / "out").glob("*/*/*/identity.json"))
     journal = Store(folder).journal()
-    assert journal["class"]["error"].startswith("target is 7; this model takes text")
+    assert journal["class"]["error"].startswith("line 3: target is 7; this model takes text")
     assert journal["grey"]["error"].startswith(
         "grey.png is not a readable mask (it has levels from 0 to 100 and nothing"
     )
     assert not any("traceback" in entry for entry in journal.values())
     assert "error" not in journal["a cake/1"]
+
+
+def test_what_a_model_does_not_take_is_named_by_its_line(tmp_path, capsys):
+    half = json.dumps(CAKE | {"id": 3, "target": "half \ud83d"})
+    root = manifest(tmp_path / "data", ["", CAKE, DOG | {"source": "a dog"}, half])
+    words = ["data=manifest", f"data.root={root}", "method=sdedit", "model=shapes", "metrics=pixel", "steps=2"]
+    assert run.main([*words, f"out={tmp_path}"]) == 1
+    assert "2 of 3 samples failed" in capsys.readouterr().err
+    (file,) = tmp_path.glob("*/*/*/edits-*.jsonl")
+    errors = {row["id"]: row.get("error") for row in map(json.loads, file.read_text().splitlines())}
+    assert errors["a cake/1"] is None
+    assert errors["2"].startswith("line 3: target is 207; this model takes text")
+    assert errors["3"].startswith("line 4: target holds half a character")
+
+
+def test_field_that_is_there_twice(tmp_path):
+    assert "line 1 has the field 'id' twice" in refusal(tmp_path, [json.dumps(CAKE)[:-1] + ', "id": 5}'])

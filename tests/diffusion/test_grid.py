@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from bench.diffusion.grid import encode_steps, leading, strength_level
+from bench.errors import UserError
 
 ALPHAS = np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)
 
@@ -23,7 +24,7 @@ def test_levels_start_at_alpha_0_and_never_at_1():
 
 @pytest.mark.parametrize("steps", [0, 1000, -3])
 def test_steps_out_of_range_are_refused(steps):
-    with pytest.raises(ValueError, match="expected 1 to 999"):
+    with pytest.raises(UserError, match="trained on 1000 noise levels: set steps to 1 to 999"):
         leading(steps, ALPHAS)
 
 

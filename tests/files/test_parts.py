@@ -213,9 +213,9 @@ def statistics(width=2048):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ({"mean": torch.zeros(2048)}, "holds no feature statistics"),
-        (statistics() | {"classwise": {0: torch.zeros(2048)}}, "holds no feature statistics"),
-        (statistics(64), "expected 2048 features"),
+        ({"mean": torch.zeros(2048)}, "has no 'classwise'; expected"),
+        (statistics() | {"classwise": {0: torch.zeros(2048)}}, "class 0 has no 'mean'; expected"),
+        (statistics(64), "has means of 64 numbers, and the network gives 2048"),
         (statistics() | {"mean": torch.full((2048,), torch.nan)}, "not finite"),
         ([1, 2], "holds a list"),
     ],

@@ -30,11 +30,24 @@ class World:
     def __init__(self, out):
         self.out, self.made = out, 0
 
-    def add(self, method, knobs, scores=None, noise=0.3, count=COUNT, groups=None, types=None, sets=None, **changed):
+    def add(
+        self,
+        method,
+        knobs,
+        scores=None,
+        noise=0.3,
+        count=COUNT,
+        groups=None,
+        types=None,
+        sets=None,
+        made=None,
+        **changed,
+    ):
         """A run whose metrics are the means of `scores` (0 where not named) plus each picture's own difficulty.
 
         Args:
             sets: metric -> value and half-sample values.
+            made: metric -> what its numbers depend on.
             changed: fields of the summary and of its identity.
         """
         self.made += 1
@@ -51,6 +64,8 @@ class World:
         for name, (value, halves, of) in (sets or {}).items():
             facts[name] = {"version": 1, "higher_is_better": False, "unit": "", "kind": "set", "value": value}
             facts[name] |= {"halves": list(halves), "halves_of": of}
+        for name, knobs_of in (made or {}).items():
+            facts[name]["made"] = knobs_of
         for fact in facts.values():
             fact |= {"lo": None, "hi": None, "n": count}
         summary = {"data": "shapes", "method": method, "model": "shapes", "profile": "shapes-v1", "backbone": "none"}

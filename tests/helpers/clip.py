@@ -1,31 +1,27 @@
-"""A tiny CLIP folder of one's own, with the embedded model's tokenizer."""
+"""A tiny CLIP with random weights as a Hugging Face folder, for tests that have no reference outputs beside them."""
 
-import json
 import shutil
 from pathlib import Path
 
 import torch
+from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel
 
 from bench.files.paths import ROOT
 
-TOKENIZER = ROOT / "bench/models/shapes/tokenizer"
+SIDE, LONGEST = 32, 24
 
 
 def folder(to: Path, seed: int = 0) -> Path:
-    """Model, tokenizer and image processor; seeded."""
-    from transformers import CLIPConfig, CLIPModel
-
-    tower = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    ends = {"bos_token_id": 650, "eos_token_id": 651, "pad_token_id": 651}
-    text = tower | ends | {"vocab_size": 652, "projection_dim": 8}
-    vision = tower | {"image_size": 32, "patch_size": 16, "projection_dim": 8}
+    """Model, processor, and the embedded model's tokenizer, whose vocabulary it has."""
+    shutil.copytree(ROOT / "bench/models/shapes/tokenizer", to, dirs_exist_ok=True)
+    layers = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+    words = layers | {"vocab_size": 2000, "max_position_embeddings": LONGEST, "eos_token_id": 2}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=8))
-    model.save_pretrained(to)
-    for file in TOKENIZER.iterdir():
-        shutil.copy(file, to)
-    side = {"height": 32, "width": 32}
-    processor = {"image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 32}, "crop_size": side}
-    (to / "preprocessor_config.json").write_text(json.dumps(processor))
+        config = CLIPConfig(text_config=words, vision_config=layers | {"image_size": SIDE, "patch_size": 8})
+        network = CLIPModel(config)
+        for tensor in network.parameters():
+            tensor.data += 0.2 * torch.randn_like(tensor)
+    network.eval().save_pretrained(to)
+    CLIPImageProcessor(size={"shortest_edge": SIDE}, crop_size={"height": SIDE, "width": SIDE}).save_pretrained(to)
     return to

@@ -32,6 +32,28 @@ class Toy(Checkpoint):
         return Greys(self.spread, self.names, device)
 
 
+class Broken(Toy):
+    """Its denoiser predicts `value` of class 6, at timesteps from `first` to `last` alone."""
+
+    def __init__(self, value: str = "nan", first: int = 0, last: int = 999):
+        super().__init__()
+        self.value, self.steps = float(value), range(first, last + 1)
+
+    def identity(self):
+        return {"value": str(self.value), "steps": str(self.steps)}
+
+    def load(self, device, dtype):
+        model, eps = super().load(device, dtype), Greys.eps
+
+        def broken(z, t, condition, **_):
+            output = eps(model, z, t, condition)
+            output[(condition.labels == 6) & (int(t) in self.steps), :, 3, 5] = self.value
+            return output
+
+        model.eps = broken
+        return model
+
+
 class Greys(Model):
     """The best denoiser of each class."""
 

@@ -16,7 +16,6 @@ from tests.helpers.scores import disturbed, score_batch
 from tests.helpers.shared import SHARED, needs_shared
 
 GOLDEN = SHARED / "golden/metrics"
-pytestmark = needs_shared
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +47,7 @@ def statistics(flexit, tmp_path):
     return file
 
 
+@needs_shared
 def test_seeded_network_is_the_one_of_the_goldens(weights):
     spec = json.loads((GOLDEN / "weights_spec.json").read_text())["inception"]
     state = torch.load(weights, weights_only=True)
@@ -56,6 +56,7 @@ def test_seeded_network_is_the_one_of_the_goldens(weights):
         assert float(state[name].double().abs().sum()) == pytest.approx(total, rel=1e-6)
 
 
+@needs_shared
 def test_features_are_flexits(weights, batch, flexit):
     """Within 1e-4 of the largest feature: 94 convolutions in float32."""
     features = vectors(batch, "edits", InceptionPool(weights))
@@ -86,6 +87,7 @@ def test_pictures_are_prepared_by_plain_bilinear_interpolation(size, monkeypatch
     np.testing.assert_allclose(made, expected, atol=1e-4)
 
 
+@needs_shared
 def test_a_picture_has_the_same_features_alone(weights, batch):
     """To 1e-5 of the largest: kernels may add in another order."""
     pool = InceptionPool(weights)
@@ -93,12 +95,14 @@ def test_a_picture_has_the_same_features_alone(weights, batch):
     torch.testing.assert_close(pair[1:], alone, rtol=0, atol=1e-5 * float(alone.abs().max()))
 
 
+@needs_shared
 def test_flexit_sfid(weights, batch, flexit, statistics):
     made = Sfid(InceptionPool(weights), weights=statistics)
     made.update(batch)
     assert made.compute() == pytest.approx(flexit["output"]["SFID(mean) score"], rel=1e-4)
 
 
+@needs_shared
 def test_flexit_csfid(weights, batch, flexit, statistics):
     """FlexIT's mean takes in a class with a single edit; ours does when told to, and otherwise says why not."""
     made = Csfid(InceptionPool(weights), weights=statistics, least=1)
@@ -109,6 +113,7 @@ def test_flexit_csfid(weights, batch, flexit, statistics):
         made.compute()
 
 
+@needs_shared
 def test_frechet_distance_of_torch_fidelitys_features():
     """Their features, our distance: their FID to 1e-5, the error that their own suite allows."""
     features = np.load(GOLDEN / "fid/fid.npz")
@@ -120,6 +125,7 @@ def test_frechet_distance_of_torch_fidelitys_features():
     assert frechet_distance(*made) == pytest.approx(expected, rel=1e-5)
 
 
+@needs_shared
 def test_fid_is_zero_for_copies_and_grows_with_the_damage(weights):
     sources = np.load(GOLDEN / "fid/fid.npz")["images_a"][:3].transpose(0, 3, 1, 2)
     rng, values = np.random.default_rng(0), []

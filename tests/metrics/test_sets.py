@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from bench.errors import UserError
 from bench.statistics.intervals import half_samples
 from bench.types import Undefined
 from metrics.sets import Csfid, Fid, Sfid
@@ -162,3 +163,47 @@ def test_half_values_are_those_of_the_shared_half_samples():
         assert (len(metric.halves()), metric.halves_of) == (100, of)
         metric.update(score_batch(edits[:8], **{k: v[:8] for k, v in fields.items()}))
         assert metric.halves()[17] != pytest.approx(part.compute(), rel=1e-9)  # not remembered from before
+
+
+WHOLE = {"mean": torch.zeros(3), "classwise": {1: {"mean": torch.zeros(3)}, 8: {"mean": torch.zeros(3)}}}
+
+
+@pytest.mark.parametrize(
+    ("held", "sentence"),
+    [
+        (b"", "is no file of torch weights"),
+        (b"PK\x03\x04 and no more", "is no file of torch weights"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "is no file of torch weights|Git LFS pointer"),
+        (np.load, "is no file of torch weights"),  # code
+        ([1, 2], "holds a list"),
+        ({"mu": 1, "sigma": 2}, "has no 'mean'"),
+        ({"mean": torch.zeros(3)}, "has no 'classwise'"),
+        (WHOLE | {"classwise": [1]}, "classwise is a list"),
+        (WHOLE | {"classwise": {1: torch.zeros(3)}}, "class 1 has no 'mean'"),
+        (WHOLE | {"mean": "text"}, "mean is no list of numbers"),
+        (WHOLE | {"mean": torch.zeros(3, 3)}, r"mean has the shape \(3, 3\)"),
+        (WHOLE | {"mean": torch.tensor([0, float("nan"), 1])}, "mean holds numbers that are not finite"),
+        (WHOLE | {"classwise": {8: {"mean": torch.zeros(1)}}}, "class 8 has 1 numbers, the mean of all 3"),
+        ({"mean": torch.zeros(1), "classwise": {}}, "has means of 1 numbers, and the network gives 3"),
+    ],
+)
+@pytest.mark.parametrize("metric", [Csfid, Sfid])
+def test_statistics_that_are_none(held, sentence, metric, tmp_path):
+    file = tmp_path / "statistics.pt"
+    file.write_bytes(held) if isinstance(held, bytes) else torch.save(held, file)
+    with pytest.raises(UserError, match=sentence) as error:
+        fed(metric(Colour(), weights=file)).compute()
+    assert str(error.value).startswith(str(file))
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("kind", [Fid, Csfid, Sfid])
+def test_features_that_are_not_finite_are_told_and_averaged_by_none(kind):
+    class Broken(Colour):
+        def __call__(self, images):
+            features = super().__call__(images)
+            features[features[:, 0] == 30] = float("nan")
+            return features
+
+    with pytest.raises(Undefined, match=r"the features of sample '.*' \(edits\) are not finite"):
+        fed(kind(Broken(), "truths"))

@@ -176,7 +176,7 @@ def test_queries_that_are_no_class_fail_sample_by_sample(folder, tmp_path, capsy
     journal = {e["id"]: e for e in map(json.loads, (made / "edits-0of1.jsonl").read_text().splitlines())}
     assert journal["3"] == {
         "id": "3",
-        "error": "target is 'a cat'; this model takes class ids and got the text 'a cat'; set data.queries=ids",
+        "error": "line 3: target is 'a cat'; this model takes class ids and got the text 'a cat'; set data.queries=ids",
     }
     assert journal["1"]["nfe"] == 2
 

@@ -5,14 +5,16 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from safetensors.torch import load_file, save_file
 
 from bench import run
 from bench.errors import BadSample, UserError
 from bench.files.paths import ROOT
+from bench.models.schedule import alphas_cumprod
 from bench.models.stable_diffusion import StableDiffusion
 from tests.helpers.models import SHIPPED, shipped
 
@@ -67,6 +69,7 @@ def edit_json(file, **changes):
     file.write_text(json.dumps(kept))
 
 
+SCHEDULER = "scheduler/scheduler_config.json"
 UNET = "unet/diffusion_pytorch_model.safetensors"
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
 
@@ -97,7 +100,35 @@ POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
         (lambda m: (m / "tokenizer/tokenizer_config.json").unlink(), "tokenizer_config.json is missing"),
         (
             lambda m: edit_json(m / "scheduler/scheduler_config.json", prediction_type="sample"),
-            "predicts 'sample'; expected epsilon or v_prediction",
+            "has prediction_type 'sample'; expected epsilon or v_prediction",
+        ),
+        (
+            lambda m: edit_json(m / SCHEDULER, beta_schedule="cosine"),
+            "has the beta_schedule 'cosine'; expected linear, scaled_linear, squaredcos_cap_v2",
+        ),
+        (lambda m: edit_json(m / SCHEDULER, beta_end=[0.01, 0.02]), r"has beta_end \[0.01, 0.02\]; expected a number"),
+        (
+            lambda m: edit_json(m / SCHEDULER, beta_end=float("nan")),
+            "has beta_end nan; expected a number between",
+        ),
+        (lambda m: edit_json(m / SCHEDULER, beta_end=1e-5), "has beta_end 1e-05, below beta_start"),
+        (lambda m: edit_json(m / SCHEDULER, beta_start="0.1"), "has beta_start '0.1'; expected a number"),
+        (
+            lambda m: edit_json(m / SCHEDULER, num_train_timesteps=[1000]),
+            r"num_train_timesteps \[1000\]; expected a w",
+        ),
+        (
+            lambda m: edit_json(m / SCHEDULER, trained_betas=[0.1, 2.0]),
+            "trained_betas that are not 1000 numbers",
+        ),
+        (lambda m: edit_json(m / "vae/config.json", scaling_factor=[1, 2]), r"scaling_factor \[1, 2\]; expected a pos"),
+        (
+            lambda m: edit_json(m / "vae/config.json", latent_channels=[4, 4]),
+            r"latent_channels \[4, 4\]; expected a w",
+        ),
+        (
+            lambda m: edit_json(m / "unet/config.json", block_out_channels=32),
+            "block_out_channels 32; expected a list",
         ),
         (
             lambda m: edit_json(m / "model_index.json", _class_name="StableDiffusionXLPipeline"),
@@ -131,6 +162,48 @@ def test_what_is_wrong_with_a_folder_is_told_before_torch_is_imported(copied, tm
     assert done.returncode == 2
     assert done.stdout == "False\n"
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "sentence"),
+    [
+        (
+            {"num_train_timesteps": 20},
+            20,
+            "steps=20, but the model was trained on 20 noise levels: set steps to",
+        ),
+        (
+            {"rescale_betas_zero_snr": True},
+            500,
+            "steps=500 starts at timestep 999, where the model's schedule",
+        ),
+    ],
+)
+def test_steps_that_the_schedule_has_not_are_refused_before_anything_is_edited(
+    copied, tmp_path, capsys, changes, steps, sentence
+):
+    edit_json(copied / SCHEDULER, **changes)
+    words = ["method=sdedit", f"model.path={copied}", "metrics=pixel", "limit=1", "r=0.1", f"out={tmp_path / 'out'}"]
+    assert run.main([*words, f"steps={steps}"]) == 2
+    assert capsys.readouterr().err.startswith(f"error: {sentence}")
+    assert not list(tmp_path.glob("out/*/*"))
+    assert run.main([*words, "steps=10"]) == 0
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"beta_schedule": "linear"},
+        {"beta_schedule": "scaled_linear"},
+        {"beta_schedule": "squaredcos_cap_v2"},
+        {"beta_schedule": "scaled_linear", "rescale_betas_zero_snr": True},
+        {"beta_schedule": "linear", "trained_betas": [0.1, 0.2, 0.3], "num_train_timesteps": 3},
+    ],
+)
+def test_the_table_that_is_checked_is_the_one_that_diffusers_makes(config):
+    config = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012} | config
+    scheduler = DDIMScheduler(**config, clip_sample=False)
+    np.testing.assert_allclose(alphas_cumprod(config, "file"), scheduler.alphas_cumprod, rtol=2e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("side", [None, [16, 24]])

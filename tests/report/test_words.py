@@ -42,10 +42,24 @@ def test_headings_and_axes():
     assert words.of(PSNR) == "psnr ↑ (dB)"
     assert words.heading("fid", False) == "fid ↓"
     assert words.heading("count") == "count"
-    assert words.axis(words.of(PSNR), True, "x") == "psnr (dB)   → better"
-    assert words.axis(words.of(PSNR), True, "y") == "psnr (dB)   ↑ better"
-    assert words.axis("fid ↓", False, "x") == "fid   ← better"
-    assert words.axis("latent gap", None, "y") == words.axis("latent gap", nan, "y") == "latent gap"
+    assert words.axis(words.of(PSNR), True) == "psnr (dB)   → better"
+    assert words.axis("fid ↓", False) == "fid   ← better"
+    assert words.axis("latent gap", None) == words.axis("latent gap", nan) == "latent gap"
+
+
+def test_names_for_people():
+    assert words.printed(PSNR) == "PSNR ↑ (dB)"
+    percent = Fact("unedited_percent_random", 1, False, "%", "pair")
+    assert words.printed(percent) == "unedited [random weights] ↓ (%)"
+    lpips = Fact("lpips_e3", 1, False, "x 10^3", "pair")
+    assert words.printed(lpips) == "LPIPS ↓ (10⁻³)"
+    assert words.printed(lpips, "Background preservation, LPIPS") == "Background preservation, LPIPS ↓ (10⁻³)"
+    assert [words.called(name) for name in ("r", "mask_iou", "clip_score")] == [
+        "encoding ratio r",
+        "mask IoU",
+        "CLIPScore",
+    ]
+    assert [words.minus(text) for text in ("-1.29", "25.1 ±-0", "")] == ["\N{MINUS SIGN}1.29", "25.1 ±-0", ""]
 
 
 def test_counts():
@@ -77,4 +91,5 @@ def test_a_table_in_every_form(tmp_path):
     tex = files[1].read_text()
     assert r"a\_b & 8 & 20.00 $\pm$1.00 \\" in tex
     assert r"psnr $\uparrow$ (dB)" in tex
-    assert r"\caption{50 \%. one. two. three.}" in tex
+    assert r"\caption{50 \%}" in tex
+    assert r"\scriptsize one. two. three.}" in tex

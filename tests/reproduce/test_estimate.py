@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from bench import run
+from bench.config import cli
+from bench.edits import plan
 from bench.edits.folder import Store
+from bench.errors import UserError
+from bench.models.class_ldm import ClassLDM
+from bench.models.dit import DiT
 from bench.reproduce import grids, items
 from bench.reproduce.__main__ import main
 from bench.reproduce.cost import counting, estimate, pace
@@ -245,7 +250,22 @@ def test_items_of_a_paper_on_data_that_is_not_here(tmp_path):
         ["siminversion/fig3", "Instruct-P2P", "1", "pie", "instruct_pix2pix", "2", "0", "15", "15", "30", "108 s"],
     ]
     assert "in all 2 runs, 704 images to make, 17,560 evaluations of a denoiser: 17.6 h" in text
-    assert "left out, no runs: siminversion/fig6 (theory)" in text
+    assert "left out, not edits: siminversion/fig6 (theory)" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "control", "sentence"),
+    [
+        (ClassLDM, "p2p", "this model reads no words, so its attention to them cannot be steered; use control=none"),
+        (DiT, "p2p", "this model's attention cannot be steered; use control=none or another model"),
+        (DiT, "masactrl", "this model's attention cannot be steered; use control=none or another model"),
+    ],
+)
+def test_controls_that_a_run_refuses_are_refused(model, control, sentence):
+    (cfg,) = plan.points(cli.jobs(["method=siminversion", f"control={control}", "steps=2"])[0])
+    geometry = model.geometry(256, path="gone")
+    with pytest.raises(UserError, match=sentence):
+        counting.count([cfg["method"]], geometry)
 
 
 def test_the_made_up_denoiser_passes_gradients():

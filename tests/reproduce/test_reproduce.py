@@ -148,10 +148,11 @@ def test_what_the_user_changes_cannot_match(world):
 def test_tables_and_figures_are_written_in_every_form(world):
     text = (world / "tables/mine/tiny.md").read_text()
     assert "Notice: embedded model of a drawn world, comparable with no paper" in text
-    assert "| ↳ paper" in text
+    assert "| ↳ published" in text
+    assert "- published values: Table 9" in text
     assert "Of 3 published values: 2 not comparable, 1 not run" in text
     tex = (world / "tables/mine/tiny.tex").read_text()
-    assert all(word in tex for word in (r"\toprule", r"\bottomrule", r"edit\_success", "embedded model"))
+    assert all(word in tex for word in (r"\toprule", r"\bottomrule", r"\shortstack[r]{edit success", "embedded model"))
     with Image.open(world / "figures/mine/tiny.png") as image:
         assert image.width > 1000
     assert (world / "figures/mine/tiny.pdf").stat().st_size > 5000

@@ -266,8 +266,8 @@ def test_the_batch_size_decides_no_value(folder):
 @pytest.mark.parametrize(
     ("word", "said"),
     [
-        ("+metrics.x.region=frame", "metrics.x names no class; a column needs +metrics.x._target_=<module>.<class>"),
-        ("+metrics.x=3", "metrics.x names no class"),
+        ("+metrics.x.region=frame", "expected a metric, metrics.x._target_=<module>.<class>"),
+        ("+metrics.x=3", "metrics.x=3, expected a metric"),
         ("+metrics.x._target_=metrics.pixel.Nope", "metrics.pixel.Nope cannot be imported"),
         ("+metrics.x._target_=torchmetrics.image.Nope", "torchmetrics.image.Nope"),
         ("+metrics.x={_target_: metrics.pixel.Psnr, regoin: frame}", "unexpected keyword argument 'regoin'"),

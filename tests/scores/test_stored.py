@@ -71,11 +71,3 @@ def test_one_profile_for_all(tmp_path):
     assert stored.shared_profile(folders, "pie-v2") == "pie-v2"
     (folders[0] / "summary.caption-v1.json").unlink()
     assert stored.shared_profile(folders) == "pie-v2"
-
-
-def test_scores_of_another_making_do_not_stand_side_by_side(tmp_path):
-    first, alike, other = write(tmp_path / "a"), write(tmp_path / "b"), write(tmp_path / "c", weights={"clip": "x"})
-    runs = [stored.read(folder, "pie-v2") for folder in (first, alike, other)]
-    stored.check_alike(runs[:2])
-    with pytest.raises(UserError, match="scored with different metrics, versions or weights"):
-        stored.check_alike(runs)

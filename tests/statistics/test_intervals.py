@@ -12,6 +12,7 @@ from bench.statistics.intervals import (
     mean_intervals,
     sign_flip_p,
 )
+from scripts.coverage import coverage
 
 
 def names(count: int) -> list[str]:
@@ -29,14 +30,37 @@ def test_interval_is_scipys_for_independent_values():
     assert [low, high] == pytest.approx([expected.low, expected.high], abs=0.05 * (high - low))
 
 
-def test_interval_covers_the_mean_about_as_often_as_it_says():
-    """95 % intervals of 20 normal values: 92 % in theory (a percentile bootstrap is a little short); 150 trials spread
-    by 2.2 %."""
-    rng, hits = np.random.default_rng(1), 0
-    for trial in range(150):
-        _, low, high, _ = mean_interval(rng.standard_normal(20), names(20), trial)
-        hits += low <= 0 <= high
-    assert 0.85 <= hits / 150 <= 0.98
+@pytest.mark.parametrize("groups", [3, 5, 8, 12, 20, 40])
+def test_interval_covers_the_mean_as_often_as_it_says(groups):
+    """2,000 sets know 95 % to 0.5 %: groups of one to four values that share the group's own deviation; values that are
+    log-normal have means that few sets show."""
+    assert 0.93 <= coverage(groups, 4, logarithmic=False, sets=2000) <= 0.97
+    assert coverage(groups, 4, logarithmic=True, sets=2000) >= 0.88
+
+
+def test_few_groups_of_one_size_have_students_interval():
+    values = np.random.default_rng(1).exponential(size=7)
+    _, low, high, _ = mean_interval(values, names(7))
+    assert (low, high) == pytest.approx(scipy.stats.t.interval(0.95, 6, values.mean(), scipy.stats.sem(values)))
+
+
+def test_few_groups_of_other_sizes_by_hand():
+    """Sums 6, 2, 0 of 3, 1, 2 values: mean 4/3, residuals 2, 2/3, -8/3."""
+    values, groups = np.array([1.0, 2, 3, 2, 0, 0]), ["a", "a", "a", "b", "c", "c"]
+    mean, low, high, _ = mean_interval(values, groups)
+    share, variance = np.array([3, 1, 2]) / 6, np.diag([12.0, 2, 6])
+    left = np.eye(3) - np.outer(share, np.ones(3))
+    freedom = np.trace(left @ variance @ left.T) ** 2 / ((left @ variance @ left.T) ** 2).sum()
+    error = (1.5 * (4 + 4 / 9 + 64 / 9)) ** 0.5 / 6
+    assert 1 < freedom < 2
+    assert (mean, high - mean, mean - low) == pytest.approx((4 / 3, *[scipy.stats.t.ppf(0.975, freedom) * error] * 2))
+
+
+def test_the_rule_changes_at_twenty_groups():
+    """Student's interval does not depend on a seed, resamples do."""
+    values = np.random.default_rng(5).standard_normal(20)
+    assert mean_interval(values[:19], names(19)) == mean_interval(values[:19], names(19), seed=1)
+    assert mean_interval(values, names(20)) != mean_interval(values, names(20), seed=1)
 
 
 def test_copies_within_a_group_tell_nothing_new():
@@ -51,10 +75,15 @@ def test_copies_within_a_group_tell_nothing_new():
 
 
 def test_groups_of_unequal_size_weigh_by_their_values():
-    values, groups = np.array([0.0, 0, 0, 4]), ["a", "a", "a", "b"]
-    mean, low, high, _ = mean_interval(values, groups)
-    assert mean == 1
-    assert (low, high) == (0, 4)  # either group drawn twice, each with probability 1/4
+    """Percentiles of an own loop, as far out as Student's t of 19 degrees of freedom is."""
+    rng, sizes = np.random.default_rng(13), np.arange(20) % 4 + 1
+    parts = [rng.standard_normal(size) + rng.standard_normal() for size in sizes]
+    mean, low, high, _ = mean_interval(np.concatenate(parts), np.repeat(names(20), sizes).tolist())
+    drawn = rng.integers(0, 20, (10_000, 20))
+    means = [np.concatenate([parts[i] for i in row]).mean() for row in drawn]
+    tail = scipy.stats.norm.cdf(scipy.stats.t.ppf(0.025, 19) * (20 / 19) ** 0.5)
+    assert mean == pytest.approx(np.concatenate(parts).mean())
+    assert (low, high) == pytest.approx(np.quantile(means, [tail, 1 - tail]), abs=0.05 * (high - low))
 
 
 def test_values_that_are_not_finite_are_left_out():
@@ -71,8 +100,9 @@ def test_nothing_finite(values):
     assert n == 0
 
 
-def test_one_group_has_a_mean_and_no_interval():
-    mean, low, high, n = mean_interval(np.array([1.0, 2, np.nan]), ["a", "a", "b"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_two_groups_have_a_mean_and_no_interval(count):
+    mean, low, high, n = mean_interval(np.array([1.0, 2, np.nan]), ["a", "a" if count == 1 else "b", "c"])
     assert (mean, n) == (1.5, 2)
     assert np.isnan([low, high]).all()
 
@@ -90,24 +120,13 @@ def test_order_does_not_matter():
     assert shuffled == pytest.approx(mean_interval(values, groups), rel=1e-9)
 
 
-def test_interval_covers_the_mean_of_clustered_values_as_often_as_it_says():
-    """95 % +- 2 over 1,000 trials: 60 groups of one to four values that share the group's own deviation."""
-    rng, hits = np.random.default_rng(7), 0
-    sizes = np.arange(60) % 4 + 1
-    groups = np.repeat(names(60), sizes).tolist()
-    for trial in range(1000):
-        values = np.repeat(rng.standard_normal(60), sizes) + 0.5 * rng.standard_normal(sizes.sum())
-        _, low, high, _ = mean_interval(values, groups, trial)
-        hits += low <= 0 <= high
-    assert 0.93 <= hits / 1000 <= 0.97
-
-
 def test_columns_together_are_as_they_are_alone():
     rng = np.random.default_rng(8)
     columns = list(rng.standard_normal((4, 30)))
     columns[1][:9] = np.nan
     columns[3][:] = np.nan
-    groups = [f"g{i // 2:02d}" for i in range(30)]
+    groups = names(30)  # the second column has 21 of them, a third 12
+    columns[2][12:] = np.nan
     together = mean_intervals(columns, groups)
     np.testing.assert_allclose(together, [mean_interval(column, groups) for column in columns], rtol=1e-12)
 
@@ -122,7 +141,7 @@ def test_half_samples_are_halves_of_whole_groups():
     assert len(half_samples(["a", "b", "c"])) == 0
 
 
-@pytest.mark.parametrize("count", [24, 25])
+@pytest.mark.parametrize("count", [7, 24, 25])
 def test_half_samples_tell_the_spread_of_a_mean(count):
     """For a mean the spread is known: standard deviation over the root of the number, even and odd."""
     ratios = []
@@ -131,7 +150,8 @@ def test_half_samples_tell_the_spread_of_a_mean(count):
         halves = np.array([values[half].mean() for half in half_samples(names(count), seed)])
         low, high = half_sample_interval(values.mean(), halves, names(count))
         assert (low + high) / 2 == pytest.approx(values.mean())
-        ratios.append((high - low) / (2 * 1.959964 * values.std(ddof=1) / count**0.5))
+        quantile = scipy.stats.t.ppf(0.975, count - 1) if count < 20 else 1.959964
+        ratios.append((high - low) / (2 * quantile * values.std(ddof=1) / count**0.5))
     assert np.mean(ratios) == pytest.approx(1, rel=0.05)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import UserError
+from bench.files.tensors import check_text
 
 
 def read_json(file: Path, kind: type, source: str) -> Any:
@@ -17,19 +18,46 @@ def read_json(file: Path, kind: type, source: str) -> Any:
     Raises:
         UserError: it cannot be read, is cut off, no JSON, not UTF-8, names a key twice, or is something else.
     """
+    again = f"get it again from {source}"
+    text = read_text(file, again)
     try:
-        value = json.loads(file.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repetition)
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror}); get it from {source}") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is not UTF-8 ({error}); get it again from {source}") from None
-    except json.JSONDecodeError as error:
-        raise UserError(f"{file} is no whole JSON file ({error}); get it again from {source}") from None
-    except _RepeatedError as error:
+        value = parsed(text)
+    except RepeatedKeyError as error:
         raise UserError(f"{file} has the key {error.args[0]!r} twice; ids must differ") from None
+    except ValueError as error:
+        raise UserError(f"{file} is no whole JSON file ({error}); {again}") from None
     if not isinstance(value, kind):
         raise UserError(f"{file} holds a {type(value).__name__}, expected a {kind.__name__}; get it from {source}")
     return value
+
+
+def read_text(file: Path, again: str) -> str:
+    """The content of a text file, without the byte order mark that some editors put first.
+
+    Args:
+        again: what to do about one that is not as it was handed out.
+
+    Raises:
+        UserError: it cannot be read, is not UTF-8, or is a pointer or a web page.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}); {again}") from None
+    if content:
+        check_text(file, content[:64])
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is not UTF-8 ({error}); {again}") from None
+
+
+def parsed(text: str) -> Any:
+    """What JSON says. Raises: ValueError: it is none, or nested too deeply; RepeatedKeyError: it names a key twice."""
+    try:
+        return json.loads(text, object_pairs_hook=_without_repetition)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def field(record: Any, name: str, kind: type | tuple[type, ...], where: str) -> Any:
@@ -61,13 +89,13 @@ def inside(folder: Path, path: str, where: str) -> Path:
     return folder / path
 
 
-class _RepeatedError(Exception):
-    pass
+class RepeatedKeyError(ValueError):
+    """A JSON object names the key twice that is the first argument."""
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
-        raise _RepeatedError(next(name for name in names if names.count(name) > 1))
+        raise RepeatedKeyError(next(name for name in names if names.count(name) > 1))
     return made

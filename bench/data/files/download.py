@@ -2,10 +2,10 @@
 
 import os
 import shutil
-import tempfile
 import urllib.error
 import urllib.request
 import zipfile
+import zlib
 from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
@@ -14,6 +14,8 @@ from tqdm import tqdm
 from bench.data.base import Source
 from bench.errors import UserError, one_line
 from bench.files.hashing import sha256
+from bench.files.refused import writing
+from bench.files.write import aside, make_folder
 
 _BLOCK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
@@ -30,14 +32,15 @@ def fetch(source: Source) -> None:
     if source.hub:
         return _from_hub(source)
     folder = source.place.parent
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if source.unpack is None:
         return _download(source, source.place)
     archive = folder / PurePosixPath(source.url).name
     if not archive.exists():
         _download(source, archive)
     _unpack(archive, source)
-    archive.unlink()
+    with writing(archive):
+        archive.unlink()
 
 
 def _from_hub(source: Source) -> None:
@@ -66,7 +69,8 @@ def _download(source: Source, file: Path) -> None:
                 f"{source.url} failed ({one_line(error)}); the {kept:,} bytes that came are kept, run again to go on"
             ) from None
     _check(source, part)
-    os.replace(part, file)
+    with writing(file):
+        os.replace(part, file)
 
 
 def _stream(source: Source, part: Path, have: int) -> None:
@@ -74,12 +78,16 @@ def _stream(source: Source, part: Path, have: int) -> None:
     with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer:
         more = have and answer.status == 206  # else the server sends all of it again
         done = have if more else 0
+        with writing(part):
+            part.touch()
         with (
             open(part, "ab" if more else "wb") as stream,
             tqdm(total=source.size, initial=done, unit="B", unit_scale=True, desc=source.what, disable=None) as bar,
         ):
             while block := answer.read(_BLOCK):
-                stream.write(block)
+                with writing(part):
+                    stream.write(block)
+                    stream.flush()
                 bar.update(len(block))
 
 
@@ -88,7 +96,8 @@ def _check(source: Source, part: Path) -> None:
     if source.size is not None and size < source.size:
         raise UserError(f"{source.url} broke off at {size:,} of {source.size:,} bytes; run again to go on")
     if source.sha256 is not None and (digest := sha256(part)) != source.sha256:
-        part.unlink()
+        with writing(part):
+            part.unlink()
         raise UserError(
             f"{source.url} gave a file whose SHA-256 is {digest[:12]}..., not the official "
             f"{source.sha256[:12]}...; it was deleted, run again"
@@ -102,17 +111,16 @@ def _unpack(archive: Path, source: Source) -> None:
         base = base.parent
     if base / source.unpack != source.place:
         raise UserError(f"{source.what} unpacks to .../{source.unpack}, not {source.place}; change {source.knob}")
-    with tempfile.TemporaryDirectory(dir=base, prefix=".unpacking-") as aside:
+    with aside(source.place) as unpacked:
         try:
             with zipfile.ZipFile(archive) as content:
                 members = [name for name in content.namelist() if name.startswith(source.unpack)]
                 for name in members:
                     if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
                         raise UserError(f"{archive} names {name!r}, which leaves the folder; nothing was unpacked")
-                content.extractall(aside, tqdm(members, unit="file", desc=archive.name, disable=None))
-        except (zipfile.BadZipFile, OSError) as error:
+                content.extractall(unpacked, tqdm(members, unit="file", desc=archive.name, disable=None))
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
             raise UserError(f"{archive} cannot be unpacked ({one_line(error)}); delete it and run again") from None
         if not members:
             raise UserError(f"{archive} holds no {source.unpack}; delete it and run again")
-        source.place.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(Path(aside) / source.unpack, source.place)
+        os.replace(unpacked / source.unpack, source.place)

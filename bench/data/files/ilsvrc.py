@@ -4,6 +4,7 @@ import io
 import re
 from pathlib import Path
 
+from bench.data.files.annotations import read_text
 from bench.data.files.parquet import ImageTable
 from bench.errors import UserError
 
@@ -46,7 +47,10 @@ class Files:
         if not truth.is_file():
             return _invert({number: id_ for number, id_ in known.items() if number in self._file})
         # The devkit counts classes from 1 in an order of its own; the benchmark's rows translate it.
-        devkit = dict(enumerate(map(int, truth.read_text().split()), 1))
+        words = read_text(truth, "take it from the devkit again, or away").split()
+        if wrong := next((word for word in words if not word.isdecimal()), None):
+            raise UserError(f"{truth} holds {wrong!r:.40}; expected a class number a line, as in the devkit")
+        devkit = dict(enumerate(map(int, words), 1))
         translated = {devkit[number]: id_ for number, id_ in known.items() if number in devkit}
         return _invert({n: translated[c] for n, c in devkit.items() if c in translated and n in self._file})
 

@@ -33,7 +33,12 @@ class ImageTable:
         missing = [name for name in columns if name not in table.column_names]
         if missing:
             raise UserError(f"{files[0].parent} has no column {missing[0]!r}; it has {', '.join(table.column_names)}")
-        self._table = table.cast_column(self._column, Image(decode=False))
+        try:
+            self._table = table.cast_column(self._column, Image(decode=False))
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise UserError(
+                f"{files[0].parent}: column {self._column!r} holds no pictures ({one_line(error)}); get it again"
+            ) from None
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row without its picture."""
@@ -51,7 +56,8 @@ class ImageTable:
 
     def open(self, row: int) -> io.BytesIO:
         """The picture file of a row. Raises: BadSample: the table has none there."""
-        content = self._table[row][self._column]["bytes"]
+        picture = self._table[row][self._column]
+        content = picture and picture["bytes"]
         if content is None:
             raise BadSample(f"row {row} of the table holds no picture")
         return io.BytesIO(content)

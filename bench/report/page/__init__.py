@@ -1,13 +1,12 @@
 """The report as a page: one folder that opens in any browser, without server or network, wherever it is moved."""
 
 import json
-import shutil
 from importlib.resources import files
 from pathlib import Path
 
 import pandas as pd
 
-from bench.files.write import atomic, write
+from bench.files.write import write
 from bench.report.page import content, gallery, items
 from bench.report.page.thumbs import Thumbs
 
@@ -53,6 +52,5 @@ def make(
     write(to / "data.js", f"const REPORT = {json.dumps(facts, separators=(',', ':'), allow_nan=False)};\n")
     write(to / "plotly.min.js", get_plotlyjs())
     for name in STATIC:
-        with atomic(to / name) as file:
-            shutil.copyfile(str(files("bench.report.page") / "static" / name), file)
+        write(to / name, (files("bench.report.page") / "static" / name).read_bytes())
     return to / "index.html"

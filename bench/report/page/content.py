@@ -8,9 +8,9 @@ import pandas as pd
 
 from bench.edits.environment import environment
 from bench.edits.folder import Store
-from bench.report import tables, words
+from bench.report import tables, unfinished, words
 from bench.report.seeds import alike
-from bench.scores import stored
+from bench.scores.stored import Scored
 
 
 def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]:
@@ -66,14 +66,10 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
 
 def _unscored(out: Path, data: str | None) -> dict[str, Any]:
     """Runs that no table has: edits without scores."""
-    rows = []
-    for folder in stored.unscored(out, data):
-        journal = Store(folder).journal()
-        failed = sum("error" in entry for entry in journal.values())
-        name = folder.relative_to(out).as_posix()
-        rows.append({"cells": [name, str(len(journal) - failed), str(failed), f"run={folder}"]})
-    lead = ["Edited but not scored, so in no table, plot or gallery: python -m bench.score run=<folder>"]
-    columns = ["folder", "edits", "failed", "score with python -m bench.score"]
+    found = unfinished.under(out, data)
+    rows = [{"cells": [run.folder.relative_to(out).as_posix(), run.state, run.command]} for run in found]
+    lead = ["They are in no table, plot or gallery."]
+    columns = ["folder", "state", "what goes on"]
     return {"title": "Runs without scores", "lead": lead, "columns": columns, "rows": rows}
 
 
@@ -112,11 +108,12 @@ def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     default = first.plot.values()  # choices even where no run has them
     axes = {name: words.of(fact) for name, fact in words.facts(run.metrics.values() for run in runs).items()}
     axes |= {name: name for name in default if name not in axes}
-    axes |= {name: words.heading(words.COSTS[name], False) for name in ("nfe", "seconds")}
+    axes |= {"nfe": words.heading(words.COSTS["nfe"], False)}
     axes = {name: text for name, text in axes.items() if name in default or part[name].notna().any()}
-    points = []
+    points, apart = [], tables.unlike(list(part.scored))
     for (_, row), run in zip(part.iterrows(), part.scored, strict=True):
         values = {name: [words.finite(row.get(f"{name}{end}")) for end in ("", "_lo", "_hi")] for name in axes}
+        values = {name: found for name, found in values.items() if name not in apart[run]}
         r = words.knob(row.r)
         points.append(
             {
@@ -130,8 +127,15 @@ def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
         )
     return {
         "title": f"{first.data}, {first.profile} ({first.backbone})",
-        "notices": words.notices(runs),
+        "notices": [*words.notices(runs), *_not_drawn(apart)],
         "axes": axes,
         **first.plot,
         "points": points,
     }
+
+
+def _not_drawn(apart: dict[Scored, dict[str, str]]) -> list[str]:
+    """Values that would stand beside others that they do not compare with."""
+    said = [(run, f"{name}: {why}") for run, metrics in apart.items() for name, why in metrics.items()]
+    methods = {why: sorted({run.summary.method for run, other in said if other == why}) for _, why in said}
+    return [f"not drawn, scored otherwise: {why}, in {', '.join(names)}" for why, names in methods.items()]

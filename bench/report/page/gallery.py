@@ -4,18 +4,18 @@ import json
 import math
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pandas as pd
-from omegaconf import OmegaConf
 from tqdm import tqdm
 
+from bench.config import files
+from bench.data.own import sample
 from bench.edits.folder import Store
 from bench.edits.identity import of_data
 from bench.edits.plan import make_data
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of
-from bench.files.paths import file_name
+from bench.files.paths import file_name, sample_name
 from bench.files.write import write
 from bench.report import words
 from bench.report.page.thumbs import TRUE, Thumbs
@@ -60,7 +60,7 @@ def _set(
 ) -> tuple[dict[str, Any], list[str]]:
     """One data set, and the ids of its samples in the order that statuses and scores of its runs are in."""
     folders = list(dict.fromkeys(run.folder for run in runs))
-    configs = [OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))["data"] for folder in folders]
+    configs = [files.read(folder / "config.yaml")["data"] for folder in folders]
     readable, problems = [], []
     for node in {sha256_of(node): node for node in configs}.values():
         try:
@@ -77,7 +77,7 @@ def _set(
     types = {} if readable else _types(runs)
     samples = []
     for id_ in order:
-        file = quote(id_, safe="")
+        file = sample_name(id_)
         named = {"id": id_} if file == id_ else {"id": id_, "file": file}
         samples.append(named | ({"type": types[id_]} if id_ in types else {}) | facts.get(id_, {}))
     found = {
@@ -117,7 +117,7 @@ def _samples(
         for id_ in fresh[start : start + CHUNK]:
             data, index = known[id_]
             try:
-                samples.append(data[index])
+                samples.append(sample(data, index))
             except BadSample:
                 continue  # its runs have recorded why
         thumbs.each(lambda sample: _save(sample, place, thumbs, ending), samples)
@@ -125,13 +125,12 @@ def _samples(
         bar.update(len(fresh[start : start + CHUNK]))
     bar.close()
     if fresh:
-        place.mkdir(parents=True, exist_ok=True)
         write(file, json.dumps(facts))
     return facts
 
 
 def _save(sample: EditSample, place: Path, thumbs: Thumbs, ending: str) -> None:
-    name = quote(sample.id, safe="")
+    name = sample_name(sample.id)
     thumbs.save(sample.image, place / f"sources/{name}.{ending}")
     if sample.truth is not None:
         thumbs.save(sample.truth, place / f"truths/{name}.{ending}")
@@ -168,7 +167,7 @@ def _run(profiles: pd.DataFrame, order: list[str], out: Path, thumbs: Thumbs, en
     masked = {file.name for file in (store.folder / "masks").glob("*.png")}
     status, edits, masks = "", [], []
     for id_ in order:
-        name = quote(id_, safe="")
+        name = sample_name(id_)
         if id_ not in journal or "error" in journal[id_]:
             status += "f" if id_ in journal else "-"
             continue

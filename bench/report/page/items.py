@@ -1,16 +1,16 @@
 """Reproduced items beside the papers' values, and claims, from the files that their commands wrote."""
 
-import shutil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from bench.files.write import write
 from bench.report import words
 
 COLUMNS = ("title", "row", "point", "metric", "heading", "kind", "ours", "lo", "hi", "n", "published", "difference")
 COLUMNS = (*COLUMNS, "verdict", "why", "run", "notice", "data", "profile")
-"""What is read of an item's table, one line a cell."""
+"""What is read of an item's table, one line a cell; `groups`, which an older version did not write, too."""
 CLAIM = (
     "statement",
     "source",
@@ -47,14 +47,14 @@ def _item(name: str, files: dict[str, Path], out: Path, to: Path, index: dict[st
     item: dict[str, Any] = {"title": name}
     if "figures" in files:
         copy = to / "figures" / f"{name}.png"
-        copy.parent.mkdir(parents=True, exist_ok=True)
         if copy.resolve() != files["figures"].resolve():  # a page may be written beside the figures
-            shutil.copyfile(files["figures"], copy)
+            write(copy, files["figures"].read_bytes())
         item["figure"] = copy.relative_to(to).as_posix()
     if "tables" in files:
         cells = pd.read_csv(files["tables"], dtype=str, keep_default_na=False)
         if lacking := [column for column in COLUMNS if column not in cells]:
             return item | {"problem": f"{files['tables']} is no item's table: column {lacking[0]} is missing"}
+        cells = cells.reindex(columns=[*cells, *({"groups"} - {*cells})], fill_value="")
         item["title"] = f"{name}: {cells.title.iloc[0]}"
         item["table"] = _table(cells, index)
         points = files["figures"].with_suffix(".csv") if "figures" in files else None
@@ -93,6 +93,7 @@ def _cell(cell: Any, whys: list[str]) -> dict[str, Any]:
     whole = cell.kind in ("cost", "knob") and value is not None and value.is_integer()
     digits = 0 if whole else words.decimals(value, (high - low) / 2 if cell.lo else None)
     ours = cell.ours if value is None else words.between(value, low, high, digits)
+    ours += " (few)" if value is not None and words.few(words.finite(cell.groups)) else ""
     lines = [f"paper {cell.published}"] if cell.published else []
     lines += [f"difference {words.number(words.finite(cell.difference), digits, '+')}"] if cell.difference else []
     note = {"note": whys.index(cell.why) + 1} if cell.why else {}

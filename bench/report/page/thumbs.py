@@ -13,6 +13,7 @@ from PIL import Image
 from scipy.ndimage import binary_erosion
 from tqdm import tqdm
 
+from bench.files.refused import writing
 from bench.files.write import atomic, write
 
 SMALL = 128
@@ -35,8 +36,8 @@ class Thumbs:
         stamp = folder / "made_with.json"
         made_with = json.dumps({"side": side, "small": SMALL, "quality": QUALITY}) + "\n"
         if stamp.exists() and stamp.read_text() != made_with:
-            shutil.rmtree(folder)  # the stamp says that it is ours
-        folder.mkdir(parents=True, exist_ok=True)
+            with writing(folder):
+                shutil.rmtree(folder)  # the stamp says that it is ours
         write(stamp, made_with)
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
         self._used: set[Path] = set()
@@ -76,25 +77,25 @@ class Thumbs:
         core = binary_erosion(inside, np.ones((3, 3)), iterations=1 if max(area.size) <= SMALL else 3)
         overlay = Image.fromarray(np.where(inside, np.where(core, 1, 2), 0).astype(np.uint8), mode="P")
         overlay.putpalette([0, 0, 0, *colour, *colour])
-        with atomic(_ready(file)) as temporary:
+        with atomic(file) as temporary:
             overlay.save(temporary, format="PNG", transparency=bytes([0, veil, 255]), optimize=True)
 
     def finish(self) -> None:
         """Deletes folders of thumbnails that the page does not show, so that it carries nothing along."""
         self._pool.shutdown()
-        for folder in self.folder.glob("*/*/*"):
-            if folder not in self._used:
-                shutil.rmtree(folder)
-        for folder in [*self.folder.glob("*/*/"), *self.folder.glob("*/")]:
-            if not any(folder.iterdir()):
-                folder.rmdir()
+        with writing(self.folder):
+            for folder in self.folder.glob("*/*/*"):
+                if folder not in self._used:
+                    shutil.rmtree(folder)
+            for folder in [*self.folder.glob("*/*/"), *self.folder.glob("*/")]:
+                if not any(folder.iterdir()):
+                    folder.rmdir()
 
     def _copy(self, pair: tuple[Path, Path]) -> None:
         picture, file = pair
         with Image.open(picture) as image:
             if max(image.size) <= SMALL and file.suffix == ".png":
-                with atomic(_ready(file)) as temporary:
-                    shutil.copyfile(picture, temporary)
+                write(file, picture.read_bytes())
             else:
                 self._save(image.convert("RGB"), file)
 
@@ -105,14 +106,9 @@ class Thumbs:
 
     def _save(self, image: Image.Image, file: Path) -> None:
         image.thumbnail((self.side, self.side), Image.Resampling.LANCZOS)
-        with atomic(_ready(file)) as temporary:
+        with atomic(file) as temporary:
             image.save(temporary, format=file.suffix[1:].upper(), quality=QUALITY)
 
 
 def _stale(pairs: list[tuple[Path, Path]]) -> list[tuple[Path, Path]]:
     return [(a, b) for a, b in pairs if not b.exists() or b.stat().st_mtime_ns < a.stat().st_mtime_ns]
-
-
-def _ready(file: Path) -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    return file

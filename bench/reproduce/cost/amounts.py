@@ -1,11 +1,10 @@
 """Which samples an item edits, also where its data set is not here. Of the usual data sets no picture is read."""
 
+import json
 from dataclasses import dataclass
 from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
-
-from omegaconf import OmegaConf
 
 from bench.config import validate
 from bench.data.imagen import edits
@@ -39,7 +38,7 @@ def wanted(item: Item, cfg: dict[str, Any], look: bool = False) -> Amount | None
         look: whether to look for prompts, which reads the data set's pictures, to know their samples' ids.
     """
     limit, types = cfg["limit"], _stated(cfg["data"])
-    data = _data(OmegaConf.to_yaml(OmegaConf.create(validate.knobs(cfg["data"]) | {"size": counting.size_of(cfg)})))
+    data = _data(json.dumps(validate.knobs(cfg["data"]) | {"size": counting.size_of(cfg)}))
     if data is None and types is None:
         return None
     ids = data.ids if data else [str(i) for i in range(len(types))]
@@ -72,7 +71,7 @@ class _Listed:
 def _data(options: str) -> EditData | None:
     """A data set, or None where it is not here."""
     try:
-        return make_data(OmegaConf.to_container(OmegaConf.create(options)))
+        return make_data(json.loads(options))
     except UserError:
         return None
 

@@ -84,14 +84,16 @@ class _Denoiser(Model):
         return self.eps(z, t, condition), torch.zeros_like(z)
 
     def tokens(self, query: Query) -> list[Token]:
-        """A token a word."""
+        """A token a word. Raises: UserError: the model that is stood in for reads none."""
+        if not self.geometry.words:
+            return super().tokens(query)
         words = re.finditer(r"\S+", str(query or ""))
         inner = ((2 + zlib.crc32(word[0].encode()), word[0], word.span()) for word in words)
         return [(0, "<start>", (0, 0)), *inner, (1, "<end>", (0, 0))]
 
     def attention(self) -> list[AttentionLayer]:
-        """The layers of the model that is stood in for."""
-        return list(self.geometry.layers)
+        """The layers of the model that is stood in for. Raises: UserError: it has none that can be steered."""
+        return list(self.geometry.layers) or super().attention()
 
 
 def count(methods: list[dict[str, Any]], geometry: Geometry) -> list[Cost]:

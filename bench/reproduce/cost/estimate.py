@@ -31,7 +31,7 @@ def of_items(chosen: list[Item], words: list[str], seconds_per_nfe: float | None
     table = estimate(chosen, words, seconds_per_nfe)
     hashing.remember()
     no_runs = [f"{item.name} ({kind})" for item in chosen for kind in ("theory", "listing") if getattr(item, kind)]
-    return readable(table, words) + (f"\nleft out, no runs: {', '.join(no_runs)}" if no_runs else "")
+    return readable(table, words) + (f"\nleft out, not edits: {', '.join(no_runs)}" if no_runs else "")
 
 
 def estimate(chosen: list[Item], words: list[str], seconds_per_nfe: float | None = None) -> pd.DataFrame:

@@ -6,8 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from omegaconf import OmegaConf
-
+from bench.config import files
 from bench.diffusion import device as devices
 from bench.edits.environment import environment
 from bench.edits.folder import Store
@@ -65,7 +64,7 @@ def _place(device: str) -> tuple[str, str] | None:
 def _runs(out: Path) -> list[_Run]:
     found = []
     for file in sorted(out.glob("*/*/*/config.yaml")):
-        store, cfg = Store(file.parent), OmegaConf.to_container(OmegaConf.load(file))
+        store, cfg = Store(file.parent), files.read(file)
         places = {(made_on["machine"], made_on["device"]) for made_on in store.environments()}
         if len(places) == 1 and "model" in cfg["method"]["uses"]:  # of several, no entry says which one made it
             rates = [entry["seconds"] / entry["nfe"] for entry in store.journal().values() if entry.get("nfe")]

@@ -1,0 +1,78 @@
+"""Words `knob=value` as they are typed, and the paths among them: in a path no character has a meaning but a leading
+`~`. No Hydra, no torch."""
+
+import os
+import re
+from typing import NamedTuple
+
+from bench.errors import UserError
+
+PATHS = ("out", "root", "path", "folder", "file", "captions", "bison", "annotations", "run", "to", "images", "weights")
+"""Knobs, by the last part of their names, that name a file or folder. A value that starts like a path is one too."""
+_WORD = re.compile(r"(\+{0,2})([^\s=+~][^\s=]*)=(.*)", re.DOTALL)
+_QUOTED = r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'"""
+
+
+class Word(NamedTuple):
+    """`<mark><knob>=<value>`; the mark is one of "", "+" and "++"."""
+
+    mark: str
+    knob: str
+    value: str
+
+    @property
+    def names_path(self) -> bool:
+        """Whether the value is a path."""
+        if self.knob.startswith("hydra") or self.value.lower() == "null":
+            return False
+        if self.knob.split(".")[-1] in PATHS:
+            return not self.value.startswith("{")  # `weights={...}` is a table of them
+        return self.value.startswith(("/", "~/", "./", "../")) and "${" not in self.value
+
+
+def word(typed: str) -> Word | None:
+    """The parts of a word; None where it has not this form."""
+    found = _WORD.fullmatch(typed)
+    return Word(*found.groups()) if found else None
+
+
+def path(typed: str, what: str) -> str:
+    """A path as typed: what exists under it, else without the quotes around it, if there are any. A leading `~` is the
+    home folder.
+
+    Args:
+        what: it is called in messages, such as `out=`.
+
+    Raises:
+        UserError: nothing is typed, or no text.
+    """
+    text = typed if _exists(typed) else _unquoted(typed)
+    if not text:
+        raise UserError(f"{what} is empty; expected a path (a variable of the shell that is not set?)")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{what}{text!a} is not UTF-8; rename the file or folder") from None
+    return os.path.expanduser(text)
+
+
+def paths(typed: str, what: str) -> list[str]:
+    """The paths that a sweep is over: one where it exists with its commas, else those between commas, of which one with
+    commas of its own stands in quotes."""
+    parts = re.findall(rf"(?:{_QUOTED}|[^,])+", typed, re.DOTALL)
+    if _exists(typed) or ",".join(parts) != typed:
+        parts = [typed]
+    return [path(part.strip() if len(parts) > 1 else part, what) for part in parts]
+
+
+def _exists(typed: str) -> bool:
+    return os.path.lexists(os.path.expanduser(typed))
+
+
+def _unquoted(typed: str) -> str:
+    """What Hydra would read: quotes around it and what is escaped in them, or escaped characters of what exists."""
+    if re.fullmatch(_QUOTED, typed, re.DOTALL):
+        escaped = rf"(\\+)(?={typed[0]}|$|\$\{{)"
+        return re.sub(escaped, lambda found: found[1][: len(found[1]) // 2], typed[1:-1])
+    meant = re.sub(r"\\(.)", r"\1", typed)
+    return meant if _exists(meant) else typed
