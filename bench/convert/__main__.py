@@ -9,6 +9,7 @@ Nothing that is pickled in the file is run. Every tensor is used, or is one that
 """
 
 import json
+import re
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -99,7 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        own = [word for word in argv if word.partition("=")[0] in ("kind", *_KNOBS)]
+        own = [word for word in argv if re.match(r"\w+=", word) and not Path(word).exists()]
         places = [word for word in argv if word not in own]
         given = options.parse(own, {"kind": None, **dict.fromkeys(_KNOBS)})
         kind = given.pop("kind")

@@ -217,8 +217,7 @@ class _Editor:
         store, images = run.store, result.images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
         pictures = {"edit_sha256": (store.edit_file, images)}
         if result.mask is not None:
-            mask = devices.finite(result.mask.float(), "mask's numbers")
-            masks = interpolate(mask, result.images.shape[-2:], mode="nearest")[:, 0]
+            masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
             pictures["mask_sha256"] = store.mask_file, (masks * 255).round().to(torch.uint8).cpu().numpy()
 
         def saved(number: int) -> dict[str, Any]:

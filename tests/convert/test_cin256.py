@@ -133,7 +133,7 @@ OUT = "model.diffusion_model.out.2.bias"
     [
         (truncated, r"model\.ckpt \([\d,]+ bytes\) is no checkpoint, or not all of one; download it again"),
         (half, "is no checkpoint, or not all of one"),
-        (text(""), "is no checkpoint, or not all of one"),
+        (text(""), "is not whole \\(it is empty\\); download it again"),
         (text("version https://git-lfs.github.com/spec/v1\n"), "is a Git LFS pointer"),
         (text("<!DOCTYPE html>"), "is a web page, saved in place of the file"),
         (saved(lambda state: [1]), "is no table of names and tensors"),

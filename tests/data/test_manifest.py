@@ -240,7 +240,7 @@ def test_files_that_cannot_be_opened_are_their_samples_failure(tmp_path):
     assert found.pop("2") is None
     names = {"dead": "dead.png", "loop": "loop.png", "mask": "dead.png", "gone": "gone.png"}
     assert found.keys() == names.keys()
-    assert all(f"{names[id_]} is not a readable" in message for id_, message in found.items())
+    assert all(f"{names[id_]} is not a readable" in entry["error"] for id_, entry in found.items())
 
 
 @pytest.mark.parametrize(
@@ -258,8 +258,8 @@ def test_text_that_nobody_can_read_is_its_sample_s_failure(tmp_path, field, valu
     root = manifest(tmp_path, [DOG, json.dumps(CAKE | {field: value})])  # escaped, as programs write it
     found = outcomes(Manifest(str(root), 32))
     assert found["2"] is None
-    assert found["a cake/1"].startswith(f"line 2: {said}")
-    assert found["a cake/1"].isprintable()
+    assert found["a cake/1"]["error"].startswith(f"line 2: {said}")
+    assert found["a cake/1"]["error"].isprintable()
 
 
 def test_an_id_that_can_name_no_file_is_refused(tmp_path):

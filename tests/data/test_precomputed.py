@@ -116,11 +116,11 @@ def test_unknown_costs_stay_unknown_in_every_table(tmp_path, capsys):
     capsys.readouterr()
     assert main([f"out={tmp_path / 'out'}"]) == 0
     rows = [line.strip("|").split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
-    costs = {row[0].split()[0]: [cell.strip() for cell in row[-2:]] for row in rows}  # NFE and seconds
-    assert costs["precomputed"] == ["", ""]
-    assert costs["copy"][0] == "0"
+    costs = {row[0].split()[0]: row[-1].strip() for row in rows}
+    assert costs["precomputed"] == ""
+    assert costs["copy"] == "0"
     both = pd.read_csv(tmp_path / "out/summary.csv").set_index("method")
-    assert both.loc["precomputed", ["nfe", "seconds", "nfe_spent"]].isna().all()
+    assert both.loc["precomputed", ["nfe", "nfe_spent"]].isna().all()
     assert both.loc["copy", "nfe"] == 0
 
 
@@ -128,7 +128,7 @@ def test_report_of_nothing_but_precomputed_runs(tmp_path):
     assert go(tmp_path / "out", results(tmp_path / "theirs"), "limit=3") == 0
     assert main([f"out={tmp_path / 'out'}"]) == 0
     table = pd.read_csv(tmp_path / "out/summary.csv")
-    assert table[["r", "nfe", "seconds"]].isna().all(axis=None)
+    assert table[["r", "nfe"]].isna().all(axis=None)
     plotted = pd.read_csv(tmp_path / "out/report/shapes.pixel-v1.trade-off.csv")
     assert plotted.psnr_background.tolist() == pytest.approx(
         [summary(folders(tmp_path / "out")[0])["metrics"]["psnr_background"]["value"]]
