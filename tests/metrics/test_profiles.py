@@ -12,7 +12,7 @@ from hydra.utils import get_class
 from omegaconf import OmegaConf
 
 from bench.config import cli
-from bench.scores import profile as profiles
+from bench.config import profile as profiles
 
 CLIP = "openai/clip-vit-large-patch14"
 INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
@@ -28,7 +28,8 @@ def clip(region="frame", floor=None):
 
 
 def lpips(net, file, scale, region="frame"):
-    return "metrics.perceptual.Lpips", {"net": net, "weights": file, "scale": scale, "region": region}
+    knobs = {"net": net, "weights": file, "scale": scale, "region": region, "against": None}
+    return "metrics.perceptual.Lpips", knobs
 
 
 def psnr(region="frame", against="sources"):
