@@ -65,14 +65,17 @@ def _as_typed(typed: str, sweep: bool) -> str:
             OmegaConf.create(found)
         except GrammarParseError:  # Hydra notes it down
             raise UserError(f"{knob}{found[0]} holds a ${{ without its }}; choose another name") from None
+    elif (listed := words.listed(word.value)) is not None:
+        return f"{word.mark}{knob}[{','.join(map(_quoted, words.paths(listed, knob)))}]"
     else:
         found = words.paths(word.value, knob) if sweep else [words.path(word.value, knob)]
     return f"{word.mark}{knob}" + ",".join(map(_quoted, found))
 
 
 def _quoted(path: str) -> str:
-    """For Hydra, and for OmegaConf, which would fill in `${...}`; of that, only variables of the shell are meant."""
-    text = re.sub(r"(\\*)\$\{(?!oc\.env:)", r"\1\1\\${", path)
+    """For Hydra, and for OmegaConf, which would fill in `${...}`; of that, only variables of the shell are meant and, at
+    the start, the model's folder, which items name."""
+    text = re.sub(r"(\\*)\$\{(?!oc\.env:|(?<=^\$\{)model\.path\})", r"\1\1\\${", path)
     return QuotedString(text, Quote.single).with_quotes()
 
 

@@ -65,6 +65,12 @@ def paths(typed: str, what: str) -> list[str]:
     return [path(part.strip() if len(parts) > 1 else part, what) for part in parts]
 
 
+def listed(typed: str) -> str | None:
+    """What stands in the brackets of a list of paths, `[a,b]`; None where that is no list, or a path that exists."""
+    found = re.fullmatch(r"\[(.*,.*)\]", typed, re.DOTALL)
+    return found[1] if found and not _exists(typed) else None
+
+
 def _exists(typed: str) -> bool:
     return os.path.lexists(os.path.expanduser(typed))
 

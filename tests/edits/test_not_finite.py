@@ -89,7 +89,7 @@ def test_a_mask_that_is_not_finite_is_not_saved(tmp_path):
     words = [*BROKEN, "method=custom", "method._target_=tests.edits.test_not_finite.Masked", "metrics=pixel"]
     assert run.main([*words, *classes(tmp_path / "three", "abc"), f"out={tmp_path}"]) == 1
     pictures, journal = edited(tmp_path)
-    assert journal["b"]["error"].startswith("the mask of the method is not finite")
+    assert journal["b"]["error"] == "line 2: the mask of the method is not finite (NaN or infinity)"
     assert sorted(pictures) == ["a.png", "c.png"]
 
 
