@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from bench.config.command import command
 from bench.errors import nearest
 
 FOLDER = Path(__file__).parent
@@ -29,6 +30,7 @@ def _purpose(tree: ast.Module) -> str:
     return re.split(r"(?<=[.?]) |: ", text)[0].removesuffix(".")
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]

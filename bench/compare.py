@@ -13,6 +13,7 @@ import pandas as pd
 
 from bench.config import cli, options
 from bench.config import words as words_
+from bench.config.command import command
 from bench.errors import UserError
 from bench.report import words
 from bench.report.write import Table
@@ -123,6 +124,7 @@ def readable(table: pd.DataFrame, a: Path, b: Path) -> str:
     return Table(pd.DataFrame(rows), "", [f"A: {a}", f"B: {b}", *table.attrs["lead"]], notes).text()
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bench.config import cli, options
+from bench.config.command import command
 from bench.edits.folder import Store
 from bench.errors import UserError
 from bench.files.write import write
@@ -34,6 +35,7 @@ def export(run: Path, to: Path) -> int:
     return len(done)
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:

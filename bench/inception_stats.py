@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from bench.config import cli, files, options
+from bench.config.command import command
 from bench.data.preprocess import read_rgb
 from bench.diffusion import device as devices
 from bench.errors import BadSample, UserError
@@ -79,6 +80,7 @@ def statistics(folders: list[Path], extract, device: torch.device, limit: int | 
     return {"mean": mean.float(), "std": spread.float(), "classwise": classwise}
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from bench.config import cli, options
+from bench.config.command import command
 from bench.errors import UserError, nearest
 from bench.report import words, write
 from bench.report.write import Table
@@ -86,6 +87,7 @@ def _labels(folders: list[Path]) -> list[str]:
     return slugs if len(set(slugs)) == len(slugs) else ["/".join(folder.parts[-2:]) for folder in folders]
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:

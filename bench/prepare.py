@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from tabulate import tabulate
 
 from bench.config import cli, validate
+from bench.config.command import command
 from bench.config.instances import find
 from bench.data.base import Count, Source
 from bench.data.check import check
@@ -63,6 +64,7 @@ def prepare(words: list[str], download: bool = False, generate: bool = False) ->
     return 1 if bad else 0
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv

@@ -13,6 +13,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from bench.config import cli, words
+from bench.config.command import command, refusal
 from bench.edits import identity
 from bench.edits.plan import plan
 from bench.errors import UserError
@@ -38,6 +39,7 @@ def execute(cfg: DictConfig) -> None:
         raise UserError("\n".join(dict.fromkeys(failed)))
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
@@ -77,10 +79,11 @@ _failed: list[UserError] = []
 def _job(cfg: DictConfig) -> None:
     try:
         execute(cfg)
-    except UserError as error:
+    except (UserError, OSError) as refused:
+        error = refused if isinstance(refused, UserError) else refusal(refused)
         launcher = HydraConfig.get().launcher._target_
         if HydraConfig.get().mode == RunMode.MULTIRUN and not launcher.endswith("BasicLauncher"):
-            raise  # in another process, where nobody reads the list
+            raise error from refused  # in another process, where nobody reads the list
         _failed.append(error)
         cli.fail(error)
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bench.config import cli, words
+from bench.config.command import command
 from bench.errors import UserError
 from bench.files import hashing
 from bench.report.words import headline
@@ -16,6 +17,7 @@ from bench.scores.complete import Completed, complete
 from bench.scores.score import score
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from bench.claims.write import write_all
 from bench.config import cli, options
+from bench.config.command import command
 from bench.errors import UserError
 
 OPTIONS = {"out": "results/runs", "data": None, "to": None}
 """Folder of the runs, the data set to look at (null: each), folder to write to (null: `out`)."""
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:

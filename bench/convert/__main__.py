@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import cli, options, words
+from bench.config.command import command
 from bench.errors import UserError, nearest
 from bench.files import hashing
 from bench.files.write import aside
@@ -96,6 +97,7 @@ def _named(keys: list[str]) -> str:
     return ", ".join(keys[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv

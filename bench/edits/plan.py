@@ -21,6 +21,7 @@ from bench.errors import UserError, one_line
 from bench.files import weights
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name, shortened
+from bench.files.refused import NotWritten
 from bench.files.sources import is_foreign
 from bench.files.write import check_writable
 from bench.models import checkpoint as checkpoints
@@ -114,7 +115,7 @@ def plan(cfg: DictConfig) -> list[Run]:
         UserError: a value out of range, or one sentence for each thing that is missing on this machine.
     """
     resolved = _resolved(cfg)
-    check_writable(Path(resolved["out"]))
+    _check_out(Path(resolved["out"]))
     method, problems = resolved["method"], []
     checkpoint = data = None
     try:
@@ -150,6 +151,16 @@ def plan(cfg: DictConfig) -> list[Run]:
         for steps in {point["method"].get("steps") for point in points} - {None}:
             checkpoint.check_steps(steps)
     return [_run(point, data, checkpoint) for point in points]
+
+
+def _check_out(out: Path) -> None:
+    try:
+        check_writable(out)
+    except NotWritten as error:
+        raise UserError(
+            f"cannot create the output folder out={out}, or write into it: {error.why}; mend that or choose another "
+            "with out="
+        ) from error
 
 
 SOME_SIZE = 64

@@ -24,13 +24,18 @@ _SAID = {
     errno.EMFILE: f"too many files are open; raise the limit (ulimit -n), {_AGAIN}",
     errno.ENFILE: f"too many files are open on this machine; close some programs, {_AGAIN}",
     errno.ESTALE: f"the network file system lost it (stale file handle); mount it again, {_AGAIN}",
+    errno.EPIPE: "nobody reads it any more",
     errno.EFBIG: f"the file is larger than this file system takes; {_ELSEWHERE}",
     errno.ENOENT: f"its folder is gone; see who removes it, {_AGAIN}",
 }
 
 
 class NotWritten(UserError):
-    """Something could not be written; the message says what and why."""
+    """Something could not be written; `why` is the reason without what to do."""
+
+    def __init__(self, place: Path, said: str):
+        super().__init__(f"cannot write {place}: {said}")
+        self.why = said.partition(";")[0]
 
 
 def why(error: OSError, place: Path) -> str:
@@ -53,7 +58,7 @@ def writing(place: Path) -> Iterator[None]:
     except Exception as error:
         if (refused := _refused(error)) is None:
             raise
-        raise NotWritten(f"cannot write {place}: {why(refused, Path(place))}") from error
+        raise NotWritten(place, why(refused, place)) from error
 
 
 def _refused(error: Exception) -> OSError | None:

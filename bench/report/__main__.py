@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import cli, options
+from bench.config.command import command
 from bench.errors import UserError
 from bench.files import hashing
 from bench.files.hashing import sha256_of
@@ -85,6 +86,7 @@ def _pictures(run: Scored) -> str:
     return sha256_of({name: value for name, value in run.told.items() if name.startswith("data.")})
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import cli, options
+from bench.config.command import command
 from bench.errors import UserError
 from bench.files import hashing
 from bench.reproduce import items
@@ -59,6 +60,7 @@ def _offer() -> str:
     return "python -m bench.reproduce list shows all of them"
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv

@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 
 from bench.config import cli
+from bench.config.command import command
 from bench.errors import UserError, nearest
 from bench.files.paths import file_name
 from bench.theory import plots
 from bench.theory.measure import PARTS, WORDS, measure
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     words = sys.argv[1:] if argv is None else argv

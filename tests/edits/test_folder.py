@@ -86,7 +86,7 @@ def test_an_output_folder_that_is_a_file(place, tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert go(tmp_path / place) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert f"{tmp_path / 'file'} is a file, expected a folder" in line
+    assert f"{tmp_path / 'file'} is a file, expected a folder; mend that or choose another with out=" in line
 
 
 def test_results_that_are_read_only_are_reported_elsewhere(tmp_path, monkeypatch, capsys):

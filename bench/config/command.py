@@ -1,0 +1,54 @@
+"""Entry points: what the operating system refuses them is a sentence. No Hydra, no torch."""
+
+import errno
+import functools
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.errors import UserError
+from bench.files.refused import why
+
+Main = Callable[[list[str] | None], int]
+
+
+def command(main: Main) -> Main:
+    """An entry point that never shows the stack trace of an `OSError`, also where what it prints cannot be written: to
+    a full disk, or to a reader that has read enough (`| head`)."""
+
+    @functools.wraps(main)
+    def wrapped(argv: list[str] | None = None) -> int:
+        try:
+            status = main(argv)
+            sys.stdout.flush()
+            return status
+        except BrokenPipeError:
+            _print_no_more()
+            return 141  # as of a program that the signal ended
+        except OSError as error:
+            print(f"error: {refusal(error)}", file=sys.stderr)
+            if _is_of_printing(error):
+                _print_no_more()
+            return 2
+
+    return wrapped
+
+
+def refusal(error: OSError) -> UserError:
+    """What an error that nobody expected means, and where it was."""
+    if error.filename is not None:
+        place = Path(os.fsdecode(error.filename))
+        return UserError(f"{place}: {why(error, place)}")
+    what = "cannot write what is printed: " if _is_of_printing(error) else ""
+    return UserError(f"{what}{why(error, Path())}")
+
+
+def _is_of_printing(error: OSError) -> bool:
+    """Whatever writes files says their names."""
+    return error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EPIPE)
+
+
+def _print_no_more() -> None:
+    """Python tries once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
