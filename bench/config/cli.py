@@ -73,8 +73,8 @@ def _as_typed(typed: str, sweep: bool) -> str:
 
 
 def _quoted(path: str) -> str:
-    """For Hydra, and for OmegaConf, which would fill in `${...}`; of that, only variables of the shell are meant and, at
-    the start, the model's folder, which items name."""
+    """For Hydra, and for OmegaConf, which would fill in `${...}`; only variables of the shell are meant by that
+    and, at the start, the model's folder, which items name."""
     text = re.sub(r"(\\*)\$\{(?!oc\.env:|(?<=^\$\{)model\.path\})", r"\1\1\\${", path)
     return QuotedString(text, Quote.single).with_quotes()
 

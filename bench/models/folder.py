@@ -182,6 +182,8 @@ def family(folder: Path) -> tuple[str, str]:
 def _check_numbers(config: dict[str, Any], file: Path) -> None:
     """Raises UserError for what is no number, or no list of numbers, where one belongs."""
     for key in _COUNTS & config.keys():
+        if config[key] is None and key == "vq_embed_dim":  # as many as the latents have
+            continue
         if type(config[key]) is not int or config[key] < 1:
             raise UserError(f"{file} has {key} {config[key]!r}; expected a whole number of at least 1")
     widths = config.get("block_out_channels", [1])

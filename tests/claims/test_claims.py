@@ -503,7 +503,8 @@ def test_scores_changed_by_hand_prove_nothing(world, tmp_path, capsys):
     assert main([f"out={world.out}"]) == 0
     assert f"left out: {scores}: changed since the run was scored" in capsys.readouterr().out
     assert set(pd.read_csv(world.out / "claims.csv").verdict) == {"not run"}
-    assert f"- left out: {scores}" in " ".join((world.out / "claims.md").read_text().split())
+    text = "".join((world.out / "claims.md").read_text().split())  # a long path may be broken
+    assert f"-leftout:{scores}" in text
 
 
 def test_shipped_claims_name_what_exists():

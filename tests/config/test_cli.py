@@ -93,7 +93,9 @@ def test_unwritable_output_folder(capsys, tmp_path):
     (tmp_path / "file").write_text("")
     status, err = says(capsys, f"out={tmp_path}/file/runs")
     assert status == 2
-    assert f"cannot write {tmp_path}/file/runs: {tmp_path}/file is a file" in err
+    assert f"cannot create the output folder out={tmp_path}/file/runs" in err
+    assert f"{tmp_path}/file is a file" in err
+    assert "choose another" in err
 
 
 def test_every_job_of_a_sweep_is_checked_first(capsys, tmp_path):

@@ -22,9 +22,9 @@ DINOV2 = "dinov2_vitl14_pretrain.pth"
 JUDGE, STATISTICS = "metrics/shapes_judge", "inception_stats_256.pt"
 
 
-def clip(region="frame", floor=None):
-    knobs = {"weights": CLIP, "region": region, "scale": 100, "floor": floor, "prefix": "", "resize": "torchvision"}
-    return "metrics.clip.ClipScore", knobs
+def clip(region="frame", floor=None, network=CLIP):
+    knobs = {"weights": network, "region": region, "scale": 100, "floor": floor, "prefix": "", "resize": "torchvision"}
+    return "metrics.clip.ClipScore", knobs | {"open_clip": None}
 
 
 def lpips(net, file, scale, region="frame"):
@@ -55,6 +55,7 @@ def classes(kind):
 
 def distance(kind, features, file, reference="sources", network=None, **knobs):
     of_features = {"weights": file} | ({"architecture": network} if network else {})
+    of_features |= {name: knobs.pop(name) for name in ("open_clip",) if name in knobs}
     knobs |= {"reference": reference, "features": (f"metrics.features.{features}", of_features)}
     return f"metrics.{kind}", knobs
 
@@ -116,7 +117,7 @@ EXPECTED = {
             "fid": distance("sets.Fid", "InceptionPool", INCEPTION),
             "kid": distance("mmd.Kid", "InceptionPool", INCEPTION),
             "fd_dinov2": distance("sets.Fid", "Dinov2", DINOV2, network="vit_large_patch14_dinov2"),
-            "cmmd": distance("mmd.Cmmd", "ClipImage", "openai/clip-vit-large-patch14-336"),
+            "cmmd": distance("mmd.Cmmd", "ClipImage", "openai/clip-vit-large-patch14-336", open_clip=None),
         },
     ),
     "shapes": (
@@ -140,6 +141,25 @@ EXPECTED = {
         },
     ),
 }
+
+NEW = {
+    "clip_direction": ("metrics.clip.ClipDirection", {"weights": CLIP, "resize": "torchvision", "open_clip": None}),
+    "dists": ("metrics.perceptual.Dists", {"weights": "vgg16-397923af.pth"}),
+}
+AFTER = {"clip_score": "clip_direction", "lpips": "dists"}
+EXPECTED["recommended_v1"] = EXPECTED["recommended"]
+EXPECTED["recommended"] = (
+    EXPECTED["recommended"][0],
+    {
+        one: NEW.get(one) or EXPECTED["recommended_v1"][1][one]
+        for name in EXPECTED["recommended_v1"][1]
+        for one in filter(None, (name, AFTER.get(name)))
+    },
+)
+EXPECTED["preference"] = (
+    {"size": None},
+    {"pickscore": clip(network="yuvalkirstain/PickScore_v1"), "psnr_background": psnr("background")},
+)
 
 
 def told(node, weights):
@@ -166,7 +186,7 @@ def test_a_profile_computes_what_its_papers_do(name):
 
 
 KINDS = sorted({target for _, columns in EXPECTED.values() for target, _ in columns.values()})
-UP = {"ClipScore", "Psnr", "Ssim", "MaskIou", "Accuracy", "EditSuccess", "Kept", "TextAgreement"}
+UP = {"ClipScore", "ClipDirection", "Psnr", "Ssim", "MaskIou", "Accuracy", "EditSuccess", "Kept", "TextAgreement"}
 
 
 @pytest.mark.parametrize("target", KINDS)
