@@ -160,7 +160,7 @@ def test_figures_go_where_they_are_told(out, tmp_path):
     assert main([f"out={out}", f"to={tmp_path / 'figures'}", "rows=1", "data=shapes", "page=false"]) == 0
     table = (tmp_path / "figures/shapes.shapes-v1.table.md").read_text()
     assert table == tables.readable(tables.collect(out)).markdown() + "\n"
-    assert len(list((tmp_path / "figures").iterdir())) == 6
+    assert len(list((tmp_path / "figures").iterdir())) == 7
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import json
 from dataclasses import dataclass
 from functools import lru_cache
-from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from bench.config import validate
 from bench.data.imagen import edits
@@ -15,7 +16,7 @@ from bench.errors import UserError
 from bench.reproduce import grids
 from bench.reproduce.cost import counting
 from bench.reproduce.items import Item
-from bench.types import EditData
+from bench.types import EditData, EditSample
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class _Listed:
     def __init__(self, ids: list[str], types: list[str | None]):
         self.ids, self._types = ids, types
 
-    def __getitem__(self, index: int) -> SimpleNamespace:
-        return SimpleNamespace(id=self.ids[index], type=self._types[index])
+    def __getitem__(self, index: int) -> EditSample:
+        return EditSample(self.ids[index], np.zeros((3, 1, 1), np.uint8), None, None, type=self._types[index])
 
 
 @lru_cache
