@@ -5,16 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra.utils import get_object
 from tqdm import tqdm
 
 from bench.config import profile as profiles
-from bench.config.instances import instance
+from bench.config.instances import find, instance
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.edits.folder import Store
 from bench.edits.plan import Run
-from bench.errors import UserError, one_line
+from bench.errors import UserError
 from bench.files import weights
 from bench.models import checkpoint as checkpoints
 from bench.scores.columns import HALVES, notes, read_column, read_sets
@@ -69,10 +68,7 @@ def build(profile: dict[str, Any]) -> dict[str, PairMetric | SetMetric]:
 
 def _adapted(node: dict[str, Any], adapters: dict[str, str], where: str) -> dict[str, Any]:
     """The configuration of a metric, or of the adapter that makes one of it."""
-    try:
-        kind = get_object(node["_target_"])
-    except (ImportError, ValueError) as error:
-        raise UserError(f"{where}._target_={node['_target_']} cannot be imported: {one_line(error)}") from None
+    kind = find(node["_target_"], where)
     packages = {base.__module__.partition(".")[0] for base in getattr(kind, "__mro__", ())}
     adapter = next((adapter for package, adapter in adapters.items() if package in packages), None)
     if adapter is None or hasattr(kind, "score"):

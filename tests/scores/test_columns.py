@@ -268,7 +268,7 @@ def test_the_batch_size_decides_no_value(folder):
     [
         ("+metrics.x.region=frame", "expected a metric, metrics.x._target_=<module>.<class>"),
         ("+metrics.x=3", "metrics.x=3, expected a metric"),
-        ("+metrics.x._target_=metrics.pixel.Nope", "metrics.pixel.Nope cannot be imported"),
+        ("+metrics.x._target_=metrics.pixel.Nope", "there is no metrics.pixel.Nope; "),
         ("+metrics.x._target_=torchmetrics.image.Nope", "torchmetrics.image.Nope"),
         ("+metrics.x={_target_: metrics.pixel.Psnr, regoin: frame}", "unexpected keyword argument 'regoin'"),
         ("+metrics.x={_target_: torchmetrics.image.TotalVariation, region: masked}", "expected frame or edited"),
