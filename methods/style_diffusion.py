@@ -71,15 +71,17 @@ class StyleDiffusion(DualBranch):
     def _inversion(self, model, batch: EditBatch, levels: Grid, words) -> tuple[list[torch.Tensor], list[list]]:
         """Latents at each level, and the cross-attention maps that each step of the inversion had."""
         trajectory, maps = [latents.clean(model, batch)], []
+        places = [layer for layer in model.attention() if layer.cross and layer.place != "mid"]
+        sides = sorted({layer.cells(trajectory[0].shape[-1]) for layer in places})
+        if self.blend_size not in sides:
+            raise UserError(
+                f"style_diffusion trains on cross-attention maps of {self.blend_size} x {self.blend_size} cells, and "
+                f"those of this model have {sides} a side: set method.blend_size"
+            )
         for j in range(self.steps):
             collect = _Maps(self.blend_size)
             with model.attend(collect):
                 trajectory.append(ddim.invert_step(model, trajectory[j], levels, j, words, words, 1.0))
-            if not collect.found:
-                raise UserError(
-                    f"no cross-attention map of this model has {self.blend_size} x {self.blend_size} cells, and "
-                    "style_diffusion trains on them: set method.blend_size"
-                )
             maps.append(collect.found)
         return trajectory, maps
 
