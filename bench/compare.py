@@ -70,7 +70,7 @@ def compare(a: Path, b: Path, profile: str | None = None) -> pd.DataFrame:
             continue
         values = [table[metric].to_numpy(np.float64) for table in tables]
         finite = np.isfinite(values[0]) & np.isfinite(values[1])
-        change, groups = (values[1] - values[0])[finite], tables[0].group[finite].tolist()
+        change, groups = values[1][finite] - values[0][finite], tables[0].group[finite].tolist()
         mean, low, high, n = mean_interval(change, groups)
         means = {end: float(v[finite].mean()) if n else float("nan") for end, v in zip("ab", values, strict=True)}
         row |= {**means, "difference": mean, "lo": low, "hi": high, "n": n, "left_out": len(finite) - n}

@@ -14,8 +14,8 @@ Main = Callable[[list[str] | None], int]
 
 
 def command(main: Main) -> Main:
-    """An entry point that never shows the stack trace of an `OSError`, also where what it prints cannot be written: to
-    a full disk, or to a reader that has read enough (`| head`)."""
+    """An entry point that never shows the stack trace of an interrupt (Ctrl-C) or of an `OSError`, also where what it
+    prints cannot be written: to a full disk, or to a reader that has read enough (`| head`)."""
 
     @functools.wraps(main)
     def wrapped(argv: list[str] | None = None) -> int:
@@ -23,6 +23,9 @@ def command(main: Main) -> Main:
             status = main(argv)
             sys.stdout.flush()
             return status
+        except KeyboardInterrupt:
+            print("stopped; the same command goes on from here", file=sys.stderr)
+            return 130
         except BrokenPipeError:
             _print_no_more()
             return 141  # as of a program that the signal ended

@@ -93,9 +93,6 @@ def main(argv: list[str] | None = None) -> int:
             _page(words, settings)
     except UserError as error:
         return cli.fail(error)
-    except KeyboardInterrupt:
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
     more = [f"and {len(problems) - SHOWN} more like these; the tables say all of them"] if len(problems) > SHOWN else []
     return cli.fail(UserError("\n".join(problems[:SHOWN] + more))) if problems else 0
 

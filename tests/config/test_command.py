@@ -1,4 +1,4 @@
-"""What the operating system refuses a command is a sentence, whatever it was about to do."""
+"""What the operating system refuses a command, or a user stops, is a sentence, whatever it was about to do."""
 
 import errno
 import os
@@ -30,6 +30,15 @@ def test_an_error_that_nobody_expected(error, sentence, capsys):
     assert main([]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {sentence}")
+
+
+def test_an_interrupt_is_no_stack_trace(capsys):
+    @command
+    def main(argv):
+        raise KeyboardInterrupt
+
+    assert main([]) == 130
+    assert capsys.readouterr().err == "stopped; the same command goes on from here\n"
 
 
 def printing(to) -> subprocess.Popen:

@@ -44,7 +44,7 @@ def test_an_item_whose_data_is_absent_says_what_to_get_and_shows_what_is_publish
 
 def test_the_page_takes_items_of_every_kind(tmp_path):
     words = ["limit=2", "steps=4", f"out={tmp_path}"]
-    assert main(["shapes/queries", "shapes/gap", "page=false", *words[::2]]) == 0
+    assert main(["shapes/queries", "shapes/best_scale", "page=false", *words]) == 0
     assert main(["shapes/thresholds", "r=0.5", *words]) == 0
     shown = (tmp_path / "report/data.js").read_text()
-    assert all(f'"title":"shapes/{name}: ' in shown for name in ("queries", "gap", "thresholds"))
+    assert all(f'"title":"shapes/{name}: ' in shown for name in ("queries", "best_scale", "thresholds"))
