@@ -164,20 +164,20 @@ def scoring(count: int = 1000) -> None:
     """The whole `shapes` profile, reading, statistics and files included, against its backbone on pictures that are
     ready in memory: edits, sources and true edits, once each."""
     from bench import score
-    from bench.scores import measure
     from metrics.features import judge
 
     with tempfile.TemporaryDirectory() as out:
         words = ["method=copy", f"data.count={count}", f"limit={count}", "device=cpu"]
         timed(out, *words)
         (run,) = plan(cli.jobs([f"out={out}", *words])[0])
+        most = run.cfg["metrics"]["batch_size"]
         network = judge(ROOT / "metrics/shapes_judge", torch.device("cpu"))
         samples = [run.data[i] for i in range(count)]
         pictures = [[s.image for s in samples], [s.image for s in samples], [s.truth for s in samples]]
         batches = [
-            torch.from_numpy(np.stack(side[start : start + measure.BATCH]))
+            torch.from_numpy(np.stack(side[start : start + most]))
             for side in pictures
-            for start in range(0, count, measure.BATCH)
+            for start in range(0, count, most)
         ]
         with torch.inference_mode():
             network.maps(batches[0].float() / 255)
