@@ -24,7 +24,7 @@ from bench.config import cli
 from bench.data.preprocess import UNREADABLE, as_rgb
 from bench.edits.plan import Run, plan, points
 from bench.errors import UserError
-from bench.files.write import atomic, write
+from bench.files.write import write, write_png
 from bench.models import checkpoint as checkpoints
 from bench.report import tables
 from bench.scores.complete import complete
@@ -156,7 +156,7 @@ def score(
         folder = Path(name)
         _write_data(folder, ids, sources, rows, masks or nothing)
         for id_, made in zip(ids, edits, strict=True):
-            _save(_rgb(made), folder / "edits" / f"{id_}.png")
+            write_png(folder / "edits" / f"{id_}.png", _rgb(made))
         side = _rgb(edits[0]).width
         words = ["metrics=pixel", *words, f"data.size={side}", "method=precomputed", f"method.root={folder / 'edits'}"]
         run = _run(words, folder)
@@ -189,18 +189,13 @@ def _write_data(folder: Path, ids: list[str], pictures: Sequence[Picture], rows:
     """A data set as `data=manifest` reads it."""
     lines = []
     for number, (id_, picture, row, mask) in enumerate(zip(ids, pictures, rows, masks, strict=True)):
-        _save(_rgb(picture), folder / f"source{number}.png")
+        write_png(folder / f"source{number}.png", _rgb(picture))
         line = {"id": id_, "image": f"source{number}.png", **row}
         if mask is not None:
-            _save(Image.fromarray(np.asarray(mask, bool)), folder / f"mask{number}.png")
+            write_png(folder / f"mask{number}.png", Image.fromarray(np.asarray(mask, bool)))
             line["mask"] = f"mask{number}.png"
         lines.append(json.dumps(line) + "\n")
     write(folder / "manifest.jsonl", "".join(lines))
-
-
-def _save(picture: Image.Image, file: Path) -> None:
-    with atomic(file) as temporary:
-        picture.save(temporary, format="PNG")
 
 
 def _rgb(picture: Picture) -> Image.Image:

@@ -1,7 +1,6 @@
 """The folder of one run: what is done, and how to add to it without ever leaving half a file."""
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from bench.errors import UserError
 from bench.files.hashing import sha256, sha256_of, sha256_of_files
 from bench.files.lock import Busy, lock
 from bench.files.paths import sample_name
-from bench.files.write import append, make_folder, write
+from bench.files.write import append, make_folder, write, write_png
 
 
 class Store:
@@ -132,10 +131,7 @@ class Store:
 
     def save_picture(self, file: Path, pixels: np.ndarray) -> str:
         """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename; returns the SHA-256 of the file."""
-        stream = io.BytesIO()
-        Image.fromarray(pixels).save(stream, format="PNG")
-        write(file, stream.getvalue())
-        return hashlib.sha256(stream.getvalue()).hexdigest()
+        return hashlib.sha256(write_png(file, Image.fromarray(pixels))).hexdigest()
 
     def record(self, entries: list[dict[str, Any]]) -> None:
         """Appends to this shard's journal; call it once the pictures are saved."""

@@ -1,6 +1,5 @@
 """Source pictures for Imagen's prompts from the chosen model, where Imagen's own are not to be had."""
 
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, NotFinite, UserError
-from bench.files.write import write
+from bench.files.write import write, write_png
 from bench.models import checkpoint as checkpoints
 from bench.types import DiffusionModel
 
@@ -65,9 +64,7 @@ def generate(cfg: dict[str, Any]) -> Path:
         made, failed = _made(model, cfg, numbers, device)
         bad |= failed
         for number, picture in made.items():
-            stream = io.BytesIO()
-            Image.fromarray(picture).save(stream, format="PNG")
-            write(folder / f"{number:03d}.png", stream.getvalue())
+            write_png(folder / f"{number:03d}.png", Image.fromarray(picture))
     if bad:
         number, why = next(iter(bad.items()))
         raise UserError(f"{len(bad)} of {len(lacking)} pictures were not made, the first is {number:03d}.png: {why}")

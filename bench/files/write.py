@@ -4,6 +4,7 @@ Everything here raises `bench.files.refused.NotWritten`, a UserError. What a kil
 name of its own; the next process that writes into that folder deletes it. No torch.
 """
 
+import io
 import json
 import os
 import shutil
@@ -13,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from PIL import Image
 
 from bench.files.lock import holding, take
 from bench.files.refused import NotWritten, writing
@@ -87,6 +90,14 @@ def write(file: Path, content: str | bytes) -> None:
     """Writes a file atomically; text as UTF-8."""
     with atomic(file) as temporary:
         temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_png(file: Path, picture: Image.Image) -> bytes:
+    """Writes a picture as PNG, atomically; returns the content of the file."""
+    stream = io.BytesIO()
+    picture.save(stream, format="PNG")
+    write(file, stream.getvalue())
+    return stream.getvalue()
 
 
 def keep(file: Path, content: bytes) -> None:

@@ -22,7 +22,7 @@ from bench.config import cli
 from bench.edits.plan import plan
 from bench.errors import UserError, nearest
 from bench.files.hashing import sha256_of
-from bench.files.write import atomic, write
+from bench.files.write import write, write_png
 from bench.report.words import number
 from bench.report.write import csv
 from bench.reproduce import cells, grids
@@ -156,9 +156,7 @@ def _measured(item: Item, cfg: DictConfig, may: bool) -> measure.Measured:
             found.tables[part] = table = table.sort_values("name", key=lambda c: c.map(order), kind="stable")
         csv(table, folder / part)
     for (id_, key), pixels in found.pictures.items():
-        file = _picture(folder, id_, key)
-        with atomic(file) as temporary:
-            Image.fromarray(pixels.transpose(1, 2, 0)).save(temporary, format="PNG")
+        write_png(_picture(folder, id_, key), Image.fromarray(pixels.transpose(1, 2, 0)))
     write(folder / "facts.json", json.dumps({"facts": found.facts, "alphas": found.alphas.tolist()}))
     return found
 
