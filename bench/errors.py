@@ -57,6 +57,12 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def short(value: object) -> str:
+    """A value of a wrong kind in a message: `a list, [1, 2]`, cut off where it is long."""
+    text = " ".join(str(value).split())
+    return f"a {type(value).__name__}, {text[:60]}{'...' if len(text) > 60 else ''}"
+
+
 def nearest(name: str, valid: list[str]) -> str:
     """The part of a message that offers valid names close to `name`, or all of them."""
     close = get_close_matches(name, valid, n=3, cutoff=0.5)

@@ -22,10 +22,8 @@ class Incomparable(Untestable):
 def check_alike(runs: list[Scored], metrics: Iterable[str]) -> None:
     """Raises Incomparable where values of the runs do not compare, as far as they have any."""
     for metric in metrics:
-        having = [run for run in runs if run.summary.fact(metric)]
-        for other in having[1:]:
-            if why := protocol.unlike(having[0], other, metric):
-                raise Incomparable(f"{metric} was scored with {why}")
+        if why := protocol.unlike_among(runs, metric):
+            raise Incomparable(f"{metric} was scored with {why}")
 
 
 def fact_of(runs: list[Scored], metric: str) -> Fact:

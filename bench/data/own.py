@@ -9,7 +9,7 @@ from bench.config.guard import BrokenSample, guard
 from bench.config.instances import check_identity
 from bench.data.text import checked
 from bench.diffusion.memory import exhausted
-from bench.errors import BadSample, UserError
+from bench.errors import BadSample, UserError, short
 from bench.types import EditData, EditSample
 
 OFFERED = ("ids", "size", "annotations", "__getitem__", "identity", "pool", "result_names", "real_image", "counts")
@@ -27,11 +27,11 @@ def check_data(data: EditData, where: str) -> None:
             raise UserError(f"{where}: {kind} has no {lacking[0]}; derive it from bench.data.base.Benchmark")
         ids, size = data.ids, data.size
         if not isinstance(ids, list) or not all(isinstance(id_, str) and id_ for id_ in ids):
-            raise UserError(f"{where}: ids of {kind} is {_short(ids)}; expected a list of texts, none of them empty")
+            raise UserError(f"{where}: ids of {kind} is {short(ids)}; expected a list of texts, none of them empty")
         if twice := next((id_ for id_, count in Counter(ids).items() if count > 1), None):
             raise UserError(f"{where}: the id {twice!r} of {kind} is there {ids.count(twice)} times; expected once")
         if type(size) is not int or size < 1:
-            raise UserError(f"{where}: size of {kind} is {_short(size)}; expected pixels a side, a whole number")
+            raise UserError(f"{where}: size of {kind} is {short(size)}; expected pixels a side, a whole number")
         check_identity(data.identity(), where)
 
 
@@ -50,7 +50,7 @@ def sample(data: EditData, index: int) -> EditSample:
             raise
         raise BrokenSample(error) from None
     if not isinstance(found, EditSample):
-        raise BadSample(f"the data set gives {_short(found)}; expected a bench.types.EditSample")
+        raise BadSample(f"the data set gives {short(found)}; expected a bench.types.EditSample")
     if found.id != data.ids[index]:
         raise BadSample(f"the data set gives the sample {found.id!r}; its ids say {data.ids[index]!r}")
     _check_array("image", found.image, (3, None, None), np.uint8)
@@ -64,12 +64,7 @@ def sample(data: EditData, index: int) -> EditSample:
 def _check_array(name: str, found: Any, shape: tuple[int | None, ...], kind: type) -> None:
     expected = f"{np.dtype(kind)} [{', '.join('any' if side is None else str(side) for side in shape)}]"
     if not isinstance(found, np.ndarray):
-        raise BadSample(f"{name} is {_short(found)}; expected a numpy array, {expected}")
+        raise BadSample(f"{name} is {short(found)}; expected a numpy array, {expected}")
     fits = len(found.shape) == len(shape) and all(b in (None, a) for a, b in zip(found.shape, shape, strict=True))
     if not fits or found.dtype != kind:
         raise BadSample(f"{name} is {found.dtype} {list(found.shape)}; expected {expected}")
-
-
-def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
-    return f"a {type(value).__name__}, {text[:60]}{'...' if len(text) > 60 else ''}"

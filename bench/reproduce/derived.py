@@ -106,19 +106,13 @@ def rows(of: Sources) -> list[Cell]:
     return cells
 
 
-def _unlike(points: list[Point], metric: str) -> str:
-    """Why values of points do not compare, as far as they have any; empty where they do."""
-    first, *others = [run for point in points if (run := point.scored)] or [None]
-    known = [other for other in others if first.summary.fact(metric) and other.summary.fact(metric)]
-    return next((why for other in known if (why := protocol.unlike(first, other, metric))), "")
-
-
 def _cell(
     of: Sources, label: str, name: str, column: str, sets: list[list[Point]], value: Value, kind: str = "derived"
 ) -> Cell:
     """A cell made of some points, or the mean of several such."""
     points = [point for one in sets for point in one]
-    cell, unlike = Cell.new(of.item, label, name, column, of.facts), _unlike(points, column)
+    cell = Cell.new(of.item, label, name, column, of.facts)
+    unlike = protocol.unlike_among([run for point in points if (run := point.scored)], column)
     cell.kind, (cell.ours, cell.lo, cell.hi, cell.n, cell.why, cell.groups) = kind, Value() if unlike else value
     cell.n_expected, cell.notice = cell.n, "; ".join(of.said(of.notices, points))
     cell.data, cell.profile = points[0].cfg["data"]["name"], points[0].cfg["metrics"]["name"]

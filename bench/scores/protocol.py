@@ -86,6 +86,12 @@ def unlike(run: Scored, other: Scored, metric: str) -> str:
     return _differ(first, second, "and")
 
 
+def unlike_among(runs: list[Scored], metric: str) -> str:
+    """Why a metric's values do not compare among the runs that have it, as `unlike` says; empty where they do."""
+    first, *others = [run for run in runs if run.summary.fact(metric)] or [None]
+    return next((why for other in others if (why := unlike(first, other, metric))), "")
+
+
 def _differ(first: dict[str, Any], second: dict[str, Any], between: str) -> str:
     if ("size" in first) != ("size" in second):
         return "an older version scored one of them and did not say how; run python -m bench.score run=<folder>"

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from bench.config.guard import guard
-from bench.errors import UserError
+from bench.errors import UserError, short
 from bench.types import PairMetric, ScoreBatch, SetMetric
 
 
@@ -49,15 +49,8 @@ def values_of(name: str, metric: PairMetric, batch: ScoreBatch) -> np.ndarray:
     except ValueError:  # rows of several lengths
         raise UserError(expected.format(f"a {type(found).__name__} of several lengths")) from None
     if values.dtype.kind not in "biuf":
-        raise UserError(expected.format(_said(found)))
+        raise UserError(expected.format("None" if found is None else short(found)))
     if values.shape != (count,):
         shape = f"{len(values)} numbers" if values.ndim == 1 else f"an array of shape {values.shape}"
         raise UserError(expected.format(shape))
     return values.astype(np.float64)
-
-
-def _said(found: Any) -> str:
-    if found is None:
-        return "None"
-    text = " ".join(str(found).split())
-    return f"a {type(found).__name__}, {text[:60]}{'...' if len(text) > 60 else ''}"
