@@ -178,12 +178,22 @@ def _difference(pair: list[Point], column: str, fact: Fact | None) -> Value:
     first, second = (point.summary for point in pair)
     if first.ids != second.ids:
         return Value(why="distances of sets of different samples do not compare")
-    difference, halves = found[0].value - found[1].value, [np.array(one.halves) for one in found]
-    if len(halves[0]) != len(halves[1]) or found[0].halves_of is None:
-        return Value(difference, n=first.n)
-    units = pair[0].scores[found[0].halves_of].fillna("").tolist()
-    low, high = half_sample_interval(difference, halves[0] - halves[1], units)
-    return Value(difference, finite(low), finite(high), first.n, groups=len(set(units)))
+    difference, low, high, groups = of_sets(*found, pair[0].scores)
+    return Value(difference, finite(low), finite(high), first.n, groups=groups)
+
+
+def of_sets(first: Fact, second: Fact, scores: pd.DataFrame) -> tuple[float, float, float, int | None]:
+    """First minus second of a metric of whole sets, with its 95 % interval from the half-samples that both have and the
+    number of groups that these are of; NaN and None where they are not the same.
+
+    Args:
+        scores: of the images of either.
+    """
+    difference, halves = first.value - second.value, [np.array(one.halves) for one in (first, second)]
+    if len(halves[0]) != len(halves[1]) or first.halves_of is None:
+        return difference, float("nan"), float("nan"), None
+    units = scores[first.halves_of].fillna("").tolist()
+    return difference, *half_sample_interval(difference, halves[0] - halves[1], units), len(set(units))
 
 
 def _mean_difference(pairs: list[list[Point]], fact: Fact | None) -> Value:

@@ -7,12 +7,13 @@ import numpy as np
 import pandas as pd
 
 from bench.report import words
+from bench.reproduce import derived
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Rows
 from bench.reproduce.verdicts import NOT_RUN, Cell
 from bench.scores.best_of import aligned, best_of
 from bench.scores.stored import Fact
-from bench.statistics.intervals import half_sample_interval, mean_interval
+from bench.statistics.intervals import mean_interval
 
 FEWEST = 3
 """Rows that an order is worth telling of."""
@@ -57,11 +58,7 @@ def _places(item: Item, rows: list[Rows], cells: list[Cell]) -> list[_Place]:
         scores = None
         if fact and fact.kind == "pair" and len(tables) == len(own):
             tables = aligned(tables)
-            scores = (
-                best_of(tables, {fact.name: fact.higher_is_better})
-                .assign(group=tables[0].group)[[fact.name, "group"]]
-                .set_axis(["v", "group"], axis=1)
-            )
+            scores = best_of(tables, {fact.name: fact.higher_is_better}).assign(group=tables[0].group)
         elif fact and fact.kind == "set" and tables:
             scores = tables[0]
         name = f"{cell.row}, {cell.point}" if cell.point else cell.row
@@ -95,11 +92,10 @@ def _beyond_noise(a: _Place, b: _Place) -> str:
         return ""
     if a.fact.kind == "pair":
         first, second = aligned([a.scores, b.scores])
-        mean, lo, hi, _ = mean_interval((first.v - second.v).to_numpy(np.float64), first.group.tolist())
+        change = first[a.fact.name] - second[b.fact.name]
+        mean, lo, hi, _ = mean_interval(change.to_numpy(np.float64), first.group.tolist())
+    elif a.scores.index.equals(b.scores.index):
+        mean, lo, hi, _ = derived.of_sets(a.fact, b.fact, a.scores)
     else:
-        same = len(a.fact.halves) == len(b.fact.halves) and a.scores.index.equals(b.scores.index)
-        if not same or not a.fact.halves:
-            return ""
-        mean, halves = a.ours - b.ours, np.subtract(a.fact.halves, b.fact.halves)
-        lo, hi = half_sample_interval(mean, halves, a.scores[a.fact.halves_of].tolist())
+        return ""
     return words.between(mean, lo, hi, sign="+") if lo > 0 or hi < 0 else ""
