@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.files.hashing import sha256_of
-from bench.report.words import finite
+from bench.report.words import COSTS, finite
 from bench.scores import protocol
 from bench.scores.best_of import aligned
 from bench.scores.stored import Fact, Scored
@@ -48,7 +48,7 @@ def alike(runs: list[Scored]) -> list[Alike]:
 def _together(runs: list[Scored]) -> Alike:
     first = runs[0].summary
     facts = {name: _mean([run.summary.metrics[name] for run in runs], runs) for name in first.metrics}
-    costs = {name: _average([getattr(run.summary, name) for run in runs]) for name in ("nfe", "seconds", "nfe_spent")}
+    costs = {name: _average([getattr(run.summary, name) for run in runs]) for name in COSTS}
     worst = {"n_failed": max(run.summary.n_failed for run in runs)}
     notes = list(dict.fromkeys(note for run in runs for note in run.summary.notes))
     values = {name: [run.summary.metrics[name].value for run in runs] for name in facts}

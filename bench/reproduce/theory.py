@@ -23,7 +23,7 @@ from bench.edits.plan import plan
 from bench.errors import UserError, nearest
 from bench.files.hashing import sha256_of
 from bench.files.write import write, write_png
-from bench.report.words import number
+from bench.report.words import finite, number
 from bench.report.write import csv
 from bench.reproduce import cells, grids
 from bench.reproduce.items import Item, merged
@@ -182,7 +182,7 @@ def _values(part: str, found: measure.Measured) -> Iterator[Value]:
         largest = table[table.t > table.t.min()].groupby("id").k2.max()
         _, low, high, _ = mean_interval(largest.to_numpy(), largest.index.tolist())
         for name, value in found.constants().items():
-            lo, hi = (_finite(low), _finite(high)) if name == "K2" else (None, None)
+            lo, hi = (finite(low), finite(high)) if name == "K2" else (None, None)
             yield Value("bounds", "", name, name, float(value), lo, hi, len(largest))
         yield Value("bounds", "", *_CROSSING, plots.crossing(found.curves()), n=len(largest))
     elif part == "scale":
@@ -200,11 +200,7 @@ def _values(part: str, found: measure.Measured) -> Iterator[Value]:
 
 def _mean(row: str, point: str, metric: str, heading: str, values: np.ndarray, ids: list[str]) -> Value:
     mean, low, high, n = mean_interval(values, ids)
-    return Value(row, point, metric, heading, _finite(mean), _finite(low), _finite(high), n)
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
+    return Value(row, point, metric, heading, finite(mean), finite(low), finite(high), n)
 
 
 def _expected(part: str, cfg: DictConfig, names: list[str]) -> Iterator[Value]:

@@ -8,6 +8,7 @@ pictures are scored at a time, is not in it.
 import inspect
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_object
@@ -23,21 +24,20 @@ VERSION = 1
 _ARGUMENTS = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
 
-def made(
-    node: dict[str, Any], profile: dict[str, Any], weights: dict[str, str], data: dict[str, Any]
-) -> dict[str, Any]:
+def made(node: dict[str, Any], profile: dict[str, Any], fact: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
     """Knob -> value of all that a column's numbers depend on beside the pictures and the metric's version.
 
     Args:
         node: the metric's resolved configuration; its class is imported.
         profile: the resolved profile, for how it prepares pictures.
-        weights: name of each of the profile's networks -> its hash.
+        fact: of the metric: `weights`, name -> hash, and `files`, places that its class reads by itself.
         data: the data's identity: where the profile names no size, its pictures are scored as they are.
     """
     size, resample = (profile.get(key) or data.get(key) for key in ("size", "resample"))
     code = {f"code.{one['name']}": one["sha256"] for one in sources.stamps(node)}
     prepared = {"size": size, "resample": resample, "jpeg": profile.get("jpeg")}
-    return {**prepared, **_knobs(node, weights), **code}
+    files = {f"files.{Path(file).name}": fact["weights"][Path(file).name] for file in fact["files"]}
+    return {**prepared, **_knobs(node, fact["weights"]), **code, **files}
 
 
 def _knobs(node: dict[str, Any], weights: dict[str, str]) -> dict[str, Any]:

@@ -2,13 +2,9 @@
 
 import io
 import json
-import math
 from copy import copy
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import pandas as pd
 
 from bench.config import profile as profiles
 from bench.config.guard import BrokenCode
@@ -20,17 +16,13 @@ from bench.files.hashing import sha256, sha256_of
 from bench.files.refused import writing
 from bench.files.sources import is_foreign
 from bench.files.write import make_folder, write
-from bench.scores import protocol, seal, stored
+from bench.scores import protocol, seal, stored, summaries
 from bench.scores.recipe import Recipe
 from bench.scores.stored import Fact, Scored, Summary
 from bench.statistics import intervals
-from bench.types import SAMPLE
 
 TRACEBACK = "scoring_error.log"
 """In a run's folder: where a metric broke, the last time that one did."""
-JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
-NOTES = ("blend", "words", "cut")
-"""Of the journal: what became of a sample's words."""
 
 
 def score(run: Run) -> Scored:
@@ -104,12 +96,12 @@ def _score_all(run: Run, asked: list[str], journal: dict[str, dict], keep: bool)
             measured = _measure(run, store, journal, ids, metrics, recipe, others)
         finally:
             _remember(folder, made_with, pictures)
-        summary = _summary(run, asked, journal, ids, measured)
+        summary = summaries.summary(run, asked, journal, ids, measured)
         summary |= {"weights": recipe.hashes, "doubts": recipe.doubts, "code": seal.code()}
         if others:
             summary |= recipe.beside(others, before.summary) | {"code": before.summary.code}
             summary["metrics"] = _in_order(summary["metrics"], list(before.summary.metrics))
-        table = _table(ids, measured, list(summary["metrics"]), journal)
+        table = summaries.table(ids, measured, list(summary["metrics"]), journal)
         if keep:
             file = run.folder / f"per_image.{name}.csv"
             write(file, table)
@@ -199,78 +191,8 @@ def _measure(
             fact["note"] = "; ".join(filter(None, [fact.get("note"), recipe.note(others[name])])) or None
         else:
             fact |= recipe.facts[name]
-            fact["made"] = protocol.made(nodes[name], profile, fact["weights"], run.identity["data"])
-            fact["made"] |= {f"files.{Path(file).name}": fact["weights"][Path(file).name] for file in fact["files"]}
+            fact["made"] = protocol.made(nodes[name], profile, fact, run.identity["data"])
     return measured
-
-
-def _summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured) -> dict[str, Any]:
-    cfg, profile, facts = run.cfg, run.cfg["metrics"], measured.facts
-    rows = [measured.samples[id_] for id_ in ids]
-    ends = intervals.mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
-    for (name, values), (mean, low, high, n) in zip(measured.table.items(), ends, strict=True):
-        counts = {"n": n, "n_nan": int(np.isnan(values).sum()), "n_identical": int(np.isinf(values).sum())}
-        facts[name] |= {"value": mean, "lo": low, "hi": high, **counts, "types": _by_type(values, rows)}
-    for name, fact in facts.items():
-        counted = np.isfinite(measured.table[name]) if name in measured.table else np.ones(len(rows), bool)
-        over = fact.get("halves_of") or "group"
-        fact["groups"] = len({row[over] for row, is_counted in zip(rows, counted, strict=True) if is_counted})
-    metrics = {
-        name: {key: None if isinstance(v, float) and not math.isfinite(v) else v for key, v in fact.items()}
-        for name, fact in facts.items()
-    }
-    costs = {key: _mean([journal[i][key] for i in ids]) for key in JOURNAL_KEYS}
-    method = cfg["method"]
-    named = {name.removesuffix(profiles.RANDOM): name for name in metrics}
-    own = profiles.own(profile["name"], list(metrics))
-    return {
-        "data": cfg["data"]["name"],
-        "method": method["name"],
-        "model": cfg["model"]["name"] if run.identity["model"] else None,
-        "model_files": dict(sorted((run.identity["model"] or {}).get("files", {}).items())) or None,
-        "notice": run.notice,
-        "profile": profile["name"],
-        "backbone": profile["backbone"],
-        "plot": {axis: named.get(name, name) for axis, name in profile["plot"].items()},
-        "table": profile["table"] and [*(named.get(name, name) for name in profile["table"]), *own],
-        "own": own,
-        "knobs": run.knobs,
-        "seed": cfg["seed"] if "noise" in method["uses"] else None,
-        "n": len(ids),
-        "n_expected": len(asked),
-        "n_failed": sum("error" in journal.get(id_, {}) for id_ in asked),
-        "ids": sha256_of(ids),
-        "notes": _notes(journal, ids),
-        "metrics": metrics,
-        **costs,
-    }
-
-
-def _mean(costs: list[float | None]) -> float | None:
-    """None where one is not known: pictures made elsewhere."""
-    return float(np.mean(costs)) if costs and None not in costs else None
-
-
-def _notes(journal: dict, ids: list[str]) -> list[str]:
-    """For each kind of note that the method left on words: how many samples have one, and the first."""
-    found = {kind: [(id_, journal[id_][kind]) for id_ in ids if kind in journal[id_]] for kind in NOTES}
-    return [f"{kind}: {len(n)} samples, the first is {n[0][0]!r}: {n[0][1]}" for kind, n in found.items() if n]
-
-
-def _by_type(values: np.ndarray, rows: list[dict[str, str]]) -> dict[str, dict[str, float]]:
-    """Edit type -> mean of the finite values and their number, where there are any and types are known."""
-    types = np.array([row["type"] for row in rows])
-    found = {kind: values[(types == kind) & np.isfinite(values)] for kind in sorted(set(types) - {""})}
-    return {kind: {"value": float(part.mean()), "n": len(part)} for kind, part in found.items() if len(part)}
-
-
-def _table(ids: list[str], measured, names: list[str], journal: dict) -> str:
-    """Scores and costs of each image, as CSV."""
-    scores = {name: measured.table[name] for name in names if name in measured.table}
-    samples = pd.DataFrame([measured.samples[id_] for id_ in ids], columns=SAMPLE)
-    costs = pd.DataFrame([journal[id_] for id_ in ids], columns=JOURNAL_KEYS)
-    table = pd.concat([samples, pd.DataFrame(scores), costs], axis=1)
-    return table.set_index(pd.Index(ids, name="id")).to_csv()
 
 
 def failures(run: Run, journal: dict[str, dict]) -> list[str]:
