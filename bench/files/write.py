@@ -41,9 +41,7 @@ def check_writable(folder: Path) -> None:
 @contextmanager
 def atomic(file: Path) -> Iterator[Path]:
     """A temporary path that replaces `file` when the block succeeds; folders that `file` lacks are created."""
-    make_folder(file.parent)
-    with writing(file):
-        _sweep(file.parent)
+    with _beside(file):
         handle, name = tempfile.mkstemp(_END, _START, file.parent)
         try:
             with holding(handle):
@@ -60,9 +58,7 @@ def atomic(file: Path) -> Iterator[Path]:
 @contextmanager
 def aside(beside: Path) -> Iterator[Path]:
     """A temporary folder beside `beside`, to be renamed to it when all is in it; deleted at the end if it is not."""
-    make_folder(beside.parent)
-    with writing(beside):
-        _sweep(beside.parent)
+    with _beside(beside):
         name = tempfile.mkdtemp(_END, _START, beside.parent)
         try:
             with holding(handle := os.open(name, os.O_RDONLY)):
@@ -70,6 +66,15 @@ def aside(beside: Path) -> Iterator[Path]:
                 yield Path(name)
         finally:
             shutil.rmtree(name, ignore_errors=True)
+
+
+@contextmanager
+def _beside(place: Path) -> Iterator[None]:
+    """Something is written beside `place`, in a folder that is there and holds no leftovers."""
+    make_folder(place.parent)
+    with writing(place):
+        _sweep(place.parent)
+        yield
 
 
 def _sweep(place: Path) -> None:

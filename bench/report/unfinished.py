@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +87,15 @@ def _edit(cfg: dict[str, Any]) -> str | None:
     return shlex.join(["python", "-m", "bench.run", *words])
 
 
+@cache
+def _files(group: str) -> dict[str, dict[str, Any]]:
+    """Name -> content of the files of `conf/<group>/`, which every run asks for."""
+    return {name: files.read(cli.CONF / group / f"{name}.yaml") for name in cli.names(group)}
+
+
 def _stem(group: str, node: dict[str, Any]) -> str:
     """The file of `conf/<group>/` that a resolved configuration came from."""
-    found = {name: files.read(cli.CONF / group / f"{name}.yaml") for name in cli.names(group)}
+    found = _files(group)
     for key in ("name", "_target_"):  # a data set may be called after its folder
         for name, file in found.items():
             if key in file and file[key] == node.get(key):
@@ -119,6 +126,4 @@ def _typed(value: Any) -> str:
 
 
 _OTHERS = ("null", "true", "false", "inf", "nan")
-
-
 _ABSENT = object()
