@@ -13,36 +13,31 @@ from pathlib import Path
 
 import torch
 from hydra.utils import instantiate
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from bench.config import cli, files, options
 from bench.config.command import command
 from bench.data.preprocess import read_rgb
+from bench.data.reading import read
 from bench.diffusion import device as devices
-from bench.errors import BadSample, UserError
+from bench.errors import UserError
 from bench.files import weights
 from bench.files.write import write
 
 OPTIONS = {"images": None, "to": None, "weights": None, "limit": None, "device": "auto"}
-SIZE, BATCH, WORKERS = 256, 64, 4
+SIZE, BATCH = 256, 64
 ENDINGS = (".jpeg", ".jpg", ".png")
 
 
 class _Images:
-    """File -> uint8 `[3, 256, 256]`, or the message of what is wrong with it."""
+    """The pictures of a class, as `read` takes them."""
 
     def __init__(self, files: list[Path]):
-        self.files = files
+        self.ids = list(map(str, files))
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int):
-        try:
-            return torch.from_numpy(read_rgb(self.files[index], SIZE, "bilinear"))
-        except BadSample as error:
-            return str(error)
+    def picture(self, index: int) -> torch.Tensor:
+        """uint8 `[3, 256, 256]`. Raises: BadSample: it is no readable picture."""
+        return torch.from_numpy(read_rgb(Path(self.ids[index]), SIZE, "bilinear"))
 
 
 def statistics(folders: list[Path], extract, device: torch.device, limit: int | None = None) -> dict:
@@ -60,10 +55,9 @@ def statistics(folders: list[Path], extract, device: torch.device, limit: int | 
     for class_id, folder in enumerate(tqdm(folders, unit="class", disable=None)):
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)[:limit]
         of_class, n = 0.0, 0
-        for batch in DataLoader(_Images(files), BATCH, num_workers=min(WORKERS, len(files) // BATCH), collate_fn=list):
-            pictures = [picture for picture in batch if not isinstance(picture, str)]
-            for message in (picture for picture in batch if isinstance(picture, str)):
-                print(f"left out: {message}", file=sys.stderr)
+        for pictures, bad in read(_Images(files), range(len(files)), BATCH, _Images.picture):
+            for entry in bad.values():
+                print(f"left out: {entry['error']}", file=sys.stderr)
             if pictures:
                 features = extract(torch.stack(pictures).to(device)).double().cpu()
                 sound = features.isfinite().all(1)

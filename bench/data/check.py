@@ -1,16 +1,13 @@
 """Reading every sample of a data set once, and counting what its users should know before they spend a GPU on it."""
 
-import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 
 from tqdm import tqdm
 
 from bench.data import own
 from bench.data.base import Count
-from bench.errors import BadSample
+from bench.data.reading import read
 from bench.types import EditData
 
 CLIP_TOKENS = 77
@@ -45,27 +42,22 @@ def check(data: EditData, limit: int | None) -> tuple[list[Count], list[Finding]
 
 
 def _findings(data: EditData, limit: int | None) -> Iterator[Finding]:
-    """Pictures are decoded in worker processes; only what was found comes back."""
-    global _data
-    _data, indices = data, range(len(data.ids[:limit]))
-    with ProcessPoolExecutor(min(4, os.cpu_count() or 1), mp_context=get_context("fork")) as pool:
-        yield from pool.map(_inspect, indices, chunksize=8)
+    for found, bad in read(data, range(len(data.ids[:limit])), _AT_ONCE, _inspect):
+        yield from found
+        yield from (Finding(id_, entry["error"]) for id_, entry in bad.items())
 
 
-def _inspect(index: int) -> Finding:
-    id_ = _data.ids[index]
-    try:
-        sample = own.sample(_data, index)
-    except BadSample as error:
-        return Finding(id_, str(error))
+_AT_ONCE = 8
+
+
+def _inspect(data: EditData, index: int) -> Finding:
+    """What one sample is like; the pictures are let go of. Raises: BadSample: it cannot be read."""
+    sample = own.sample(data, index)
     prompts = tuple(query for query in (sample.source, sample.target) if isinstance(query, str))
     if sample.mask is None:
-        return Finding(id_, prompts=prompts)
+        return Finding(sample.id, prompts=prompts)
     inner = sample.mask[1:-1, 1:-1]
-    return Finding(id_, None, prompts, True, bool(sample.mask.all()), not inner.any())
-
-
-_data: EditData
+    return Finding(sample.id, None, prompts, True, bool(sample.mask.all()), not inner.any())
 
 
 def _too_long(prompt: str) -> bool:

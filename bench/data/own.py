@@ -1,6 +1,8 @@
 """What data sets, which may be the user's own, hand out: checked, since all others take it for granted. No torch."""
 
+import threading
 from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from bench.config.instances import check_identity
 from bench.data.text import checked
 from bench.diffusion.memory import exhausted
 from bench.errors import BadSample, UserError, short
+from bench.files.sources import is_foreign
 from bench.types import EditData, EditSample
 
 OFFERED = ("ids", "size", "annotations", "__getitem__", "identity", "pool", "result_names", "real_image", "counts")
@@ -35,14 +38,19 @@ def check_data(data: EditData, where: str) -> None:
         check_identity(data.identity(), where)
 
 
+_one_at_a_time = threading.Lock()
+
+
 def sample(data: EditData, index: int) -> EditSample:
-    """One sample of a data set.
+    """One sample of a data set. Several threads ask for some at the same time, and the user's own data sets get one
+    question after the other: they may share a file, or what else it takes to answer.
 
     Raises:
         BadSample: it cannot be read, or is not what `EditSample` says.
     """
     try:
-        found = data[index]
+        with _one_at_a_time if is_foreign(type(data).__module__) else nullcontext():
+            found = data[index]
     except (BadSample, UserError):
         raise
     except (Exception, SystemExit) as error:

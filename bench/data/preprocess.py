@@ -1,8 +1,8 @@
 """How every picture is read, and brought to the data set's size, once; methods and metrics never resize a source."""
 
 import logging
-import mmap
 import struct
+import threading
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
@@ -25,7 +25,7 @@ READING_VERSION = 2
 
 _LONGEST = 16  # times the shorter side; of longer pictures only the square that is kept is resized
 _log = logging.getLogger(__name__)
-_said = mmap.mmap(-1, 1)  # shared with the worker processes that read pictures
+_unsaid = threading.Semaphore()  # of all threads that read pictures
 
 
 def read_rgb(
@@ -157,6 +157,5 @@ def fit(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Imag
 
 
 def _say_transparent(name: str) -> None:
-    if not _said[0]:
-        _said[0] = 1
+    if _unsaid.acquire(blocking=False):
         _log.warning("transparent parts of pictures are laid on white, as in %s", name)

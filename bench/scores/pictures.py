@@ -20,7 +20,7 @@ Pair = tuple[EditSample, np.ndarray, np.ndarray, np.ndarray | None]
 
 
 class Pairs:
-    """The data set with each sample's saved edit, so that both are decoded in worker processes.
+    """The data set with each sample's saved edit, so that both are decoded ahead of the metrics.
 
     Args:
         journal: the run's, which says of an edit if it has been through JPEG before.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class EditData(Protocol):
-    """A data set: ids in a fixed order; a sample is read when asked for, in a worker process. The defaults of
+    """A data set: ids in a fixed order; a sample is read when asked for, in some thread. The defaults of
     `bench.data.base.Benchmark` are enough for most of it."""
 
     ids: list[str]

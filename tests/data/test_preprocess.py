@@ -1,5 +1,6 @@
 import io
 import struct
+import threading
 import zlib
 
 import numpy as np
@@ -171,7 +172,7 @@ def test_numbers_of_an_unknown_range_are_refused(tmp_path, values, said):
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
 def test_transparency_is_laid_on_white_and_said_once(tmp_path, caplog, monkeypatch, mode):
-    monkeypatch.setattr(preprocess, "_said", bytearray(1))
+    monkeypatch.setattr(preprocess, "_unsaid", threading.Semaphore())
     alpha = np.zeros((32, 32), np.uint8)
     alpha[:, 16:] = 255
     if mode == "P":
@@ -191,7 +192,7 @@ def test_transparency_is_laid_on_white_and_said_once(tmp_path, caplog, monkeypat
 
 
 def test_only_opaque_pictures_say_nothing(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(preprocess, "_said", bytearray(1))
+    monkeypatch.setattr(preprocess, "_unsaid", threading.Semaphore())
     picture(3, 32, 32, "RGBA").save(tmp_path / "a.png")
     assert np.array_equal(read_rgb(tmp_path / "a.png", 32).transpose(1, 2, 0), picture(3, 32, 32))
     assert not caplog.messages

@@ -41,7 +41,7 @@ def test_without_locks_work_goes_on_and_says_so_once(number, file, monkeypatch, 
 
 
 def test_a_lock_ends_with_its_process_even_where_a_child_lives_on(file):
-    """As the workers do that read pictures ahead: they notice the end of their parent after seconds."""
+    """As one may that the user's own code has started."""
     ready, told = os.pipe()
     if (holder := os.fork()) == 0:
         with lock(file, wait=False):
