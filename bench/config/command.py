@@ -3,8 +3,11 @@
 import errno
 import functools
 import os
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from bench.errors import UserError
@@ -13,19 +16,24 @@ from bench.files.refused import why
 Main = Callable[[list[str] | None], int]
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, by which schedulers ask a process to end: it ends as by Ctrl-C."""
+
+
 def command(main: Main) -> Main:
-    """An entry point that never shows the stack trace of an interrupt (Ctrl-C) or of an `OSError`, also where what it
-    prints cannot be written: to a full disk, or to a reader that has read enough (`| head`)."""
+    """An entry point that never shows the stack trace of an interrupt (Ctrl-C, SIGTERM) or of an `OSError`, also where
+    what it prints cannot be written: to a full disk, or to a reader that has read enough (`| head`)."""
 
     @functools.wraps(main)
     def wrapped(argv: list[str] | None = None) -> int:
         try:
-            status = main(argv)
+            with _terminating():
+                status = main(argv)
             sys.stdout.flush()
             return status
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             print("stopped; the same command goes on from here", file=sys.stderr)
-            return 130
+            return 128 + (signal.SIGTERM if isinstance(stop, Terminated) else signal.SIGINT)
         except BrokenPipeError:
             _print_no_more()
             return 141  # as of a program that the signal ended
@@ -36,6 +44,23 @@ def command(main: Main) -> Main:
             return 2
 
     return wrapped
+
+
+@contextmanager
+def _terminating() -> Iterator[None]:
+    """SIGTERM raises `Terminated`, unless somebody else handles it; only a main thread can."""
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def refusal(error: OSError) -> UserError:

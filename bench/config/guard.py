@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import signal
 import sysconfig
 import traceback
 from collections.abc import Iterator
@@ -41,16 +42,23 @@ def guard(what: str, made: Any = None) -> Iterator[None]:
 
     Raises:
         BrokenCode: for every error, and for an exit, but what the caller has to deal with: a `UserError`, `BadSample`
-            or `Undefined`, too little memory.
+            or `Undefined`, too little memory, what a signal raised.
     """
     try:
         yield
     except (UserError, BadSample, Undefined):
         raise
     except (Exception, SystemExit) as error:
-        if exhausted(error):
+        if exhausted(error) or by_signal(error):
             raise
         raise BrokenCode(f"{what}: {told(error, made)}", error) from error
+
+
+def by_signal(error: BaseException) -> bool:
+    """Whether the handler of a signal has raised it, whatever was running then: a cluster's time limit, not a fault."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {code for one in handlers if (code := getattr(getattr(one, "__func__", one), "__code__", None))}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
 
 
 def told(error: BaseException, made: Any = None) -> str:

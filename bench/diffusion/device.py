@@ -1,5 +1,6 @@
 """Device and dtype from their configuration."""
 
+import numpy as np
 import torch
 
 from bench.errors import NotFinite, UserError
@@ -48,3 +49,25 @@ def to_uint8(images: torch.Tensor) -> torch.Tensor:
 def to_float(images: torch.Tensor) -> torch.Tensor:
     """uint8 images to float32 in [-1, 1]."""
     return images.float() / 127.5 - 1
+
+
+class Rows:
+    """What a method has made, `[B, ...]`, for threads that bring it to the host while the device goes on: they wait for
+    what made it and for nothing that the device was given since.
+
+    Args:
+        x: copied on its device, whose memory the method may use again.
+    """
+
+    def __init__(self, x: torch.Tensor):
+        self._x, self._made = x.clone(memory_format=torch.contiguous_format), None
+        if x.is_cuda:
+            self._made = torch.cuda.current_stream(x.device).record_event()
+
+    def on_host(self, number: int) -> np.ndarray:
+        """One row."""
+        if self._made is None:
+            return self._x[number].numpy()
+        with torch.cuda.stream(torch.cuda.Stream(self._x.device)):
+            self._made.wait()
+            return self._x[number].cpu().numpy()

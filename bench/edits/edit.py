@@ -2,9 +2,7 @@
 
 import contextlib
 import time
-import traceback
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,7 @@ from torch.nn.functional import interpolate
 from tqdm import tqdm
 
 from bench.config import validate
-from bench.config.guard import place, said, told
+from bench.config.guard import by_signal, place, said
 from bench.config.instances import instance
 from bench.data.reading import read
 from bench.data.text import placed
@@ -24,6 +22,7 @@ from bench.diffusion.noise import SampleNoise
 from bench.edits.kept import Cache
 from bench.edits.plan import Run
 from bench.edits.returns import check, faults
+from bench.edits.saving import Saver, failure
 from bench.errors import BadSample, NotFinite, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
@@ -85,8 +84,11 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
             groups[keys].append(index[id_])
     count = sum(map(len, pending.values()))
     label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}"
-    with tqdm(total=count, unit="image", desc=label, disable=None) as bar, ThreadPoolExecutor(2) as pool:
-        editor = _Editor(first, model, methods, device, stopped, pool, bar)
+    with (
+        tqdm(total=count, unit="image", desc=label, disable=None) as bar,
+        Saver(first.cfg["batch_size"], stopped, bar.update) as saver,
+    ):
+        editor = _Editor(first, model, methods, device, stopped, saver)
         shape = None
         for keys, indices in groups.items():
             group = [run for run in runs if run.key in keys]
@@ -94,12 +96,12 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
                 if not (group := editor.going(group)):
                     break
                 for run in group:
-                    editor.record(run, [{"id": id_, **entry} for id_, entry in unreadable.items()])
+                    saver.record(run, [{"id": id_, **entry} for id_, entry in unreadable.items()])
                 shape = shape or (samples[0].image.shape if samples else None)
                 alike = [sample for sample in samples if sample.image.shape == shape]
                 odd = [sample for sample in samples if sample.image.shape != shape]
                 for run in group:
-                    editor.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
+                    saver.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
                 editor.work(alike, group)
 
 
@@ -117,8 +119,7 @@ class _Editor:
     methods: dict[str, Method]
     device: torch.device
     stopped: dict[str, UserError]
-    pool: ThreadPoolExecutor
-    bar: tqdm
+    saver: Saver
 
     def __post_init__(self) -> None:
         self.portion = Portion(self.first.cfg["batch_size"], self.device)
@@ -126,12 +127,6 @@ class _Editor:
     def going(self, runs: list[Run]) -> list[Run]:
         """Those that nothing has stopped."""
         return [run for run in runs if run.key not in self.stopped]
-
-    def record(self, run: Run, entries: list[dict]) -> None:
-        """Adds to a run's journal."""
-        if entries:
-            run.store.record(entries)
-        self.bar.update(len(entries))
 
     def work(self, samples: list[EditSample], runs: list[Run]) -> None:
         """Edits, saves and records samples for every run, in batches that memory allows."""
@@ -158,6 +153,8 @@ class _Editor:
             except UserError as error:
                 self.stopped[run.key] = UserError(self._fault(run, batch) or str(error))
             except (Exception, SystemExit) as error:
+                if by_signal(error):
+                    raise
                 if self.portion.halved(error, len(samples)):
                     return runs[done:]
                 self._failed(run, batch, error)
@@ -192,15 +189,16 @@ class _Editor:
                 "model.dtype=float16"
             )
         elif bad:
-            self.record(run, [{"id": id_, "error": why} for id_, why in bad.items()])
+            self.saver.record(run, [{"id": id_, "error": why} for id_, why in bad.items()])
             self.work([sample for sample in samples if sample.id not in bad], [run])
         elif fault := self._fault(run, batch):
             self.stopped[run.key] = UserError(fault)
         elif len(samples) == 1:
-            self.record(run, [{"id": samples[0].id, **_entry(error)}])
+            self.saver.record(run, [{"id": samples[0].id, **failure(error)}])
         else:
             for sample in samples:
                 self.work([sample], [run])
+            self.saver.wait()
             if self.going([run]) and all("traceback" in entry for entry in run.store.journal().values()):
                 self.stopped[run.key] = UserError(
                     f"method={run.cfg['method']['name']} failed on every sample of its first batch "
@@ -214,26 +212,11 @@ class _Editor:
         samples = batch.samples
         notes = result.notes or [{}] * len(samples)
         entries = [{"id": s.id, **costs, **note} for s, note in zip(samples, notes, strict=True)]
-        store, images = run.store, result.images.permute(0, 2, 3, 1).contiguous().cpu().numpy()
-        pictures = {"edit_sha256": (store.edit_file, images)}
+        pictures = {"edit_sha256": (run.store.edit_file, devices.Rows(result.images))}
         if result.mask is not None:
             masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
-            pictures["mask_sha256"] = store.mask_file, (masks * 255).round().to(torch.uint8).cpu().numpy()
-
-        def saved(number: int) -> dict[str, Any]:
-            id_ = samples[number].id
-            digests = {kind: store.save_picture(file(id_), of[number]) for kind, (file, of) in pictures.items()}
-            return entries[number] | digests
-
-        done, refused = [], None
-        for job in [self.pool.submit(saved, number) for number in range(len(samples))]:
-            try:
-                done.append(job.result())
-            except UserError as error:
-                refused = error
-        self.record(run, done)  # also those that were saved before the disk was full
-        if refused:
-            raise refused
+            pictures["mask_sha256"] = run.store.mask_file, devices.Rows((masks * 255).round().to(torch.uint8))
+        self.saver.save(run, entries, pictures)
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:
         cfg, identity = self.first.cfg, self.first.identity
@@ -250,10 +233,3 @@ class _Editor:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
         return time.perf_counter()
-
-
-def _entry(error: BaseException) -> dict[str, str]:
-    """What the journal says of a sample that could not be edited."""
-    if isinstance(error, BadSample | NotFinite):
-        return {"error": str(error)}
-    return {"error": told(error), "traceback": "".join(traceback.format_exception(error))}

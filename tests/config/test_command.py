@@ -2,8 +2,10 @@
 
 import errno
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -39,6 +41,33 @@ def test_an_interrupt_is_no_stack_trace(capsys):
 
     assert main([]) == 130
     assert capsys.readouterr().err == "stopped; the same command goes on from here\n"
+
+
+def test_being_asked_to_end_is_as_being_interrupted(capsys):
+    @command
+    def main(argv):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    assert main([]) == 143
+    assert capsys.readouterr().err == "stopped; the same command goes on from here\n"
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_whoever_handles_signals_already_goes_on_doing_so(capsys):
+    seen = []
+
+    @command
+    def main(argv):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return 0
+
+    before = signal.signal(signal.SIGTERM, lambda *_: seen.append(True))
+    try:
+        assert main([]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert seen == [True]
 
 
 def printing(to) -> subprocess.Popen:
