@@ -36,6 +36,7 @@ class DualBranch(ABC):
     """
 
     version = 1  # raised with what the subclasses share, and so are theirs
+    keeps = True  # inversions, which other methods find
 
     w_t: float
     steps: int

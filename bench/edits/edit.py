@@ -4,6 +4,7 @@ import contextlib
 import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ from bench.types.bill import Shared
 
 
 def edit(runs: list[Run]) -> dict[str, UserError]:
-    """Makes every pending edit of runs that differ in the method's knobs only; they share what they can.
+    """Makes every pending edit of runs with the same data and the same model, a batch for all of them after the other;
+    those of one plan differ in the method's knobs only and share what they can.
 
     What stops one run (another process is at work on it, its method does not exist or fails on all of its first batch,
     a single image is too large for the memory) does not stop the others. The model is loaded only if something is
@@ -76,24 +78,24 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
     if first.checkpoint is not None:
         model = checkpoints.load(first.checkpoint, device, getattr(torch, first.cfg["model"]["dtype"]))
     # Usually every run lacks the same samples; where not, those that lack the same ones go together.
-    index = {id_: i for i, id_ in enumerate(first.data.ids)}
     pending = {run.key: set(run.pending()) for run in runs}
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for id_ in first.ids:
+    for index, id_ in enumerate(first.data.ids):
         if keys := tuple(key for key, ids in pending.items() if id_ in ids):
-            groups[keys].append(index[id_])
+            groups[keys].append(index)
     count = sum(map(len, pending.values()))
-    label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}"
+    names = dict.fromkeys(run.cfg["method"]["name"] for run in runs)
+    label = f"{first.cfg['data']['name']} {', '.join(names)}"
     with (
         tqdm(total=count, unit="image", desc=label, disable=None) as bar,
         Saver(first.cfg["batch_size"], stopped, bar.update) as saver,
     ):
-        editor = _Editor(first, model, methods, device, stopped, saver)
+        plans = [list(plan) for _, plan in groupby(runs, lambda run: id(run.data))]
+        editors = [_Editor(plan, model, methods, device, stopped, saver) for plan in plans]
         shape = None
         for keys, indices in groups.items():
-            group = [run for run in runs if run.key in keys]
             for samples, unreadable in read(first.data, indices, first.cfg["batch_size"]):
-                if not (group := editor.going(group)):
+                if not (group := [run for run in runs if run.key in keys and run.key not in stopped]):
                     break
                 for run in group:
                     saver.record(run, [{"id": id_, **entry} for id_, entry in unreadable.items()])
@@ -102,7 +104,8 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
                 odd = [sample for sample in samples if sample.image.shape != shape]
                 for run in group:
                     saver.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
-                editor.work(alike, group)
+                for editor in editors:
+                    editor.work(alike, [run for run in editor.runs if run in group])
 
 
 def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:
@@ -112,9 +115,10 @@ def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:
 
 @dataclass
 class _Editor:
-    """One model call after the other. A run that it cannot go on with is put among the stopped ones."""
+    """The runs of one plan, one model call after the other. A run that it cannot go on with is put among the stopped
+    ones."""
 
-    first: Run
+    runs: list[Run]
     model: Any
     methods: dict[str, Method]
     device: torch.device
@@ -122,6 +126,7 @@ class _Editor:
     saver: Saver
 
     def __post_init__(self) -> None:
+        self.first = self.runs[0]
         self.portion = Portion(self.first.cfg["batch_size"], self.device)
 
     def going(self, runs: list[Run]) -> list[Run]:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 
 from bench.edits.plan import Run
 from bench.errors import UserError
+from bench.files.hashing import sha256_of
 from bench.scores.score import failures, score
 from bench.scores.stored import Scored
 
@@ -44,19 +44,18 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
     A run that something stops costs the others nothing.
 
     Args:
-        runs: of one plan, or of several one after the other; a batch is taken through all the runs of a plan.
+        runs: of one plan, or of several one after the other; see `bench.edits.turns` for what is edited together.
         scored: whether scores are wanted, and not pictures alone.
 
     Yields:
         what came of each run, in order.
     """
-    plans = groupby(runs, lambda run: id(run.data))
-    errors = [error for _, of_plan in plans for error in _edit(list(of_plan), scored)]
-    for run, error in zip(runs, errors, strict=True):
+    stopped = _edit(runs, scored)
+    for run in runs:
         done = Completed(run)
         try:
-            if error:
-                raise error
+            if run.key in stopped:
+                raise stopped[run.key]
             journal = run.store.journal()
             done.failures += failures(run, journal)
             done.waiting = len(set(run.ids) - journal.keys())
@@ -68,17 +67,23 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
         yield done
 
 
-def _edit(runs: list[Run], scored: bool) -> list[UserError | None]:
-    """Why each of them was stopped, if anything stopped it, such as a metric that could not score it then."""
+def _edit(runs: list[Run], scored: bool) -> dict[str, UserError]:
+    """Why a run was stopped, by its key, if anything stopped it, such as a metric that could not score it then."""
+    stopped: dict[str, UserError] = {}
     if not (pending := [run for run in runs if run.pending()]):
-        return [None] * len(runs)
+        return stopped
     from bench.edits.edit import edit
+    from bench.edits.turns import turns
     from bench.scores.measure import ready
 
-    try:
-        if scored:
-            ready(pending[0].cfg["metrics"])
-        stopped = edit(pending)
-    except UserError as error:
-        stopped = {run.key: error for run in pending}
-    return [stopped.get(run.key) for run in runs]
+    for group in turns(pending):
+        if not (together := [run for run in group if run.pending()]):
+            continue  # another row was the same run
+        try:
+            if scored:
+                for metrics in {sha256_of(run.cfg["metrics"]): run.cfg["metrics"] for run in together}.values():
+                    ready(metrics)
+            stopped |= edit(together)
+        except UserError as error:
+            stopped |= {run.key: error for run in together}
+    return stopped

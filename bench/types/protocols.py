@@ -84,7 +84,11 @@ class Noise(Protocol):
 
 
 class Method(Protocol):
-    """An editing method at one operating point; its knobs are constructor arguments, named in its YAML."""
+    """An editing method at one operating point; its knobs are constructor arguments, named in its YAML.
+
+    A method may have `keeps`, True: what it keeps of a batch (`EditBatch.kept`) is of use to other methods, so that its
+    runs and theirs take turns on every batch.
+    """
 
     def __call__(self, model: DiffusionModel | None, batch: EditBatch, noise: Noise) -> EditResult:
         """Edits a batch. `model` is None for methods whose YAML says they do not use one."""
