@@ -1,22 +1,25 @@
 """Speed and memory on the embedded model, as ratios measured in one run.
 
-    python -m scripts.bench_cpu [sharing overhead diffusers memory scoring ssim]
+    python -m scripts.bench_cpu [sharing overhead diffusers memory scoring overlap ssim]
 
 sharing    list form r=[0.3,0.5,0.7,0.9] against four runs: UNet evaluations and wall time
 overhead   wall time that is not the model's own forward passes, at batch 16
 diffusers  time for each edited image against diffusers' own pipelines called in a loop
 memory     peak memory of 2,000 samples against 20
 scoring    scoring 1,000 edits against the forward passes of the metrics' backbone alone
+overlap    scoring photographs of 512 px against reading and preparing them first and taking the metrics then
 ssim       SSIM of 64, 256 and 512 px against its definition, whose window is one matrix as large as the picture
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,6 +33,11 @@ from bench.errors import nearest
 from bench.files.paths import ROOT
 from bench.models import checkpoint
 from bench.models.stable_diffusion import StableDiffusion
+from bench.scores.features import Recall
+from bench.scores.measure import build
+from bench.scores.pictures import Pairs, on_device
+from bench.scores.work import Work
+from scripts.bench_pipeline import tree
 
 MODEL = "bench/models/shapes"
 RATIOS = (0.3, 0.5, 0.7, 0.9)
@@ -197,6 +205,39 @@ def scoring(count: int = 1000) -> None:
     )
 
 
+def overlap(count: int = 64) -> None:
+    """Least seconds of three, by turns, of the `pixel` profile through JPEG."""
+    from bench import score
+
+    seconds: dict[str, list[float]] = {"reading": [], "metrics": [], "scoring": []}
+    with tempfile.TemporaryDirectory() as made:
+        words = [*tree(Path(made), count), "method=copy", "device=cpu", "metrics=pixel", "+metrics.jpeg=95"]
+        timed(f"{made}/out", *words)
+        (run,) = plan(cli.jobs([f"out={made}/out", *words])[0])
+        profile, device = run.cfg["metrics"], torch.device("cpu")
+        pairs, most = Pairs(run.data, run.store, run.store.journal(), profile), profile["batch_size"]
+        for _ in range(3):
+            start = time.perf_counter()
+            found = [pairs[index] for index in range(count)]
+            seconds["reading"].append(time.perf_counter() - start)
+            work, start = Work(Path(made), run.ids, build(profile)), time.perf_counter()
+            with torch.inference_mode():
+                for first in range(0, count, most):
+                    work.take(on_device(found[first : first + most], device, None, Recall(Path(made), {})))
+            seconds["metrics"].append(time.perf_counter() - start)
+            shutil.rmtree(run.folder / "scores", ignore_errors=True)
+            for file in run.folder.glob("*.pixel-v1.*"):
+                file.unlink()
+            start = time.perf_counter()
+            score.score(run)
+            seconds["scoring"].append(time.perf_counter() - start)
+    reading, metrics, whole = (min(taken) for taken in seconds.values())
+    print(
+        f"overlap, threads {torch.get_num_threads()}: {count} edits {whole:.2f} s; reading and preparing them "
+        f"{reading:.2f} s and metrics {metrics:.2f} s one after the other: {whole / (reading + metrics):.2f}"
+    )
+
+
 def ssim() -> None:
     """Least seconds of ten, by turns, so that a busy machine disturbs both alike."""
     from metrics.pixel import structural_similarity
@@ -238,7 +279,7 @@ def _clocks() -> np.ndarray:
 
 PARTS = {
     **{"sharing": sharing, "overhead": overhead, "diffusers": diffusers_loop},
-    **{"memory": memory, "scoring": scoring, "ssim": ssim},
+    **{"memory": memory, "scoring": scoring, "overlap": overlap, "ssim": ssim},
 }
 
 

@@ -1,6 +1,7 @@
 """Source pictures for Imagen's prompts from the chosen model, where Imagen's own are not to be had."""
 
 import json
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, NotFinite, UserError
+from bench.files import threads
 from bench.files.write import write, write_png
 from bench.models import checkpoint as checkpoints
 from bench.types import DiffusionModel
@@ -59,12 +61,18 @@ def generate(cfg: dict[str, Any]) -> Path:
     device = devices.pick(cfg["device"])
     model = checkpoints.load(source, device, getattr(torch, cfg["model"]["dtype"]))
     bad: dict[int, str] = {}
-    for start in tqdm(range(0, len(lacking), cfg["batch_size"]), unit="batch", desc="pictures", disable=None):
-        numbers = lacking[start : start + cfg["batch_size"]]
-        made, failed = _made(model, cfg, numbers, device)
-        bad |= failed
-        for number, picture in made.items():
-            write_png(folder / f"{number:03d}.png", Image.fromarray(picture))
+    with ThreadPoolExecutor(threads.count()) as pool:
+        written: list[Future] = []
+        for start in tqdm(range(0, len(lacking), cfg["batch_size"]), unit="batch", desc="pictures", disable=None):
+            numbers = lacking[start : start + cfg["batch_size"]]
+            made, failed = _made(model, cfg, numbers, device)
+            bad |= failed
+            for job in written:  # while the model was at work
+                job.result()
+            named = [(folder / f"{number:03d}.png", Image.fromarray(picture)) for number, picture in made.items()]
+            written = [pool.submit(write_png, *one) for one in named]
+        for job in written:
+            job.result()
     if bad:
         number, why = next(iter(bad.items()))
         raise UserError(f"{len(bad)} of {len(lacking)} pictures were not made, the first is {number:03d}.png: {why}")
