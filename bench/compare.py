@@ -8,7 +8,6 @@ Reads scores only: no model, no metric, no torch.
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from bench.config import cli, options
@@ -16,7 +15,7 @@ from bench.config import words as words_
 from bench.config.command import command
 from bench.errors import UserError
 from bench.report import words
-from bench.report.pairs import compared
+from bench.report.pairs import cells, compared, remarks
 from bench.report.write import Table
 from bench.scores import stored
 
@@ -43,31 +42,15 @@ def compare(a: Path, b: Path, profile: str | None = None) -> pd.DataFrame:
     table = pd.DataFrame(found.rows, columns=COLUMNS)
     lead = "; ".join([*words.scored_by(runs[0].summary), f"{found.n} samples of both"])
     table.attrs["lead"] = [lead, *words.notices(run.summary for run in runs)]
-    table.attrs["apart"] = [f"not compared: {metric}: {why}" for metric, why in found.apart.items()]
+    table.attrs["apart"] = found.apart
     return table
 
 
 def readable(table: pd.DataFrame, a: Path, b: Path) -> str:
     """The comparison as text."""
-    rows = [
-        {
-            "metric": row.heading,
-            "A": words.number(row.a),
-            "B": words.number(row.b),
-            "B - A": words.between(row.difference, row.lo, row.hi, sign="+"),
-            "n": ", ".join(filter(None, [f"{row.n}", words.few(row.groups)])),
-            "d": words.number(row.effect, 2, "+"),
-            "p": words.number(row.p),
-            "p (Holm)": words.number(row.p_holm),
-            "": row.verdict,
-        }
-        for row in table.itertuples()
-    ]
-    notes = ["n: samples with a finite value in both; interval: 95 %, clustered by source picture; d: effect size"]
-    notes += [f"p: sign-flip permutation, after Holm over {int(np.isfinite(table.p).sum())} metrics"]
-    notes += [words.FEWNESS] if any(map(words.few, table.groups)) else []
-    notes += table.attrs["apart"]
-    return Table(pd.DataFrame(rows), "", [f"A: {a}", f"B: {b}", *table.attrs["lead"]], notes).text()
+    rows = table.to_dict("records")
+    lead = [f"A: {a}", f"B: {b}", *table.attrs["lead"]]
+    return Table(pd.DataFrame(map(cells, rows)), "", lead, remarks(rows, table.attrs["apart"])).text()
 
 
 @command

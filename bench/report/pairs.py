@@ -14,6 +14,9 @@ from bench.statistics.intervals import holm
 from bench.statistics.paired import paired
 
 LEVEL = 0.05
+TOO_FEW = "too few source pictures to tell"
+COLUMNS = ("metric", "A", "B", "B - A", "n", "d", "p", "p (Holm)", "")
+"""Of a comparison as it is shown."""
 
 
 @dataclass
@@ -26,19 +29,14 @@ class Comparison:
             `groups`, `effect`, sign-flip `p`, `p_holm` after Holm over the metrics, and `verdict`. A distance of whole
             sets has no test.
         n: samples that both have.
-        apart: metrics that are left out, since they depend on something in which the runs differ, and why.
+        apart: a line for each metric that is left out, since it depends on something in which the runs differ.
     """
 
     rows: list[dict[str, Any]]
     n: int
-    apart: dict[str, str]
+    apart: list[str]
     _changes: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
     _groups: list[str] = field(repr=False, default_factory=list)
-
-    @property
-    def tests(self) -> int:
-        """Metrics that are tested."""
-        return sum(np.isfinite(row["p"]) for row in self.rows)
 
 
 def compared(pairs: list[tuple[Scored, Scored]]) -> list[Comparison | UserError]:
@@ -72,7 +70,7 @@ def _planned(a: Scored, b: Scored) -> Comparison:
     tables = aligned([a.table, b.table])
     if tables[0].empty:
         raise UserError(f"{a.folder} and {b.folder} have no sample in common")
-    made, nan = Comparison([], len(tables[0]), apart, _groups=tables[0].group.tolist()), float("nan")
+    made, nan = Comparison([], len(tables[0]), [], _groups=tables[0].group.tolist()), float("nan")
     for metric in metrics:
         fact, other = (run.summary.metrics[metric] for run in (a, b))
         if fact.kind == "set" and a.summary.ids != b.summary.ids:
@@ -90,6 +88,7 @@ def _planned(a: Scored, b: Scored) -> Comparison:
             row |= dict(zip("ab", means, strict=True))
             made._changes[metric] = np.subtract(*values[::-1], out=np.full(len(finite), nan), where=finite)
         made.rows.append(row)
+    made.apart = [f"not compared: {metric}: {why}" for metric, why in apart.items()]
     return made
 
 
@@ -97,7 +96,7 @@ def _judge(one: Comparison) -> None:
     for row, p in zip(one.rows, holm([row["p"] for row in one.rows]), strict=True):
         row["p_holm"] = p
     for row in one.rows:
-        row["verdict"] = _verdict(row, one.tests)
+        row["verdict"] = _verdict(row, tests(one.rows))
 
 
 def _verdict(row: dict[str, Any], tests: int) -> str:
@@ -116,4 +115,33 @@ def _verdict(row: dict[str, Any], tests: int) -> str:
 def undecided(groups: int, tests: int) -> str:
     """What a difference is whose p, after Holm over so many tests, is not below the level."""
     lowest = tests * 2.0 ** (1 - groups)  # p where all groups agree
-    return f"too few source pictures to tell: {groups:g}" if lowest >= LEVEL else "no difference beyond noise"
+    return f"{TOO_FEW}: {groups:g}" if lowest >= LEVEL else "no difference beyond noise"
+
+
+def cells(row: dict[str, Any]) -> dict[str, str]:
+    """A row as it is shown: the texts of `COLUMNS`."""
+    texts = [
+        row["heading"],
+        words.number(row["a"]),
+        words.number(row["b"]),
+        words.between(row["difference"], row["lo"], row["hi"], sign="+"),
+        ", ".join(filter(None, [f"{row['n']}", words.few(row["groups"])])),
+        words.number(row["effect"], 2, "+"),
+        words.number(row["p"]),
+        words.number(row["p_holm"]),
+        row["verdict"],
+    ]
+    return dict(zip(COLUMNS, texts, strict=True))
+
+
+def remarks(rows: list[dict[str, Any]], apart: list[str]) -> list[str]:
+    """What stands below a comparison: how its columns are made, and what is left out."""
+    notes = ["n: samples with a finite value in both; interval: 95 %, clustered by source picture; d: effect size"]
+    notes += [f"p: sign-flip permutation, after Holm over {tests(rows)} metrics"]
+    notes += [words.FEWNESS] if any(words.few(row["groups"]) for row in rows) else []
+    return [*notes, *apart]
+
+
+def tests(rows: list[dict[str, Any]]) -> int:
+    """Metrics that are tested."""
+    return sum(bool(np.isfinite(row["p"])) for row in rows)
