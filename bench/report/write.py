@@ -12,9 +12,9 @@ import pandas as pd
 
 from bench.files.write import atomic
 
-_TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
-_TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
-_TEX |= {
+TEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}"}
+TEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$"}
+TEX |= {
     "\N{MINUS SIGN}": "$-$",
     "δ": r"$\delta$",
     "τ": r"$\tau$",
@@ -22,8 +22,16 @@ _TEX |= {
     "∅": r"$\emptyset$",
     "∝": r"$\propto$",
 }
-_TEX |= {raised: f"$^{{{plain}}}$" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
-_TEX |= {"→": r"$\to$", "←": r"$\leftarrow$", "≥": r"$\geq$", "≤": r"$\leq$", "↳": r"$\hookrightarrow$"}
+TEX |= {raised: f"$^{{{plain}}}$" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
+TEX |= {
+    "→": r"$\to$",
+    "←": r"$\leftarrow$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "≠": r"$\neq$",
+    "∞": r"$\infty$",
+    "↳": r"$\hookrightarrow$",
+}
 _NARROW = 12  # letters in a line of a heading
 
 
@@ -112,5 +120,5 @@ def _stacked(name: str) -> str:
 
 
 def _tex(text: str) -> str:
-    text = "".join(_TEX.get(letter, letter) for letter in text)
+    text = "".join(TEX.get(letter, letter) for letter in text)
     return re.sub(r"<u>(.*?)</u>", r"\\underline{\1}", re.sub(r"\*\*(.*?)\*\*", r"\\textbf{\1}", text))

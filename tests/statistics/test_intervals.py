@@ -4,7 +4,6 @@ import scipy.stats
 import torch
 
 from bench.statistics.intervals import (
-    effect_size,
     half_sample_interval,
     half_samples,
     holm,
@@ -200,16 +199,9 @@ def test_p_of_no_difference_is_uniform():
     assert scipy.stats.kstest(ps, "uniform").pvalue > 0.01
 
 
-def test_equal_runs_have_p_one_and_no_effect():
+def test_equal_runs_have_p_one():
     assert sign_flip_p(np.zeros(20), names(20)) == 1
-    assert np.isnan(effect_size(np.zeros(20), names(20)))
     assert np.isnan(sign_flip_p(np.array([]), []))
-
-
-def test_effect_size_by_hand():
-    assert effect_size(np.array([1.0, 3, 2, 4]), ["a", "a", "b", "c"]) == pytest.approx(
-        (2 + 2 + 4) / 3 / (4 / 3) ** 0.5
-    )
 
 
 def test_holm_by_hand():

@@ -9,8 +9,10 @@ import pandas as pd
 from bench.files.write import write
 from bench.report.page import content, gallery, items
 from bench.report.page.thumbs import Thumbs
+from bench.report.write import TEX
 
-STATIC = ("index.html", "page.css", "parts.js", "page.js", "gallery.js")
+SCRIPTS = ("parts", "address", "tables", "plots", "filters", "large", "gallery", "page")
+STATIC = ("index.html", "page.css", *(f"{name}.js" for name in SCRIPTS))
 
 
 def make(
@@ -43,6 +45,7 @@ def make(
     thumbs = Thumbs(to / "thumbs", thumb)
     facts = {
         **content.contents(table, out, data),
+        "tex": TEX,
         "items": items.items(made or out, to, index),
         "claims": items.claims(made or out),
         **gallery.contents(table, out, thumbs, limit),

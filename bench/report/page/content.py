@@ -1,5 +1,6 @@
 """What ran, on what, and the tables and trade-offs of all runs. Texts and numbers only; how they look is the page's."""
 
+import math
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,15 @@ import pandas as pd
 from bench.edits.environment import environment
 from bench.edits.folder import Store
 from bench.report import tables, unfinished, words
+from bench.report.page.answers import answers
+from bench.report.page.kinds import kinds
+from bench.report.page.two import two
 from bench.report.seeds import alike
-from bench.scores.stored import Scored
+from bench.scores.stored import Scored, Summary
 
 
 def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]:
-    """Overview, and tables and plots of all runs.
+    """Answers, overview, and tables and plots of all runs.
 
     Tables are `{title, lead, columns, rows, remarks}`; a row has `cells` and, where one run stands behind it, `run`,
     its place in the gallery's list. A cell is a text, or `{text, key, lines, mark, note}`: what it is sorted by,
@@ -25,8 +29,11 @@ def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]
     return {
         "made": {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": _commit(environment())},
         "notices": words.notices(run.summary for run in table.scored),
+        "answers": answers(table, index),
         "overview": [_runs(table, index), _unscored(out, data), _weights(table)],
         "tables": [_table(part, index) for part in parts],
+        "types": kinds(table, index),
+        "pairs": two(table, index),
         "plots": [_plot(part, index) for part in parts],
     }
 
@@ -61,7 +68,8 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
         ]
         rows.append({"cells": cells, "run": index[folder]})
     columns = ["method", "r", "variant", "data", "model", "samples", "scored by", "edited by commit", "on", "folder"]
-    return {"title": "Runs", "columns": columns, "rows": rows}
+    lead = words.notices(run.summary for run in table.scored)
+    return {"title": "Runs", "lead": lead, "columns": columns, "rows": rows}
 
 
 def _unscored(out: Path, data: str | None) -> dict[str, Any]:
@@ -85,7 +93,8 @@ def _weights(table: pd.DataFrame) -> dict[str, Any]:
             why = summary.doubts.get(name)
             used[f"metrics {summary.profile}", name + (f" ({why})" if why else ""), digest] = None
     rows = [{"cells": list(facts)} for facts in used]
-    return {"title": "Weights", "columns": ["used by", "what", "SHA-256"], "rows": rows}
+    lead = words.notices(run.summary for run in table.scored)
+    return {"title": "Weights", "lead": lead, "columns": ["used by", "what", "SHA-256"], "rows": rows}
 
 
 def _table(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
@@ -130,8 +139,21 @@ def _plot(part: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
         "notices": [*words.notices(runs), *_not_drawn(apart)],
         "axes": axes,
         **first.plot,
+        "curves": _by_best(points, first),
         "points": points,
     }
+
+
+def _by_best(points: list[dict[str, Any]], summary: Summary) -> list[str]:
+    """Curves, those first that reach the best value: of many, they are shown unless others are chosen."""
+    y = summary.plot["y"]
+    fact = summary.fact(y)
+    sign = -1 if fact is None or fact.higher_is_better else 1
+    best: dict[str, float] = {}
+    for point in points:
+        value = sign * point["values"].get(y, [math.inf * sign])[0]
+        best[point["curve"]] = min(value, best.get(point["curve"], math.inf))
+    return sorted(best, key=best.__getitem__)
 
 
 def _not_drawn(apart: dict[Scored, dict[str, str]]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 from tqdm import tqdm
 
-from bench.config import files
+from bench.config import files, stated
 from bench.data.own import sample
 from bench.edits.folder import Store
 from bench.edits.identity import of_data
@@ -18,6 +18,7 @@ from bench.files.hashing import sha256_of
 from bench.files.paths import file_name, sample_name
 from bench.files.write import write
 from bench.report import words
+from bench.report.page.names import title
 from bench.report.page.thumbs import TRUE, Thumbs
 from bench.scores.stored import Scored
 from bench.types import EditData, EditSample, Query
@@ -42,17 +43,18 @@ def contents(table: pd.DataFrame, out: Path, thumbs: Thumbs, limit: int | None) 
         scored = [run for profiles in own.values() for run in profiles.scored]
         found, order = _set(name, identity, scored, thumbs, limit)
         others = [identities[folder] for folder in runs if names[folder] == name]
-        sets.append({"name": _name(name, identity, others), **found})
+        sets.append({"name": title(name, identity, others), "metrics": _metrics(scored), **found})
         for folder, profiles in own.items():
             made[folder] = {"set": number, **_run(profiles, order, out, thumbs, found["ending"])}
     return {"sets": sets, "runs": [made[folder] for folder in runs]}
 
 
-def _name(name: str, identity: dict[str, Any], others: list[dict[str, Any]]) -> str:
-    """The data set's name, with the options in which data sets of that name differ."""
-    differ = [key for key in identity if len({json.dumps(other.get(key)) for other in others}) > 1]
-    values = [f"{key}={str(identity[key])[:12]}" for key in differ]
-    return name + (f" ({', '.join(values)})" if values else "")
+def _metrics(runs: list[Scored]) -> dict[str, bool | None]:
+    """Heading -> whether higher is better of every metric of single pictures, the profiles' main ones first."""
+    facts = [fact for run in runs for fact in run.summary.shown if fact.kind == "pair"]
+    main = {run.summary.plot.get("y") for run in runs}
+    facts.sort(key=lambda fact: fact.name not in main)
+    return {words.of(fact): fact.higher_is_better for fact in facts}
 
 
 def _set(
@@ -182,6 +184,8 @@ def _run(profiles: pd.DataFrame, order: list[str], out: Path, thumbs: Thumbs, en
         "method": row.method,
         "variant": row.variant,
         "r": words.knob(row.r),
+        "control": stated.given(row.method, row.scored.summary.knobs) == [],
+        "notices": words.notices(run.summary for run in profiles.scored),
         "thumbs": _relative(place, thumbs),
         "status": status,
         "failures": [[id_, entry["error"]] for id_, entry in journal.items() if "error" in entry],

@@ -10,7 +10,7 @@ from bench.report import words
 
 COLUMNS = ("title", "row", "point", "metric", "heading", "kind", "ours", "lo", "hi", "n", "published", "difference")
 COLUMNS = (*COLUMNS, "verdict", "why", "run", "notice", "data", "profile")
-"""What is read of an item's table, one line a cell; `groups`, which an older version did not write, too."""
+"""What is read of an item's table, one line a cell; `groups` and `apart`, which older versions did not write, too."""
 CLAIM = (
     "statement",
     "source",
@@ -54,14 +54,14 @@ def _item(name: str, files: dict[str, Path], out: Path, to: Path, index: dict[st
         cells = pd.read_csv(files["tables"], dtype=str, keep_default_na=False)
         if lacking := [column for column in COLUMNS if column not in cells]:
             return item | {"problem": f"{files['tables']} is no item's table: column {lacking[0]} is missing"}
-        cells = cells.reindex(columns=[*cells, *({"groups"} - {*cells})], fill_value="")
+        cells = cells.reindex(columns=[*cells, *sorted({"groups", "apart"} - {*cells})], fill_value="")
         item["title"] = f"{name}: {cells.title.iloc[0]}"
         item["table"] = _table(cells, index)
         points = files["figures"].with_suffix(".csv") if "figures" in files else None
         if points is not None and points.exists():
             panel = pd.read_csv(points, dtype=str)
             if "x_metric" in panel and len(panel):  # figures of measurements and listings have files of another form
-                item["plot"] = _plot(item["title"], cells, index, panel.iloc[0])
+                item["plot"] = _plot(item["title"], _drawn(cells, panel), index, panel.iloc[0])
     return item
 
 
@@ -104,6 +104,14 @@ def _run(part: pd.DataFrame, index: dict[str, int]) -> int | None:
     """The run behind a row, where it is one."""
     runs = set(part.run) - {""}
     return index.get(runs.pop()) if len(runs) == 1 else None
+
+
+def _drawn(cells: pd.DataFrame, panel: pd.DataFrame) -> pd.DataFrame:
+    """The cells that may be points: differences of rows, and what was scored otherwise, are in the table alone."""
+    derived = cells.kind.isin(("derived", "reduction")) & ~cells.row.isin(
+        panel.row
+    )  # of these, the figure has the best
+    return cells[~derived & (cells.apart == "")]
 
 
 def _plot(title: str, cells: pd.DataFrame, index: dict[str, int], panel: pd.Series) -> dict[str, Any]:

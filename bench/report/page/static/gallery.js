@@ -3,8 +3,9 @@
 
 const PAGE = 12; // samples at once: what is further down is rendered when it is asked for
 const FACETS = ["method", "r", "variant"];
-const noFacets = () => Object.fromEntries(FACETS.map(name => [name, new Set()]));
-const state = { set: 0, type: "", ...noFacets(), page: 0, at: null };
+const none = { type: null, method: null, r: null, variant: null, words: null, page: null };
+const ORDER = { sort: null, of: null, minus: null, first: null };
+const state = { set: 0, type: "", words: "", page: 0, at: null }; // as the address has it
 let samples = [], runs = []; // what the filters leave: indices into the set's samples, and runs
 
 /** Address of a file beside the page, given by its path. */
@@ -12,81 +13,116 @@ const path = text => text.split("/").map(encodeURIComponent).join("/");
 const picture = (folder, kind, sample, ending) => `${path(folder)}/${kind}/${encodeURIComponent(sample.file || sample.id)}.${ending}`;
 const set = () => REPORT.sets[state.set];
 const ofSet = () => REPORT.runs.filter(run => run.set === state.set);
-const label = run => [run.method, run.r && `r = ${run.r}`, run.variant].filter(Boolean);
 
 /** Runs that the facets leave, all of them or all but one: what that one can still be. */
 const left = except => ofSet().filter(run =>
   FACETS.every(name => name === except || !state[name].size || state[name].has(run[name])));
 
+/** A run's score of a sample by a metric's heading, null where it has none. */
+function score(run, metric, index) {
+  for (const columns of Object.values(run.scores))
+    if (metric in columns && columns[metric][index] !== null) return Number(String(columns[metric][index]).replace("inf", "Infinity"));
+  return null;
+}
+
+const scoreText = value => Number.isFinite(value) ? String(Number(value.toPrecision(4))) : value > 0 ? "∞ (identical)" : "-∞";
+
 function buildGallery() {
   byId("gallery").append(
     el("details", { open: innerWidth > 600 }, el("summary", {}, "Filters"), el("div", { id: "filters" }),
-      el("button", { click: () => filter({ type: "", ...noFacets() }) }, "Show all")),
+      el("button", { click: () => filter(none) }, "Show all")),
+    el("div", { class: "controls", id: "order" }),
     el("div", { class: "controls" }, maskToggles()),
     el("p", { class: "soft" }, "Keys: j and k go to the next and previous sample; Enter or a click enlarges; then ← → change the sample, ↑ ↓ the edit, Esc closes."),
     el("p", { id: "shown", role: "status" }), el("div", { id: "samples" }), el("div", { class: "controls", id: "pages" }));
   document.addEventListener("keydown", onKey);
-  byId("large").addEventListener("close", () => focusOn(state.at));
-  filter({});
+  byId("large").addEventListener("close", closed);
+  follow(byId("gallery"), () => {
+    readState();
+    render();
+    enlargeAsAddressed();
+  });
+}
+
+function readState() {
+  state.set = Math.max(0, REPORT.sets.findIndex(one => one.name === chosen("set")));
+  for (const name of FACETS) state[name] = new Set(allChosen(name));
+  for (const name of ["type", "words"]) state[name] = chosen(name);
+  state.sort = chosen("sort") in set().metrics ? chosen("sort") : "";
+  for (const name of ["of", "minus"]) state[name] = ofSet().find(run => run.folder === chosen(name)) || null;
+  state.page = Math.max(0, Number(chosen("page", "1")) - 1 || 0);
+  const masks = chosen("masks").split(" ");
+  for (const name of ["true", "own"]) document.body.classList.toggle(`show-${name}`, masks.includes(name));
 }
 
 /** Buttons that lay masks over every picture. */
 function maskToggles() {
   return [["true", "true mask"], ["own", "the method's mask"]].map(([name, text]) => el("button", {
     class: `toggle-${name}`, "aria-pressed": String(document.body.classList.contains(`show-${name}`)), click: () => {
-      const on = document.body.classList.toggle(`show-${name}`);
-      for (const button of document.querySelectorAll(`.toggle-${name}`)) button.setAttribute("aria-pressed", on);
+      document.body.classList.toggle(`show-${name}`);
+      const on = ["true", "own"].filter(one => document.body.classList.contains(`show-${one}`));
+      choose({ masks: on.length ? on.join(" ") : null });
+      pressMasks();
     },
   }, el("span", { class: `key ${name}` }, text)));
+}
+
+function pressMasks() {
+  for (const name of ["true", "own"])
+    for (const button of document.querySelectorAll(`.toggle-${name}`)) button.setAttribute("aria-pressed", document.body.classList.contains(`show-${name}`));
 }
 
 /** Shows one run's edits: the filters become its values. */
 function openRun(index) {
   const run = REPORT.runs[index];
-  filter({ set: run.set, type: "", ...Object.fromEntries(FACETS.map(name => [name, new Set([run[name]])])) });
-  location.hash = "gallery"; // so that the browser's way back leads to where the reader was
+  filter({ ...none, ...ORDER, ...facetsOf([run]), set: REPORT.sets[run.set].name }, "gallery");
   byId("gallery").scrollIntoView();
   focusOn(null);
 }
 
-function filter(change) {
-  if ("set" in change && change.set !== state.set) Object.assign(state, noFacets(), { type: "" });
-  Object.assign(state, change, { page: 0, at: null });
+const facetsOf = chosen_ => Object.fromEntries(FACETS.map(name => [name, [...new Set(chosen_.map(run => run[name]))]]));
+
+/** Two runs' edits, the samples first where they differ most by the first metric. */
+function showDifference(a, b) {
+  const pair = [REPORT.runs[a], REPORT.runs[b]], metric = Object.keys(REPORT.sets[pair[0].set].metrics)[0];
+  filter({ ...none, ...facetsOf(pair), set: REPORT.sets[pair[0].set].name, sort: metric, of: pair[1].folder, minus: pair[0].folder, first: "far" }, "gallery");
+  byId("gallery").scrollIntoView();
+}
+
+/** One run's edit of one sample, enlarged. */
+function openSample(index, id) {
+  const run = REPORT.runs[index];
+  filter({ ...none, set: REPORT.sets[run.set].name, sample: id, run: run.folder }, "gallery");
+  enlargeAsAddressed();
+}
+
+function filter(change, section = null) {
+  if ("set" in change && change.set !== set().name) change = { ...none, ...ORDER, ...change };
+  choose({ page: null, ...change }, section);
+  state.at = null;
+  readState();
+  render();
+}
+
+function render() {
   runs = left(null);
-  samples = set().samples.map((_, i) => i).filter(i =>
-    (!state.type || set().samples[i].type === state.type) && runs.some(run => run.status[i] !== "-"));
+  const wanted = state.words.toLowerCase().split(/\s+/).filter(Boolean);
+  samples = set().samples.map((_, i) => i).filter(i => {
+    const sample = set().samples[i], said = [sample.id, sample.type, sample.source, sample.target, sample.instruction].join(" ").toLowerCase();
+    return (!state.type || sample.type === state.type) && wanted.every(word => said.includes(word)) && runs.some(run => run.status[i] !== "-");
+  });
+  sortSamples();
   renderFilters();
+  renderOrder();
   renderPage();
-}
-
-function renderFilters() {
-  const types = [...new Set(set().samples.map(sample => sample.type).filter(Boolean))].sort();
-  const choices = [];
-  if (REPORT.sets.length > 1)
-    choices.push(choice("data", REPORT.sets.map((one, i) => [i, one.name]), state.set, value => filter({ set: Number(value) })));
-  if (types.length)
-    choices.push(choice("edit type", [["", "all"], ...types.map(type => [type, type])], state.type, type => filter({ type })));
-  const focused = document.activeElement?.dataset?.facet;
-  byId("filters").replaceChildren(el("div", { class: "controls" }, choices), ...FACETS.map(facet));
-  if (focused) document.querySelector(`[data-facet="${CSS.escape(focused)}"]`)?.focus();
-}
-
-/** Buttons for the values of one facet; none pressed means all. */
-function facet(name) {
-  const values = [...new Set([...left(name).map(run => run[name]), ...state[name]])];
-  if (new Set(ofSet().map(run => run[name])).size < 2) return "";
-  return el("fieldset", {}, el("legend", {}, name), values.map(value => el("button", {
-    "aria-pressed": String(state[name].has(value)), "data-facet": `${name} ${value}`, click: () => {
-      const chosen = new Set(state[name]);
-      if (!chosen.delete(value)) chosen.add(value);
-      filter({ [name]: chosen });
-    },
-  }, value || "none")));
+  pressMasks();
 }
 
 function renderPage() {
-  const pages = Math.ceil(samples.length / PAGE), start = state.page * PAGE;
-  const turn = by => () => { state.page += by; renderPage(); byId("shown").scrollIntoView(); };
+  const pages = Math.ceil(samples.length / PAGE);
+  state.page = Math.min(state.page, Math.max(0, pages - 1));
+  const start = state.page * PAGE;
+  const turn = by => () => { turnTo(state.page + by); byId("shown").scrollIntoView(); };
   const facts = [`${samples.length} of ${set().samples.length} samples, ${runs.length} of ${ofSet().length} runs`];
   if (set().left_out) facts.push(`${set().left_out} more samples were left out by limit=`);
   byId("shown").replaceChildren(...facts.map(fact => el("span", {}, `${fact}. `)),
@@ -100,13 +136,20 @@ function renderPage() {
     el("button", { disabled: state.page >= pages - 1, click: turn(1) }, "Next samples →"));
 }
 
+function turnTo(page) {
+  state.page = page;
+  choose({ page: page ? String(page + 1) : null });
+  renderPage();
+}
+
 function sampleRow(index, place) {
   const sample = set().samples[index];
   const known = knownPictures(sample).map(([name, content]) => el("figure", { class: "known" }, content, el("figcaption", {}, name)));
   const edits = runs.map((run, column) => el("figure", {},
     edit(run, index, { click: () => enlarge(place, column), "data-place": `${place} ${column}` }),
     el("figcaption", {}, run.method, label(run).slice(1).map(text => el("span", {}, text)))));
-  return el("article", { class: "sample" }, sampleHead(sample, "h3"), el("div", { class: known.length + edits.length > 5 ? "strip" : "strip few" }, known, edits));
+  return el("article", { class: "sample" }, sampleHead(sample, "h3"), sortedBy(index),
+    el("div", { class: known.length + edits.length > 5 ? "strip" : "strip few" }, known, edits));
 }
 
 function sampleHead(sample, heading) {
@@ -128,60 +171,24 @@ function knownPictures(sample) {
 
 const image = (src, alt, kind = null) => el("img", { src, alt, class: kind, loading: "lazy", decoding: "async" });
 
-/** A run's edit with both masks over it, or why there is none. */
-function edit(run, index, attributes) {
+/** A run's edit with both masks over it, or why there is none. `over` lies on it, below the masks. */
+function edit(run, index, attributes, over = null) {
   const sample = set().samples[index], status = run.status[index];
   const why = { "-": "not run", f: "failed" }[status];
   if (why) return el("div", { class: "pic none", title: why === "failed" ? failure(run, sample) : null }, why);
   return el(attributes ? "button" : "div", { class: "pic", ...attributes },
-    image(picture(run.thumbs, "edits", sample, set().ending), `${label(run).join(", ")}: ${sample.target || sample.id}`),
+    image(picture(run.thumbs, "edits", sample, set().ending), `${named(run)}: ${sample.target || sample.id}`), over,
     sample.mask ? image(picture(set().thumbs, "masks", sample, "png"), "", "mask true") : null,
     status === "m" ? image(picture(run.thumbs, "masks", sample, "png"), "", "mask own") : null);
 }
 
 const failure = (run, sample) => run.failures.find(([id]) => id === sample.id)[1];
 
-/** One edit large, beside source and truth, with its scores. */
-function enlarge(place, column) {
-  state.at = { place, column };
-  const run = runs[column], index = samples[place], sample = set().samples[index], dialog = byId("large");
-  const button = (text, key, step, possible) => el("button", { disabled: !possible, "aria-keyshortcuts": key, click: step }, text);
-  const figures = [...knownPictures(sample), [label(run).join(", "), edit(run, index)]];
-  dialog.className = byId("samples").className;
-  dialog.replaceChildren(
-    el("div", { class: "controls" },
-      button("← sample", "ArrowLeft", () => step(-1, 0), place > 0), button("sample →", "ArrowRight", () => step(1, 0), place < samples.length - 1),
-      button("↑ edit", "ArrowUp", () => step(0, -1), column > 0), button("edit ↓", "ArrowDown", () => step(0, 1), column < runs.length - 1),
-      maskToggles(),
-      el("span", { class: "soft" }, `sample ${place + 1} of ${samples.length}, edit ${column + 1} of ${runs.length}`),
-      el("button", { class: "close", click: () => dialog.close(), autofocus: true }, "Close")),
-    sampleHead(sample, "h2"),
-    el("div", { class: "strip" }, figures.map(([name, content]) => el("figure", {}, content, el("figcaption", {}, name)))),
-    run.status[index] === "f" ? missing(failure(run, sample)) : "",
-    ...Object.entries(run.scores).map(([profile, columns]) => scores(profile, columns, index)));
-  if (!dialog.open) dialog.showModal();
-}
-
-function scores(profile, columns, index) {
-  const known = Object.entries(columns).filter(([, values]) => values[index] !== null);
-  if (!known.length) return "";
-  return el("dl", { class: "scores", "aria-label": `scores, ${profile}` }, el("div", {}, el("dt", {}, profile)),
-    known.map(([name, values]) => el("div", {}, el("dt", {}, name), el("dd", {}, values[index] === "inf" ? "∞ (identical)" : String(values[index])))));
-}
-
-function step(bySample, byEdit) {
-  const { place, column } = state.at, [p, c] = [place + bySample, column + byEdit];
-  if (p >= 0 && p < samples.length && c >= 0 && c < runs.length) enlarge(p, c);
-}
-
 /** Moves to a picture of the gallery, turning the page if need be; without a place, to the first. */
 function focusOn(at) {
   const { place, column } = at || { place: 0, column: 0 };
   state.at = { place, column };
-  if (state.page !== Math.floor(place / PAGE) || !document.querySelector("[data-place]")) {
-    state.page = Math.floor(place / PAGE);
-    renderPage();
-  }
+  if (state.page !== Math.floor(place / PAGE) || !document.querySelector("[data-place]")) turnTo(Math.floor(place / PAGE));
   const row = document.querySelectorAll(".sample")[place % PAGE];
   const target = document.querySelector(`[data-place="${place} ${column}"]`) || row?.querySelector("button");
   target?.focus({ preventScroll: true });
@@ -189,7 +196,7 @@ function focusOn(at) {
 }
 
 function onKey(event) {
-  if (event.target.closest("select, .box") || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("select, input, .box") || event.ctrlKey || event.metaKey || event.altKey) return;
   const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
   if (byId("large").open) {
     if (!moves[event.key]) return;

@@ -1,25 +1,84 @@
-// The sections beside the gallery.
+// The sections beside the gallery, and the page put together.
 "use strict";
 
-// as many symbols as share no factor with the colours, so that curves differ in both
-const SYMBOLS = ["circle", "square", "diamond", "triangle-up", "x", "star", "triangle-down"];
-const COLOURS = ["#3b82c4", "#e07b28", "#3f9c52", "#cf4446", "#8f6cc2", "#a0714f", "#d96bb5", "#8a8a8a", "#a8a52b", "#21a8b8"];
-const DASHES = ["solid", "dash", "dot", "dashdot"];
+const openRow = row => openRun(row.run);
 
-function plural(count, one, many = `${one}s`) { return `${count} ${count === 1 ? one : many}`; }
+function answers() {
+  for (const answer of REPORT.answers)
+    byId("answers").append(
+      el("h3", {}, answer.title), el("p", { class: "soft" }, answer.about), ...lines(answer.notices),
+      el("p", { class: "main-answer" }, answer.main), el("ul", {}, answer.more.map(line => el("li", {}, sentence(line)))),
+      ...answer.tables.flatMap(table => tableSection(table, openRow, `${answer.title}: ${table.title}`, "h4")));
+}
 
-function overview() {
-  const { runs, sets, made } = REPORT, section = byId("overview");
-  const methods = new Set(runs.map(run => run.method)).size;
-  const names = sets.map(set => `${set.name} (${plural(set.samples.length, "sample")})`).join(", ");
-  section.append(
-    el("p", {}, `${plural(runs.length, "scored run")} of ${plural(methods, "method")} on ${names}.`),
-    el("p", { class: "soft" }, `Page made on ${made.when} by commit ${made.commit}. A run's name opens its edits.`));
-  for (const table of REPORT.overview) section.append(...tableSection(table, openRun));
+/** What a sentence is about stands before its colon. */
+function sentence(line) {
+  const end = line.indexOf(": ") + 1;
+  return [el("strong", {}, line.slice(0, end)), line.slice(end)];
 }
 
 function tables() {
-  for (const table of REPORT.tables) byId("tables").append(...tableSection(table, openRun));
+  for (const table of REPORT.tables) byId("tables").append(...tableSection(table, openRow));
+}
+
+function types() {
+  if (!REPORT.types.length) byId("types").append(el("p", {}, "No sample has an edit type."));
+  for (const { title, choices } of REPORT.types)
+    byId("types").append(el("h3", {}, title), panel(set => {
+      const key = `type ${title}`, names = Object.keys(choices), name = choices[chosen(key)] ? chosen(key) : names[0];
+      return [
+        el("div", { class: "controls" }, choice("metric", names.map(one => [one, one]), name, value => set({ [key]: value }))),
+        ...tableSection(choices[name], openRow, `${title}, ${name}, by edit type`).filter(part => part.tagName !== "H3"),
+      ];
+    }));
+}
+
+/** Any two runs against each other, as `python -m bench.compare` says it. */
+function pairs() {
+  const section = byId("pairs");
+  if (!REPORT.pairs.length) section.append(el("p", {}, "No two runs of one data set and profile to compare."));
+  for (const group of REPORT.pairs) section.append(el("h3", {}, group.title), panel(set => pairOf(group, set)));
+}
+
+function pairOf(group, set) {
+  const options = group.runs.map(index => [REPORT.runs[index].folder, named(REPORT.runs[index])]);
+  const leaders = REPORT.answers.find(answer => answer.title === group.title).tables[0]?.rows.map(row => row.run) || [];
+  const first = [...new Set([...leaders, ...group.runs])].filter(run => group.runs.includes(run));
+  const ends = ["a", "b"].map((end, i) => {
+    const asked = runOf(chosen(`${end} ${group.title}`));
+    return group.runs.includes(asked) ? asked : first[i];
+  });
+  const select = (end, i) => choice(end, options, REPORT.runs[ends[i]].folder, folder => set({ [`${end.toLowerCase()} ${group.title}`]: folder }));
+  const table = comparison(group, ...ends), title = `${group.title}: two runs`;
+  return [
+    el("div", { class: "controls" }, select("A", 0), select("B", 1),
+      el("button", { click: () => set({ [`a ${group.title}`]: REPORT.runs[ends[1]].folder, [`b ${group.title}`]: REPORT.runs[ends[0]].folder }) }, "Swap"),
+      el("button", { click: () => showDifference(...ends) }, "See their pictures, largest difference first")),
+    ...(table.why ? [missing(table.why)] : tableSection(table, null, title)),
+    group.left_out ? el("p", { class: "soft" }, `${plural(group.left_out, "more run")} not offered here; compare them with: `,
+      el("code", {}, `python -m bench.compare <run folder A> <run folder B> profile=${group.profile}`)) : "",
+  ];
+}
+
+/** The table of two runs. Only one order is stored; the other is the same with A and B exchanged. */
+function comparison(group, a, b) {
+  if (a === b) return { why: "A and B are one run; choose another." };
+  const stored = group.pairs[`${a} ${b}`], found = stored || group.pairs[`${b} ${a}`];
+  if (found.why) return found;
+  const rows = found.lines.map(line => {
+    const cells = line.map(number => group.texts[number]);
+    return { cells: stored ? cells : exchanged(cells) };
+  });
+  const folders = [a, b].map((run, i) => `${"AB"[i]}: ${REPORT.runs[run].folder}`);
+  const notices = [...new Set([a, b].flatMap(run => REPORT.runs[run].notices))];
+  return { lead: [...folders, `${plural(found.n, "sample")} of both, profile ${group.profile}`, ...notices], columns: group.columns, rows,
+    remarks: found.remarks.map(number => group.texts[number]) };
+}
+
+function exchanged([metric, first, second, difference, n, effect, ...rest]) {
+  const turned = text => text.replace(/[+-](?=[\d.]*[1-9])/g, sign => sign === "+" ? "-" : "+"); // but no -0.00
+  const verdict = rest.pop().replace(/^[AB](?= is better)/, side => side === "A" ? "B" : "A");
+  return [metric, second, first, turned(difference).replace(/\[(.*), (.*)\]/, "[$2, $1]"), n, turned(effect), ...rest, verdict];
 }
 
 function items() {
@@ -29,7 +88,7 @@ function items() {
   for (const item of REPORT.items) {
     section.append(el("h3", {}, item.title));
     if (item.problem) section.append(missing(item.problem));
-    if (item.table) section.append(...tableSection(item.table, openRun, item.title));
+    if (item.table) section.append(...tableSection(item.table, openRow, item.title));
     if (item.plot) section.append(plotBox(item.plot));
     else if (item.figure)
       section.append(el("figure", {}, el("img", { src: path(item.figure), alt: `figure of ${item.title}`, loading: "lazy" })));
@@ -44,103 +103,53 @@ function claims() {
 
 function failures() {
   const section = byId("failures"), failed = REPORT.runs.filter(run => run.failures.length);
+  section.append(el("h3", {}, "What could not be edited"));
   if (!failed.length) section.append(el("p", {}, "No run recorded a failure."));
   for (const run of failed)
     section.append(...tableSection({
-      title: `${run.folder}: ${plural(run.failures.length, "sample")} failed`,
+      title: `${run.folder}: ${plural(run.failures.length, "sample")} failed`, lead: run.notices,
       columns: ["id", "why"], rows: run.failures.map(cells => ({ cells })),
-    }));
-}
-
-/** Plotly reads some markup in texts; ours has none. */
-const plain = text => text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-
-/** A plot whose axes can be chosen, drawn when it comes into view. */
-function plotBox(plot) {
-  const names = Object.entries(plot.axes), box = el("div", { class: "plot" });
-  const draw = el("div", { class: "draw", role: "img" }), state = { x: plot.x, y: plot.y };
-  const absent = el("p", { class: "soft" });
-  const redraw = () => { absent.textContent = without(plot, state); drawPlot(draw, plot, state); };
-  const axis = which => choice(which, names, state[which], value => { state[which] = value; redraw(); });
-  box.append(draw);
-  new IntersectionObserver((entries, observer) => {
-    if (!entries.some(entry => entry.isIntersecting)) return;
-    observer.disconnect();
-    whenReady(() => {
-      if (!window.Plotly) return draw.replaceWith(missing("plotly.min.js is not beside this page; the tables have its numbers."));
-      redraw();
-      matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-    });
-  }, { rootMargin: "300px" }).observe(box);
-  const notices = plot.notices.map(line => el("p", { class: "soft" }, `⚠ ${line}`));
-  return el("div", {}, el("div", { class: "controls" }, axis("x"), axis("y")), notices, box,
-    el("p", { class: "soft" }, "Bars: 95 % intervals. Click a point for its edits, a curve's name to hide it."), absent);
-}
-
-/** Curves that a plot cannot show, in a sentence. */
-function without(plot, { x, y }) {
-  const has = new Set(plot.points.filter(point => point.values[x] && point.values[y]).map(point => point.curve));
-  const lacking = [...new Set(plot.points.map(point => point.curve))].filter(curve => !has.has(curve));
-  return lacking.length ? `Not shown, without ${x} or ${y}: ${lacking.join(", ")}.` : "";
-}
-
-/** Deferred scripts have all run when the document's content is loaded. */
-function whenReady(work) {
-  if (document.readyState !== "complete" && !window.Plotly) addEventListener("load", work, { once: true });
-  else work();
-}
-
-function drawPlot(draw, plot, { x, y }) {
-  const shown = plot.points.filter(point => point.values[x] && point.values[y]);
-  const all = [...new Set(plot.points.map(point => point.curve))];
-  const curves = all.filter(curve => shown.some(point => point.curve === curve));
-  // the legend goes below where it would take the plot's room
-  const narrow = draw.clientWidth < 700 || curves.some(curve => 7 * curve.length > draw.clientWidth / 3);
-  draw.setAttribute("aria-label", `${plot.title}: ${plot.axes[y]} against ${plot.axes[x]}, ${plural(shown.length, "point")}; its numbers are in the table`);
-  const style = getComputedStyle(document.documentElement), colour = name => style.getPropertyValue(name).trim();
-  const traces = curves.map(curve => {
-    const points = shown.filter(point => point.curve === curve).sort((a, b) => a.order - b.order), i = all.indexOf(curve);
-    const bars = name => ({
-      type: "data", symmetric: false, thickness: 1, width: 0, color: `${COLOURS[i % COLOURS.length]}66`,
-      array: points.map(point => (point.values[name][2] ?? point.values[name][0]) - point.values[name][0]),
-      arrayminus: points.map(point => point.values[name][0] - (point.values[name][1] ?? point.values[name][0])),
-    });
-    return {
-      name: plain(curve), mode: "lines+markers+text", type: "scatter",
-      x: points.map(point => point.values[x][0]), y: points.map(point => point.values[y][0]),
-      error_x: bars(x), error_y: bars(y), customdata: points.map(point => point.run),
-      text: points.map(point => plain(point.label.split(" = ").pop())), textposition: "top right", textfont: { size: 10 },
-      hovertext: points.map(point => hover(point, plot.axes, [x, y])), hoverinfo: "text",
-      line: { color: COLOURS[i % COLOURS.length], dash: DASHES[Math.floor(i / COLOURS.length) % DASHES.length] },
-      marker: { symbol: SYMBOLS[i % SYMBOLS.length] + (curve.endsWith("(published)") ? "-open" : ""), size: 9 },
-    };
-  });
-  const below = narrow ? 19 * curves.length + 20 : 0; // pixels for the legend under the plot
-  draw.style.height = `${(narrow ? 380 : 540) + below}px`;
-  const look = { gridcolor: colour("--line"), zerolinecolor: colour("--line"), linecolor: colour("--line"), automargin: true };
-  Plotly.react(draw, traces, {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: colour("--ink"), size: 12 },
-    xaxis: { ...look, title: { text: plain(plot.axes[x]) } }, yaxis: { ...look, title: { text: plain(plot.axes[y]) } },
-    margin: { l: 60, r: 20, t: 20, b: 60 + below }, hovermode: "closest", showlegend: true,
-    dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom",
-    legend: narrow ? { yref: "container", y: 0, yanchor: "bottom", x: 0, font: { size: 11 } } : { font: { size: 12 } },
-    annotations: shown.length ? [] : [{ text: "no run has both", showarrow: false, font: { size: 16 } }],
-  }, { displayModeBar: false, responsive: true });
-  draw.removeAllListeners("plotly_click");
-  draw.on("plotly_click", event => {
-    const run = event.points[0].customdata;
-    if (run !== null && run !== undefined) openRun(run);
+    }, null, undefined, "h4"));
+  REPORT.sets.forEach((set, index) => {
+    if (Object.keys(set.metrics).length) section.append(el("h3", {}, `Lowest scores, ${set.name}`), panel(change => lowest(set, index, change)));
   });
 }
 
-function hover(point, axes, names) {
-  const number = value => Number(value.toPrecision(4)).toString();
-  const lines = names.map(name => {
-    const [value, low, high] = point.values[name];
-    return `${axes[name]}: ${number(value)}` + (low === null ? "" : ` [${number(low)}, ${number(high)}]`);
+const WORST = 12; // samples in the table of the lowest scores
+
+/** The samples with the lowest scores, by a metric and of a run that can be chosen; of all runs, those that edit. */
+function lowest(set, index, change) {
+  const key = `lowest ${set.name}`, names = Object.keys(set.metrics), own = REPORT.runs.filter(run => run.set === index);
+  const metric = names.includes(chosen(key)) ? chosen(key) : names[0], sign = set.metrics[metric] === false ? -1 : 1;
+  const only = own.find(run => run.folder === chosen(`of ${key}`)), looked = only ? [only] : own.filter(run => !run.control);
+  const scored = looked.flatMap(run => set.samples.map((_, i) => ({ run, i, value: score(run, metric, i) }))).filter(({ value }) => value !== null);
+  const found = scored.sort((a, b) => sign * (a.value - b.value)).slice(0, WORST), last = found.at(-1)?.value;
+  const rows = found.map(({ run, i, value }) => {
+    const sample = set.samples[i], words = [sample.source, sample.target].filter(Boolean).join(" → ") || sample.instruction || "";
+    return { cells: [sample.id, sample.type || "", named(run), scoreText(value), words], run: REPORT.runs.indexOf(run), sample: sample.id };
   });
-  const head = [point.curve, point.label, point.n === null ? "" : `n = ${point.n}`].filter(Boolean).join(", ");
-  return [head, ...lines, ...(point.run === null ? [] : ["click: its edits"])].map(plain).join("<br>");
+  const ties = scored.filter(({ value }) => value === last).length - found.filter(({ value }) => value === last).length;
+  return [
+    el("div", { class: "controls" },
+      choice("metric", names.map(name => [name, name]), metric, value => change({ [key]: value })),
+      choice("of", [["", "all methods"], ...own.map(run => [run.folder, named(run)])], only?.folder || "", folder => change({ [`of ${key}`]: folder || null }))),
+    ...tableSection({
+      lead: [...new Set(found.flatMap(({ run }) => run.notices))], columns: ["sample", "edit type", "edited by", metric, "words"], rows,
+      remarks: [...(ties ? [`${plural(ties, "more edit")} with the same score as the last one`] : []),
+        ...(set.left_out ? [`${plural(set.left_out, "more sample")} left out by limit=`] : [])],
+    }, row => openSample(row.run, row.sample), `${set.name}: lowest by ${metric}`),
+    rows.length ? "" : el("p", {}, "No edit has a score."),
+  ];
+}
+
+function overview() {
+  const { runs, sets, made } = REPORT, section = byId("overview");
+  const methods = new Set(runs.map(run => run.method)).size;
+  const names = sets.map(set => `${set.name} (${plural(set.samples.length, "sample")})`).join(", ");
+  section.append(
+    el("p", {}, `${plural(runs.length, "scored run")} of ${plural(methods, "method")} on ${names}.`),
+    el("p", { class: "soft" }, `Page made on ${made.when} by commit ${made.commit}. A run's name opens its edits.`));
+  for (const table of REPORT.overview) section.append(...tableSection(table, openRow));
 }
 
 function plots() {
@@ -148,10 +157,5 @@ function plots() {
 }
 
 byId("notices").append(...REPORT.notices.map(line => el("p", {}, `⚠ ${line}`)));
-overview();
-tables();
-plots();
-items();
-buildGallery();
-failures();
-claims();
+for (const section of [answers, tables, types, pairs, plots, buildGallery, failures, items, claims, overview]) section();
+byId(address.section)?.scrollIntoView();

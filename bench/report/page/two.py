@@ -1,0 +1,58 @@
+"""Every two runs compared as `python -m bench.compare` compares them, for the page to show those that one chooses.
+No torch."""
+
+from itertools import combinations
+from typing import Any
+
+import pandas as pd
+from tqdm import tqdm
+
+from bench.errors import UserError
+from bench.report import words
+from bench.report.page.answers import groups
+from bench.report.pairs import COLUMNS, Comparison, cells, compared, remarks
+from bench.scores.stored import Scored
+
+MOST = 100
+"""Runs of a data set and profile of which every two are compared; there are 4,950 such pairs."""
+_TOGETHER = 256  # pairs whose differences are held at a time
+
+
+def two(table: pd.DataFrame, index: dict[str, int]) -> list[dict[str, Any]]:
+    """For each data set and profile that has two runs: `title`, `profile`, `runs`, places in the gallery's list,
+    `left_out`, how many more there are, and `pairs`, `A B` -> lines of cells, `n` and remarks, or why they do not
+    compare. Texts that many pairs share are in `texts`, and lines have their numbers.
+
+    Runs are listed as they are in the table; B follows A.
+    """
+    return [_pairs(name, runs, index) for name, runs in groups(table) if len(runs) > 1]
+
+
+def _pairs(name: str, runs: list[Scored], index: dict[str, int]) -> dict[str, Any]:
+    kept = runs[:MOST]
+    chosen, texts = list(combinations(kept, 2)), {}
+    found: list[Comparison | UserError] = []
+    for start in tqdm(range(0, len(chosen), _TOGETHER), f"pairs of {name}", disable=None, leave=False):
+        found += compared(chosen[start : start + _TOGETHER])
+    keys = [" ".join(str(index[str(run.folder)]) for run in pair) for pair in chosen]
+    return {
+        "title": name,
+        "profile": runs[0].summary.profile,
+        "notices": words.notices(run.summary for run in runs),
+        "runs": [index[str(run.folder)] for run in kept],
+        "left_out": len(runs) - len(kept),
+        "columns": [column or "verdict" for column in COLUMNS],
+        "pairs": {key: _pair(one, texts) for key, one in zip(keys, found, strict=True)},
+        "texts": list(texts),
+    }
+
+
+def _pair(found: Comparison | UserError, texts: dict[str, int]) -> dict[str, Any]:
+    if isinstance(found, UserError):
+        return {"why": str(found)}
+    lines = [[texts.setdefault(text, len(texts)) for text in cells(row).values()] for row in found.rows]
+    return {
+        "lines": lines,
+        "n": found.n,
+        "remarks": [texts.setdefault(text, len(texts)) for text in remarks(found.rows, found.apart)],
+    }
