@@ -80,7 +80,8 @@ def compare(a: Path, b: Path, profile: str | None = None) -> pd.DataFrame:
     table["p_holm"] = holm(table.p.tolist())
     tests = int(np.isfinite(table.p).sum())
     table["verdict"] = [_verdict(row, tests) for _, row in table.iterrows()]
-    lead = "; ".join([*words.scored_by(runs[0].summary), f"{len(tables[0])} samples of both"])
+    over = ["means over pictures here"] if any(words.averaged(run.summary) for run in runs) else []
+    lead = "; ".join([*words.scored_by(runs[0].summary), f"{len(tables[0])} samples of both", *over])
     table.attrs["lead"] = [lead, *words.notices(run.summary for run in runs)]
     table.attrs["apart"] = [f"not compared: {metric}: {why}" for metric, why in apart.items()]
     return table

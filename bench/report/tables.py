@@ -122,7 +122,8 @@ def _cell(fact: Fact | None, n: int, title: str, spread: float | None) -> str:
 def _lead(runs: list[Summary]) -> list[str]:
     """Data, profile, backbone, models, versions, and the notices of embedded weights."""
     models = ", ".join(sorted({run.model for run in runs if run.model})) or "no model"
-    said = [*words.scored_by(runs[0]), f"model {models}", f"N = {words.span(run.n for run in runs)}"]
+    said = [*words.scored_by(runs[0]), *words.averaged(runs[0]), f"model {models}"]
+    said.append(f"N = {words.span(run.n for run in runs)}")
     versions = runs[0].versions
     common = max(versions.values(), key=list(versions.values()).count)
     others = [f"{name} {number}" for name, number in versions.items() if number != common]
