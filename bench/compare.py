@@ -40,7 +40,8 @@ def compare(a: Path, b: Path, profile: str | None = None) -> pd.DataFrame:
     if isinstance(found, UserError):
         raise found
     table = pd.DataFrame(found.rows, columns=COLUMNS)
-    lead = "; ".join([*words.scored_by(runs[0].summary), f"{found.n} samples of both"])
+    over = ["means over pictures here"] if any(words.averaged(run.summary) for run in runs) else []
+    lead = "; ".join([*words.scored_by(runs[0].summary), f"{found.n} samples of both", *over])
     table.attrs["lead"] = [lead, *words.notices(run.summary for run in runs)]
     table.attrs["apart"] = found.apart
     return table

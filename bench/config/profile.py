@@ -10,7 +10,7 @@ from bench.files.paths import ROOT
 
 NEEDED = ("name", "backbone", "plot", "table", "size")
 """Keys that every profile has."""
-KEYS = (*NEEDED, "resample", "jpeg", "weights", "columns", "batch_size", "adapters")
+KEYS = (*NEEDED, "resample", "jpeg", "weights", "columns", "batch_size", "adapters", "mean")
 """Keys of a profile that are no metric."""
 PREPARATION = ("size", "resample", "jpeg")
 """Those of them that say how pictures are prepared for every metric."""

@@ -49,9 +49,11 @@ def check(cfg: dict[str, Any]) -> None:
     for group in ("data", "model", "method"):
         _check_node(cfg[group], f"{group}.", shared=cfg.get("valid", {}))
     whole = [1, 1_000_000, "whole"]
-    _check_node({"batch_size": None, **cfg["metrics"]}, "metrics.", {"batch_size": whole, "size": whole})
-    if cfg["metrics"].get("batch_size") is None:
-        raise UserError("metrics.batch_size=null, expected a whole number from 1")
+    of_metrics = {"batch_size": whole, "size": whole, "jpeg": [1, 100, "whole"], "mean": ["pictures", "types"]}
+    _check_node({"batch_size": None, **cfg["metrics"]}, "metrics.", of_metrics)
+    for name, expected in (("batch_size", "a whole number from 1"), ("mean", "pictures or types")):
+        if cfg["metrics"].get(name) is None:
+            raise UserError(f"metrics.{name}=null, expected {expected}")
     for name in ("index", "count"):
         if type(number := cfg["shard"].get(name)) is not int:
             raise UserError(f"shard.{name}={number}, expected a whole number")

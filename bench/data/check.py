@@ -36,7 +36,8 @@ def check(data: EditData, limit: int | None) -> tuple[list[Count], list[Finding]
     if masked:
         rows.append(Count("masks over the whole frame (no background to score)", sum(f.whole for f in findings)))
         rows.append(Count("masks without an edit pixel inside the border", sum(f.empty for f in findings), 0))
-    rows.append(Count("prompts that still hold brackets", sum("[" in p or "]" in p for p in prompts), 0))
+    expected = None if getattr(data, "brackets", None) == "keep" else 0
+    rows.append(Count("prompts that still hold brackets", sum("[" in p or "]" in p for p in prompts), expected))
     rows.append(Count(f"prompts over {CLIP_TOKENS} CLIP tokens (cut off there)", sum(map(_too_long, prompts)), 0))
     return rows, bad
 

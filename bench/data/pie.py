@@ -30,11 +30,12 @@ FOLDERS = {
 }
 """Edit type -> folder; the order is that of the type ids 0 to 9, the last number the count of the type."""
 TYPES = list(FOLDERS)
+STRIP = "strip"
 
 
 @dataclass(frozen=True)
 class Record:
-    """One annotated edit; `mask` is its run-length list."""
+    """One annotated edit; prompts are as written, `mask` is its run-length list."""
 
     id: str
     path: str
@@ -47,11 +48,24 @@ class Record:
 
 
 class PieTypes(Benchmark):
-    """What the two versions share. Pictures and masks are 512x512; another `size` resizes both, once, here."""
+    """What the two versions share. Pictures and masks are 512x512; another `size` resizes both, once, here.
+
+    Attributes:
+        brackets: `strip` takes the brackets that mark changed words out of the prompts, as the owners' runners do;
+            `keep` leaves the prompts as they are written.
+    """
 
     records: list[Record]
 
-    def __init__(self, records: list[Record], types: list | str | int | None, size: int, resample: str, where: Path):
+    def __init__(
+        self,
+        records: list[Record],
+        types: list | str | int | None,
+        size: int,
+        resample: str,
+        brackets: str,
+        where: Path,
+    ):
         if isinstance(types, str | int):
             types = [types]
         try:
@@ -59,9 +73,11 @@ class PieTypes(Benchmark):
         except ValueError as error:
             raise UserError(f"data.types: {error}") from None
         self.records = [record for record in records if record.type in kept]
-        self.size, self.resample = size, resample
+        self.size, self.resample, self.brackets = size, resample, brackets
         self.ids = [record.id for record in self.records]
         self.options = {"size": size, "resample": resample, "types": sorted(kept)}
+        if brackets != STRIP:  # runs from before there was a choice keep their key
+            self.options["brackets"] = brackets
         if not records:
             raise UserError(f"{where} holds no record; get it again")
         if not self.ids:
@@ -71,11 +87,12 @@ class PieTypes(Benchmark):
         record = self.records[index]
         image = read_rgb(self._open(record), self.size, self.resample, record.path, expected=(rle.SIDE, rle.SIDE))
         mask = Image.fromarray(rle.decode(record.mask))
+        source, target = (plain(text) if self.brackets == STRIP else text for text in (record.source, record.target))
         return EditSample(
             id=record.id,
             image=image,
-            source=record.source,
-            target=record.target,
+            source=source,
+            target=target,
             mask=np.asarray(fit(mask, self.size, Image.Resampling.NEAREST)),
             type=record.type,
             group=record.path,
@@ -117,6 +134,7 @@ class Pie(PieTypes):
         size: pixels a side; 512 takes the stored pixels as they are.
         types: edit types to keep, by number (0 to 9) or name; None keeps all.
         resample: one of `bench.data.preprocess.FILTERS`, for another size.
+        brackets: `strip` or `keep`, see `PieTypes`.
 
     Raises:
         UserError: what is missing, or the record and field that is wrong.
@@ -124,13 +142,20 @@ class Pie(PieTypes):
 
     licence = "none stated by its authors, who give it out by form: do not pass it on"
 
-    def __init__(self, root: str, size: int, types: list | str | int | None = None, resample: str = "bicubic"):
+    def __init__(
+        self,
+        root: str,
+        size: int,
+        types: list | str | int | None = None,
+        resample: str = "bicubic",
+        brackets: str = STRIP,
+    ):
         file, self.folder = self.require(root=root)
         self.annotations = [file]
         mapping = read_json(file, dict, _ORIGIN)
         records = [_record(id_, entry, f"{file}, record {id_!r}") for id_, entry in mapping.items()]
         self._file = {r.id: inside(self.folder, r.path, f"{file}, record {r.id!r}") for r in records}
-        super().__init__(records, types, size, resample, file)
+        super().__init__(records, types, size, resample, brackets, file)
         missing = [record for record in self.records if not listed(self._file[record.id])]
         if missing:
             raise UserError(
@@ -170,8 +195,8 @@ def _record(id_: str, entry: Any, where: str) -> Record:
     return Record(
         id=id_,
         path=field(entry, "image_path", str, where),
-        source=plain(field(entry, "original_prompt", str, where)),
-        target=plain(field(entry, "editing_prompt", str, where)),
+        source=field(entry, "original_prompt", str, where),
+        target=field(entry, "editing_prompt", str, where),
         instruction=field(entry, "editing_instruction", str, where) or None,
         type=type_,
         # The reference takes the first two words; a lone one is the source's.

@@ -7,7 +7,7 @@ from typing import Any
 from bench.data.base import Source
 from bench.data.files.annotations import field
 from bench.data.files.parquet import ImageTable
-from bench.data.pie import FOLDERS, TYPES, PieTypes, Record, mask_of, plain
+from bench.data.pie import FOLDERS, STRIP, TYPES, PieTypes, Record, mask_of
 from bench.errors import UserError
 from bench.files.hashing import sha256_of_files
 
@@ -18,7 +18,7 @@ class PiePlusPlus(PieTypes):
 
     Args:
         root: folder of the parquet files, `<root>/0_random_140/V1-00000-of-00001.parquet` and nine more.
-        size, types, resample: as for `Pie`.
+        size, types, resample, brackets: as for `Pie`.
 
     Raises:
         UserError: what is missing, or the row and column that is wrong.
@@ -26,7 +26,14 @@ class PiePlusPlus(PieTypes):
 
     licence = "CC-BY-SA-4.0"
 
-    def __init__(self, root: str, size: int, types: list | str | int | None = None, resample: str = "bicubic"):
+    def __init__(
+        self,
+        root: str,
+        size: int,
+        types: list | str | int | None = None,
+        resample: str = "bicubic",
+        brackets: str = STRIP,
+    ):
         (folder,) = self.require(root=root)
         records, self._table = [], {}
         for type_ in TYPES:
@@ -43,7 +50,7 @@ class PiePlusPlus(PieTypes):
                 records.append(record)
         if not records:
             raise UserError(f"no parquet file under {folder}/{FOLDERS['random']} or its nine siblings; {_HOW}")
-        super().__init__(records, types, size, resample, folder)
+        super().__init__(records, types, size, resample, brackets, folder)
 
     @classmethod
     def sources(cls, root: str, **_: Any) -> list[Source]:
@@ -77,8 +84,8 @@ def _rewritten(entry: dict[str, Any], type_: str, where: str) -> Record:
     return Record(
         id=id_,
         path=f"{FOLDERS[type_]}/{id_}",
-        source=plain(field(entry, "source_prompt", str, where)),
-        target=plain(field(entry, "target_prompt", str, where)),
+        source=field(entry, "source_prompt", str, where),
+        target=field(entry, "target_prompt", str, where),
         instruction=None,
         type=type_,
         blend=_first_pair(pairs),

@@ -1,6 +1,7 @@
 """All runs under a folder as one table, trade-off plots, contact sheets, and a page that shows them with every edit.
 
     python -m bench.report out=results/runs [data=shapes] [to=<folder>] [rows=10] [page=false] [thumb=256] [limit=100]
+        [published=true] [tex=true [pivot=r]]
 
 Reads what is stored: no model, no metric, no torch.
 """
@@ -9,21 +10,26 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bench.config import cli, options
 from bench.config.command import command
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.files import hashing
 from bench.files.hashing import sha256_of
 from bench.files.paths import file_name
 from bench.files.write import check_writable
-from bench.report import unfinished, write
+from bench.report import latex, unfinished, write
+from bench.report import published as printed
 from bench.report.tables import by_type, collect, readable
 from bench.scores.stored import Scored
 
 OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10, "page": True, "thumb": 256, "limit": None}
+OPTIONS |= {"published": False, "tex": False, "pivot": None}
 """Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
 contact sheet; whether to write the page, longest side of its thumbnails in pixels, samples of each data set in its
-gallery (null: all)."""
+gallery (null: all); whether rows that papers print for a data set stand below its runs; whether tables are written for
+LaTeX, too, and the knob that has a group of columns for each of its values there (null: a line for each point)."""
 
 SHOWN = 10  # runs without scores
 
@@ -36,6 +42,9 @@ def report(
     page: bool = True,
     thumb: int = 256,
     limit: int | None = None,
+    published: bool = False,
+    tex: bool = False,
+    pivot: str | None = None,
 ) -> list[Path]:
     """Writes `summary.csv` beside the runs, or to `to` if that is given, tables and figures to `to`, and prints the
     tables; with `page`, also what `bench.report.page.make` does.
@@ -52,13 +61,21 @@ def report(
         table, shown = collect(out), collect(out, data)
     except UserError as error:
         raise UserError("\n".join(_unfinished(out, data)) or str(error)) from None
+    if pivot is not None:
+        _check_pivot(shown, pivot, tex)
     check_writable(to or out)
     summary = write.csv(table.drop(columns="scored"), (to or out) / "summary")
     table, to, written = shown, to or out / "report", []
     for (name, profile), part in table.groupby(["data", "profile"]):
-        shown, stem = readable(part), to / f"{file_name(name)}.{profile}"
+        rows_of = printed.rows(name, profile) if published else []
+        shown, stem = readable(part, rows_of), to / f"{file_name(name)}.{profile}"
         print(shown.text(), end="\n\n")
+        if published and not rows_of:
+            known = ", ".join(printed.names())
+            print(f"no paper's rows are known for data={name}, scored by {profile}; there are some for: {known}\n")
         written += write.save(shown, Path(f"{stem}.table"), ["md"])
+        if tex:
+            written += write.save(latex.table(part, pivot, rows_of), Path(f"{stem}.table"), ["tex"])
         if not (types := by_type(part)).empty:
             written.append(write.csv(types, Path(f"{stem}.types")))
         written += figures.trade_off(part, Path(f"{stem}.trade-off"))
@@ -93,14 +110,23 @@ def main(argv: list[str] | None = None) -> int:
         given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         for name in ("rows", "thumb", "limit"):
             _check_count(name, given[name])
-        if not isinstance(given["page"], bool):
-            raise UserError(f"page={given['page']}, expected true or false")
+        for name in ("page", "published", "tex"):
+            if not isinstance(given[name], bool):
+                raise UserError(f"{name}={given[name]}, expected true or false")
         to = Path(given["to"]) if given["to"] else None
         report(**given | {"out": Path(given["out"]), "to": to})
         hashing.remember()
     except UserError as error:
         return cli.fail(error)
     return 0
+
+
+def _check_pivot(table: pd.DataFrame, pivot: str, tex: bool) -> None:
+    if not tex:
+        raise UserError(f"pivot={pivot} is of tables for LaTeX; add tex=true")
+    known = sorted({name for run in table.scored for name, value in run.summary.knobs.items() if value is not None})
+    if pivot not in known:
+        raise UserError(f"pivot={pivot} is a knob of no run; {nearest(str(pivot), known)}")
 
 
 def _check_count(name: str, value: Any) -> None:

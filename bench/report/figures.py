@@ -48,7 +48,7 @@ def trade_off(part: pd.DataFrame, stem: Path) -> list[Path]:
     ]
     notes += [f"not shown, scored otherwise: {name}" for name in dict.fromkeys(away)]
     notes += [f"not shown, without {x} or {y}: {name}" for name in sorted(set(part.method) - set(whole.method))]
-    title = ", ".join([*words.scored_by(first), f"n = {words.span(shown.n)}"])
+    title = ", ".join([*words.scored_by(first), *words.averaged(first), f"n = {words.span(shown.n)}"])
     columns = [f"{name}{end}" for name in (x, y) for end in ("", "_lo", "_hi", "_n")]
     numbers = shown[["method", "variant", "model", "r", "seed", "n", *columns]]
     return [*style.finish(figure, title, notes, stem), write.csv(numbers, stem)]

@@ -10,7 +10,7 @@ from bench.report.words import COSTS, finite
 from bench.scores import protocol
 from bench.scores.best_of import aligned
 from bench.scores.stored import Fact, Scored
-from bench.statistics.intervals import half_sample_interval, mean_interval
+from bench.statistics.intervals import half_sample_interval, mean_interval, mean_over_types
 
 
 @dataclass(eq=False)
@@ -75,7 +75,11 @@ def _mean(facts: list[Fact], runs: list[Scored]) -> Fact:
     tables = aligned([run.table for run in runs])
     scores = pd.concat([table[first.name] for table in tables], axis=1).replace([np.inf, -np.inf], np.nan)
     means = scores.mean(axis=1, skipna=False)
-    value, lo, hi, n = mean_interval(means.to_numpy(), tables[0].group.tolist())
+    groups_of, types = tables[0].group.tolist(), tables[0].type.fillna("").tolist()
+    if runs[0].summary.protocol.get("mean") == "types":
+        value, lo, hi, n = mean_over_types(means.to_numpy(), types, groups_of)
+    else:
+        value, lo, hi, n = mean_interval(means.to_numpy(), groups_of)
     groups = tables[0].group[means.notna()].nunique()
     lacking_value = max(fact.n_nan or 0 for fact in facts)
     return replace(

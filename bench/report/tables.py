@@ -1,13 +1,15 @@
 """Stored runs as tables. No torch."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bench.config import stated
-from bench.report import words
-from bench.report.seeds import alike
+from bench.report import published, words
+from bench.report.published import Row
+from bench.report.seeds import Alike, alike
 from bench.report.write import Table
 from bench.scores import labels, protocol, stored
 from bench.scores.stored import Fact, Scored, Summary
@@ -64,22 +66,15 @@ def unlike(runs: list[Scored]) -> dict[Scored, dict[str, str]]:
     return found
 
 
-def readable(part: pd.DataFrame) -> Table:
+def readable(part: pd.DataFrame, printed: Sequence[Row] = ()) -> Table:
     """The runs of one data set and profile as a reader sees them, a row for all that differ in the seed alone (those of
-    `bench.report.seeds.alike`). A value that does not compare with most of its column is marked, and why stands
-    below."""
+    `bench.report.seeds.alike`), and below them those that papers have printed. A value that does not compare with most
+    of its column is marked, and why stands below."""
     points, apart = alike(list(part.scored)), unlike(list(part.scored))
     runs = [point.shown.summary for point in points]
     variants = labels.labels([point.shown for point in points])
-    columns = words.facts(run.shown for run in runs)
-    facts = {name: [(run.metrics.get(name), run.n) for run in runs] for name in columns}
-    facts = {name: [(fact, n) for fact, n in found if fact and fact.value is not None] for name, found in facts.items()}
-    shown, titles = [fact for name, fact in columns.items() if facts[name]], {}
-    for fact in shown:  # what all cells of a column share stands in its title
-        counts = {words.own_count(*found) for found in facts[fact.name]}
-        few = {words.few(one.groups) for one, _ in facts[fact.name]}
-        common = [found.pop() if len(found) == 1 else "" for found in (counts, few)]
-        titles[fact.name] = ", ".join(filter(None, [words.of(fact), *common]))
+    shown = with_values(runs)
+    titles = {fact.name: ", ".join([words.of(fact), *common]) for fact, common in shown}
     lines = []
     marked: dict[str, list[str]] = {}
     for point, run, variant in zip(points, runs, variants, strict=True):
@@ -87,18 +82,30 @@ def readable(part: pd.DataFrame) -> Table:
         line = {"method": " ".join(filter(None, [run.method, variant, seeds])), "r": words.knob(run.knobs.get("r"))}
         line |= {"n": words.extent(run.n, run.n_expected, run.n_failed), "given": _given(run)}
         for name, title in titles.items():
-            cell = _cell(run.metrics.get(name), run.n, title, point.spread.get(name))
+            cell = cell_of(run.metrics.get(name), run.n, title, point.spread.get(name))
             line[title] = f"{cell} {UNLIKE}" if cell and name in apart[point.runs[0]] else cell
         for name, why in apart[point.runs[0]].items():
             marked.setdefault(f"{name}: {why}", []).append(f"{line['method']} {line['r']}".strip())
         lines.append(line | {words.COSTS["nfe"]: words.cost("nfe", run.nfe)})
-    remarks = [*_reasons([point.shown for point in points]), *_marked(marked), *_cautions(runs, shown)]
-    if any(point.spread for point in points):
-        remarks.append(
-            "of several seeds: their mean, ± its 95 % interval over pictures; in brackets, the standard "
-            "deviation between the seeds"
-        )
-    return Table(pd.DataFrame(lines), "", _lead(runs), remarks)
+    remarks = [*reasons(points), *marked_lines(marked), *cautions(runs, [fact for fact, _ in shown])]
+    others, notes = published.labelled(printed, titles, list(part.scored))
+    for name, row in others.items():
+        values = {title: row.values.get(metric, "") for metric, title in titles.items()}
+        lines.append({"method": name, "n": row.known.get("samples", ""), **values})
+    return Table(pd.DataFrame(lines).fillna(""), "", lead(runs), [*remarks, *notes])
+
+
+def with_values(runs: list[Summary]) -> list[tuple[Fact, list[str]]]:
+    """The metrics in the table of some runs that have a value in any, each with what all of its cells have to say: how
+    many pictures it is of, that those are few."""
+    found = []
+    for name, fact in words.facts(run.shown for run in runs).items():
+        facts = [(run.metrics[name], run.n) for run in runs if name in run.metrics]
+        facts = [(one, n) for one, n in facts if one.value is not None]
+        if facts:
+            said = {words.own_count(*one) for one in facts}, {words.few(one.groups) for one, _ in facts}
+            found.append((fact, [one for alike_ in said if len(alike_) == 1 for one in alike_ if one]))
+    return found
 
 
 def _given(run: Summary) -> str:
@@ -107,7 +114,7 @@ def _given(run: Summary) -> str:
     return "" if told is None else ", ".join(told) or "nothing"
 
 
-def _cell(fact: Fact | None, n: int, title: str, spread: float | None) -> str:
+def cell_of(fact: Fact | None, n: int, title: str, spread: float | None) -> str:
     """A metric with its interval and, in brackets, how far seeds are apart; where the column's title does not say it,
     whether the interval is of few groups, and its own n where some pictures have no finite value."""
     if not fact or fact.value is None:
@@ -119,10 +126,11 @@ def _cell(fact: Fact | None, n: int, title: str, spread: float | None) -> str:
     return " ".join(filter(None, [words.value(fact.value, fact.lo, fact.hi), few, brackets]))
 
 
-def _lead(runs: list[Summary]) -> list[str]:
+def lead(runs: list[Summary]) -> list[str]:
     """Data, profile, backbone, models, versions, and the notices of embedded weights."""
     models = ", ".join(sorted({run.model for run in runs if run.model})) or "no model"
-    said = [*words.scored_by(runs[0]), f"model {models}", f"N = {words.span(run.n for run in runs)}"]
+    said = [*words.scored_by(runs[0]), *words.averaged(runs[0]), f"model {models}"]
+    said.append(f"N = {words.span(run.n for run in runs)}")
     versions = runs[0].versions
     common = max(versions.values(), key=list(versions.values()).count)
     others = [f"{name} {number}" for name, number in versions.items() if number != common]
@@ -130,23 +138,30 @@ def _lead(runs: list[Summary]) -> list[str]:
     return ["; ".join(said), *words.notices(runs)]
 
 
-def _reasons(runs: list[Scored]) -> list[str]:
-    """What labels leave unsaid, and why a metric is empty."""
+def reasons(points: list[Alike], apart: Collection[str] = labels.R) -> list[str]:
+    """What labels leave unsaid, what stands for several seeds, and why a metric is empty."""
+    runs = [point.shown for point in points]
     methods = sorted({run.summary.method for run in runs})
-    usual = {method: labels.usual_words([run for run in runs if run.summary.method == method]) for method in methods}
+    of_method = {method: [run for run in runs if run.summary.method == method] for method in methods}
+    usual = {method: labels.usual_words(found, apart) for method, found in of_method.items()}
     empty = {fact.name: fact.reason for run in runs for fact in run.summary.shown if fact.reason}
     lines = [f"{method}, unless said otherwise: {knobs}" for method, knobs in usual.items() if knobs]
+    if any(point.spread for point in points):
+        lines.append(
+            "of several seeds: their mean, ± its 95 % interval over pictures; in brackets, the standard "
+            "deviation between the seeds"
+        )
     return lines + [f"{name} is empty: {reason}" for name, reason in empty.items()]
 
 
-def _marked(marked: dict[str, list[str]]) -> list[str]:
+def marked_lines(marked: dict[str, list[str]]) -> list[str]:
     """Which values stand in a column that they do not compare with."""
     lines = [f"{UNLIKE} {what}, in {', '.join(rows)}" for what, rows in marked.items()]
     what = "scored with different metric versions or weights, or otherwise prepared; do not compare with their column"
     return [*lines, f"{UNLIKE}: {what}; score again: python -m bench.score run=<folder>"] if lines else []
 
 
-def _cautions(runs: list[Summary], shown: list[Fact]) -> list[str]:
+def cautions(runs: list[Summary], shown: list[Fact]) -> list[str]:
     """What a reader of the numbers has to know beside them."""
     lines = []
     of_sets = [fact.name for fact in shown if fact.kind == "set"]

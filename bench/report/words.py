@@ -174,6 +174,11 @@ def scored_by(summary: Summary) -> list[str]:
     return [f"data {summary.data}", f"profile {summary.profile} ({summary.backbone})"]
 
 
+def averaged(summary: Summary) -> list[str]:
+    """What a mean is over, where it is not over pictures."""
+    return ["means over edit types"] if summary.protocol.get("mean") == "types" else []
+
+
 def headline(run: Scored | None) -> str:
     """A run's scores in a line, the user's own metrics among them; empty where it has none."""
     if run is None:

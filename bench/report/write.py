@@ -21,6 +21,11 @@ TEX |= {
     "\N{SCRIPT SMALL L}": r"$\ell$",
     "∅": r"$\emptyset$",
     "∝": r"$\propto$",
+    "≠": r"$\neq$",
+    "<": r"$<$",
+    ">": r"$>$",
+    "|": r"$|$",
+    "[": "{[}",  # which after a line's end would be an argument of it
 }
 TEX |= {raised: f"$^{{{plain}}}$" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
 TEX |= {
@@ -42,12 +47,14 @@ class Table:
     Attributes:
         cells: texts under headings.
         lead, remarks: lines above it, what it is of and notices, and below it.
+        apart: rows from this one on are ruled off in LaTeX.
     """
 
     cells: pd.DataFrame
     title: str = ""
     lead: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    apart: int | None = None
 
     def text(self) -> str:
         """As it is printed."""
@@ -70,12 +77,14 @@ class Table:
             rules += [rf"\cmidrule(lr){{{at}-{at + width - 1}}}"] if group else []
             at += width
         named = [" & ".join(above) + r" \\", "".join(rules)] if rules else []
-        texts = sum(heading in ("", "point") for heading in self.cells)
+        texts = sum(heading in ("", "point", "method") for heading in self.cells)
         rows = [" & ".join(map(_tex, line)) + r" \\" for line in self.cells.itertuples(index=False)]
+        if self.apart is not None:
+            rows.insert(self.apart, r"\midrule")
         body = [*named, " & ".join(_stacked(name) for _, name in heads) + r" \\", r"\midrule", *rows]
         said = _tex(" ".join(f"{line.rstrip('.')}." for line in [*self.lead, *self.remarks] if line))
         lines = [r"% \usepackage{booktabs}", r"\begin{table*}", r"\centering", r"\footnotesize"]
-        lines += [r"\setlength{\tabcolsep}{3pt}", rf"\caption{{{_tex(self.title)}}}", rf"\label{{tab:{label}}}"]
+        lines += [r"\setlength{\tabcolsep}{3pt}", rf"\caption{{{_tex(self.title)}}}", rf"\label{{tab:{_key(label)}}}"]
         columns = "l" * texts + "r" * (len(heads) - texts)
         lines += [rf"\begin{{tabular}}{{{columns}}}", r"\toprule", *body, r"\bottomrule", r"\end{tabular}"]
         lines += [r"\par\medskip", rf"\parbox{{\textwidth}}{{\scriptsize {said}}}"] if said else []
@@ -119,6 +128,21 @@ def _stacked(name: str) -> str:
     return "".join(lines) if len(lines) < 2 else r"\shortstack[r]{" + r"\\".join(lines) + "}"
 
 
+def _key(label: str) -> str:
+    """A label without what LaTeX reads as more than a letter."""
+    return re.sub(r"[^A-Za-z0-9:./-]+", "-", label)
+
+
 def _tex(text: str) -> str:
-    text = "".join(TEX.get(letter, letter) for letter in text)
-    return re.sub(r"<u>(.*?)</u>", r"\\underline{\1}", re.sub(r"\*\*(.*?)\*\*", r"\\textbf{\1}", text))
+    parts = re.split(r"(\*\*.*?\*\*|<u>.*?</u>)", text)
+    return "".join(_marked(part) if number % 2 else _escaped(part) for number, part in enumerate(parts))
+
+
+def _marked(part: str) -> str:
+    if part.startswith("**"):
+        return rf"\textbf{{{_escaped(part[2:-2])}}}"
+    return rf"\underline{{{_escaped(part[3:-4])}}}"
+
+
+def _escaped(text: str) -> str:
+    return "".join(TEX.get(letter, letter) for letter in text)

@@ -2,17 +2,21 @@
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from typing import Any
 
 from bench.scores.stored import Scored
 
+R = ("r",)
+"""What a table has a column of its own for."""
 
-def labels(runs: list[Scored]) -> list[str]:
-    """For each run, the knobs (apart from r) in which it differs from most runs of its method and label on its data, as
-    `knob=value`, and the same of the rest of its identity."""
+
+def labels(runs: list[Scored], apart: Collection[str] = R) -> list[str]:
+    """For each run, the knobs in which it differs from most runs of its method and label on its data, as `knob=value`,
+    and the same of the rest of its identity; `apart` from some that are told elsewhere."""
     kinds = [(run.summary.data, run.summary.method, run.summary.knobs.get("label")) for run in runs]
     alike = {kind: [knobs(run) for run, own in zip(runs, kinds, strict=True) if own == kind] for kind in set(kinds)}
-    told = {kind: (_differ(group), usual(group)) for kind, group in alike.items()}
+    told = {kind: (_differ(group, apart), usual(group, apart)) for kind, group in alike.items()}
     return [_label(knobs(run), *told[kind]) for run, kind in zip(runs, kinds, strict=True)]
 
 
@@ -27,23 +31,23 @@ def knobs(run: Scored) -> dict[str, Any]:
     return {**run.summary.knobs, "model": run.summary.model, "seed": run.summary.seed, **run.told}
 
 
-def _differ(runs: list[dict[str, Any]]) -> list[str]:
-    """Knobs, apart from r, that these runs of one method do not share."""
-    names = dict.fromkeys(name for one in runs for name in one if name not in ("r", "label"))
+def _differ(runs: list[dict[str, Any]], apart: Collection[str]) -> list[str]:
+    """Knobs, apart from some, that these runs of one method do not share."""
+    names = dict.fromkeys(name for one in runs for name in one if name != "label" and name not in apart)
     return [name for name in names if len({json.dumps(one.get(name)) for one in runs}) > 1]
 
 
-def usual(runs: list[dict[str, Any]]) -> dict[str, Any]:
+def usual(runs: list[dict[str, Any]], apart: Collection[str] = R) -> dict[str, Any]:
     """Values that more of the runs have than any other, of the knobs in which they differ."""
     found = {}
-    for name in _differ(runs):
+    for name in _differ(runs, apart):
         counts = Counter(json.dumps(one.get(name)) for one in runs).most_common(2)
         if counts[0][1] > counts[1][1]:
             found[name] = json.loads(counts[0][0])
     return found
 
 
-def usual_words(runs: list[Scored]) -> str:
+def usual_words(runs: list[Scored], apart: Collection[str] = R) -> str:
     """What the labels of one method's runs leave unsaid."""
-    common = usual([knobs(run) for run in runs])
+    common = usual([knobs(run) for run in runs], apart)
     return ", ".join(f"{name}={value}" for name, value in common.items() if value is not None)

@@ -72,7 +72,8 @@ def of(run: Scored, metric: str) -> dict[str, Any] | None:
     if (fact := run.summary.fact(metric)) is None:
         return None
     if fact.made:
-        return {"version": fact.version, **fact.made}
+        averaged = {"mean over": run.summary.protocol.get("mean", "pictures")} if fact.kind == "pair" else {}
+        return {"version": fact.version, **fact.made, **averaged}
     recorded = fact.made_with or seal.record(run.folder / "scores" / run.summary.profile)["columns"].get(fact.name)
     return {"version": fact.version, "configuration or weights": recorded or sha256_of(run.summary.weights)}
 

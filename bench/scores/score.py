@@ -73,7 +73,7 @@ def _score_all(run: Run, asked: list[str], journal: dict[str, dict], keep: bool)
     ids, name = _edited(asked, journal), profile["name"]
     pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
     recipe = Recipe(profile)
-    shared = [name, profile["backbone"], profile["plot"], profile["table"]]
+    shared = [name, profile["backbone"], profile["plot"], profile["table"], profile["mean"]]
     signature = sha256_of([shared, ids, pictures, len(asked), seal.code(), intervals.VERSION, protocol.VERSION])
 
     def whole(before: Scored | None) -> bool:

@@ -64,6 +64,8 @@ class Summary:
     Attributes:
         notice: of its model and data; `bench.report.words.notice` has that of its scores, too.
         doubts: weights that may not compare, and why.
+        protocol: `size` of the pictures, `brackets`, `jpeg` and `mean`, by which results of different papers differ; of
+            an older version empty.
         plot, table: names of the metrics on the axes of the profile's plot, and in its table (None: all).
         own: names of the metrics that the user added to the profile's; they are in its table, too.
         n, n_expected, n_failed: samples that are scored, were asked for, failed.
@@ -80,6 +82,7 @@ class Summary:
     model: str | None = None
     notice: str | None = None
     backbone: str = ""
+    protocol: dict[str, Any] = field(default_factory=dict)
     doubts: dict[str, str] = field(default_factory=dict)
     plot: dict[str, str] = field(default_factory=dict)
     table: list[str] | None = None

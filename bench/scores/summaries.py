@@ -27,10 +27,16 @@ def summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured)
     """
     cfg, profile, facts = run.cfg, run.cfg["metrics"], measured.facts
     rows = [measured.samples[id_] for id_ in ids]
-    ends = intervals.mean_intervals(list(measured.table.values()), [row["group"] for row in rows])
+    columns, types, groups = list(measured.table.values()), *([row[key] for row in rows] for key in ("type", "group"))
+    if profile["mean"] == "types":
+        ends = [intervals.mean_over_types(values, types, groups) for values in columns]
+    else:
+        ends = intervals.mean_intervals(columns, groups)
     for (name, values), (mean, low, high, n) in zip(measured.table.items(), ends, strict=True):
         counts = {"n": n, "n_nan": int(np.isnan(values).sum()), "n_identical": int(np.isinf(values).sum())}
         facts[name] |= {"value": mean, "lo": low, "hi": high, **counts, "types": _by_type(values, rows)}
+        if np.isfinite(values).any() and not n:
+            facts[name]["reason"] = "metrics.mean=types, but no sample has an edit type"
     for name, fact in facts.items():
         counted = np.isfinite(measured.table[name]) if name in measured.table else np.ones(len(rows), bool)
         over = fact.get("halves_of") or "group"
@@ -50,6 +56,7 @@ def summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured)
         "model_files": dict(sorted((run.identity["model"] or {}).get("files", {}).items())) or None,
         "notice": run.notice,
         "profile": profile["name"],
+        "protocol": _protocol(run),
         "backbone": profile["backbone"],
         "plot": {axis: named.get(name, name) for axis, name in profile["plot"].items()},
         "table": profile["table"] and [*(named.get(name, name) for name in profile["table"]), *own],
@@ -64,6 +71,14 @@ def summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured)
         "metrics": metrics,
         **costs,
     }
+
+
+def _protocol(run: Run) -> dict[str, Any]:
+    """The settings by which results on the same data differ between papers; `brackets` of data that have them."""
+    data, profile = run.data, run.cfg["metrics"]
+    brackets = {"brackets": data.brackets} if hasattr(data, "brackets") else {}
+    size = profile.get("size") or run.identity["data"].get("size")
+    return {"size": size, **brackets, "jpeg": profile.get("jpeg"), "mean": profile["mean"]}
 
 
 def _mean(costs: list[float | None]) -> float | None:

@@ -91,6 +91,15 @@ def test_brackets_go_and_nothing_else(tmp_path):
     assert sample.source == sample.target == " a white  (old) {car}  <near>, the house's  door. "
 
 
+def test_brackets_stay_where_that_is_asked_for(tmp_path):
+    root = str(pie(tmp_path))
+    kept, stripped = Pie(root, 512, brackets="keep"), Pie(root, 512)
+    assert (kept[0].source, kept[0].target) == ("a [cat] on a sofa", "a [dog] on a sofa")
+    assert kept[0].blend == ("cat", "dog")
+    assert kept.identity() == stripped.identity() | {"brackets": "keep"}
+    assert Pie(root, 512, brackets="strip").identity() == stripped.identity()
+
+
 @pytest.mark.parametrize(
     ("words", "blend"),
     [

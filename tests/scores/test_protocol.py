@@ -8,6 +8,7 @@ from omegaconf import OmegaConf
 
 from bench import compare, run
 from bench.config.cli import CONF
+from bench.errors import UserError
 from bench.report import figures, tables
 from bench.report.page import content
 from bench.reproduce import cells
@@ -125,3 +126,34 @@ def test_rows_of_items_that_do_not_compare(pair):
         )
     finally:
         rescored(pair[1])
+
+
+def test_a_mean_over_types_is_another_mean_of_the_same_scores(tmp_path):
+    """Said in the summary and the table, and not set beside a mean over pictures."""
+    assert (
+        run.main([*WORDS, "limit=3", "data.types=[colour,object]", "method=sdedit", "steps=2", f"out={tmp_path}"]) == 0
+    )
+    (folder,) = tmp_path.glob("shapes/sdedit/*")
+    plain, other = stored.read(folder, "pixel-v1"), rescored(folder, "metrics.mean=types")
+    wanted = {"size": 64, "jpeg": None, "mean": "types"}
+    assert (other.summary.protocol, plain.summary.protocol) == (wanted, wanted | {"mean": "pictures"})
+    of_types = other.table.groupby("type").mse.mean()
+    fact, before = other.summary.metrics["mse"], plain.summary.metrics["mse"]
+    assert (fact.value, fact.n) == (pytest.approx(of_types.mean()), 3)
+    assert abs(fact.value - before.value) > 1e-3 * before.value
+    assert protocol.unlike(plain, other, "mse") == "mean over pictures and types"
+    assert "means over edit types" in tables.readable(tables.frame([other])).text()
+    assert "means over" not in tables.readable(tables.frame([plain])).text()
+
+
+@pytest.mark.parametrize(
+    ("word", "sentence"),
+    [
+        ("metrics.mean=images", "metrics.mean=images, one of: pictures, types"),
+        ("metrics.mean=null", "metrics.mean=null, expected pictures or types"),
+        ("+metrics.jpeg=good", "metrics.jpeg=good, expected a number from 1 to 100"),
+    ],
+)
+def test_a_wrong_protocol_is_one_sentence(pair, word, sentence):
+    with pytest.raises(UserError, match=sentence):
+        rescored(pair[1], word)

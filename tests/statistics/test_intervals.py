@@ -9,6 +9,7 @@ from bench.statistics.intervals import (
     holm,
     mean_interval,
     mean_intervals,
+    mean_over_types,
     sign_flip_p,
 )
 from scripts.coverage import coverage
@@ -128,6 +129,31 @@ def test_columns_together_are_as_they_are_alone():
     columns[2][12:] = np.nan
     together = mean_intervals(columns, groups)
     np.testing.assert_allclose(together, [mean_interval(column, groups) for column in columns], rtol=1e-12)
+
+
+def test_mean_over_types_is_the_mean_of_their_means():
+    """With an interval as wide as that of a stratified mean: what types differ in is none of it."""
+    rng = np.random.default_rng(0)
+    types = ["a"] * 300 + ["b"] * 60 + [""] * 5
+    values = rng.standard_normal(365) + np.repeat([0.0, 10.0, 500.0], [300, 60, 5])
+    values[[0, 310]] = np.nan, np.inf
+    a, b = values[1:300], np.delete(values[300:360], 10)
+    mean, low, high, n = mean_over_types(values, types, names(365))
+    assert (mean, n) == (pytest.approx((a.mean() + b.mean()) / 2), 358)
+    expected = 1.96 * (a.var() / len(a) + b.var() / len(b)) ** 0.5 / 2
+    assert (high - low) / 2 == pytest.approx(expected, rel=0.05)
+
+
+def test_mean_over_types_has_no_interval_where_a_type_has_a_single_value():
+    mean, *ends, n = mean_over_types(np.arange(5.0), ["a", "a", "a", "a", "b"], names(5))
+    assert (mean, n) == ((1.5 + 4) / 2, 5)
+    assert np.isnan(ends).all()
+
+
+def test_mean_over_types_of_no_types_is_none():
+    *numbers, n = mean_over_types(np.ones(3), ["", "", ""], names(3))
+    assert np.isnan(numbers).all()
+    assert n == 0
 
 
 def test_half_samples_are_halves_of_whole_groups():
