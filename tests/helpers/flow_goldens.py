@@ -31,7 +31,7 @@ class Case:
         file = GOLDEN / f"{kind}/{name}.npz"
         self.arrays, facts = np.load(file), json.loads(file.with_suffix(".json").read_text())
         self.settings, self.rows, self.image = facts["settings"], facts["rows"], facts["image"]
-        self.strides = facts.get("strides") or {}
+        self.strides, self.stored_features = facts.get("strides") or {}, facts.get("stored_features")
         self.kind, self.tolerance = facts["model"], facts["tolerance"]
 
     def model(self, **knobs):

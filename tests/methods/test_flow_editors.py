@@ -1,5 +1,7 @@
 """Editors on flows: on a flow in closed form, and on tiny folders made here."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,12 @@ from bench.models.flux import Flux
 from bench.models.sd3 import StableDiffusion3
 from bench.models.sdxl import StableDiffusionXL
 from bench.types import EditSample
+from methods.fireflow import FireFlow
 from methods.flowedit import FlowEdit
+from methods.flows import solvers
+from methods.flows.solvers import Euler, Midpoint, Reusing
+from methods.rf_inversion import RFInversion
+from methods.rf_solver import RFSolver
 from tests.helpers.flow_folders import flux_folder, sd3_folder, sdxl_folder
 from tests.helpers.flows import Normal
 from tests.helpers.models import batch, shipped
@@ -129,7 +136,7 @@ def test_a_method_of_flows_refuses_a_model_that_predicts_noise():
 
 
 def test_flowedit_has_no_more_steps_of_the_target_than_steps(models):
-    with pytest.raises(UserError, match="method.n_min=9, expected at most the 8 steps that are done"):
+    with pytest.raises(UserError, match=r"method.n_min=9, expected at most the 8 steps that are done"):
         FlowEdit(12, n_min=9, n_max=8)(models["flux"], batch(pictures(count=1)), None)
 
 
@@ -144,3 +151,112 @@ def test_eulers_step_on_a_flow_is_ddims_in_its_shares_of_picture_and_noise():
         torch.testing.assert_close(
             ddim.step(z, velocity, grid, start, end), picture * clean + share * (clean + velocity)
         )
+
+
+# --- inversions ---
+
+
+def error(steps, solver):
+    """How far a solver's inversion is from the flow z' = (1 + level) z, and its round trip from the source."""
+    x0, levels = torch.linspace(-1, 1, 9, dtype=torch.float64), tuple(j / steps for j in range(steps + 1))
+
+    def ask(z, level, step, evaluation):
+        return (1 + level) * z
+
+    reached = solvers.rise(solver(ask), x0, levels)
+    again = solvers.fall(solver(ask), reached, levels)
+    return float((reached - x0 * math.exp(1.5)).abs().max()), float((again - x0).abs().max())
+
+
+@pytest.mark.parametrize(("solver", "order"), [(Euler, 1), (Midpoint, 2), (Reusing, 2)])
+def test_errors_fall_with_the_steps_as_a_solvers_order_says(solver, order):
+    few, many = error(40, solver), error(80, solver)
+    assert few[0] / many[0] == pytest.approx(2**order, rel=0.2)
+    assert few[1] / many[1] > 0.8 * 2**order  # a symmetric part of a solver's error cancels on the way back
+
+
+@pytest.mark.parametrize(
+    ("method", "rows"),
+    [
+        (RFSolver(4, inject=2, first_block=0), 16),
+        (RFSolver(4, inject=2, first_block=0, solver="euler"), 8),
+        (FireFlow(4), 10),
+        (RFInversion(5, 3.5), 10),
+        (RFInversion(5, 3.5, source_text="caption", strength=0.6, decay=1.0, stop=1.0, times="consistent"), 6),
+    ],
+    ids=lambda value: getattr(value, "kind", type(value).__name__),
+)
+def test_inversions_edit_a_batch_as_its_rows(models, method, rows):
+    assert check_batch_is_its_rows(method, models["flux"]) == rows
+
+
+def test_solvers_run_with_real_guidance_and_without_single_blocks(models):
+    _, rows = run(RFSolver(3, w_t=5.0, inject=0), models["sd3"], pictures(count=1))
+    assert rows == 6 + 12
+    with pytest.raises(
+        UserError, match=r"features of single blocks, which this model has none of: set method.inject=0"
+    ):
+        run(RFSolver(3, inject=1), models["sd3"], pictures(count=1))
+    with pytest.raises(UserError, match=r"method.first_block=20, but this model's single blocks are 0 to 1"):
+        run(RFSolver(3), models["flux"], pictures(count=1))
+
+
+def test_injected_features_are_those_of_the_same_evaluation_in_the_noisiest_steps(models):
+    """With the same prompt and guidance both ways, what is injected differs from the edit's own by the round trip
+    alone; with others it moves the edit."""
+    model, samples = models["flux"], pictures(count=1)
+    edits = {inject: run(RFSolver(4, inject=inject, first_block=1), model, samples)[0].images for inject in range(3)}
+    assert not torch.equal(edits[0], edits[1])
+    assert not torch.equal(edits[1], edits[2])
+    made = batch(samples, model)
+    with torch.inference_mode():
+        method = RFSolver(4, inject=1, first_block=1)
+        features, _ = method.invert(model, made, model.grid_for(4, model.encode(torch.zeros(1, 3, 32, 48))), 1)
+    assert sorted(features.kept) == [(3, 0, 1), (3, 1, 1)]  # step, evaluation, block
+    with torch.inference_mode():
+        method = FireFlow(4, inject=4, first_block=1)
+        features, _ = method.invert(model, made, model.grid_for(4, model.encode(torch.zeros(1, 3, 32, 48))), 4)
+    assert sorted(features.kept) == [(0, 0, 1), (0, 1, 1), (1, 1, 1), (2, 1, 1), (3, 1, 1)]
+    shape = features.kept[0, 0, 1].shape
+    assert shape == (1, 2, 512 + 6, 8)  # words too
+
+
+def test_points_of_a_solver_share_the_inversion(models):
+    model, samples = models["flux"], pictures(count=1)
+    points = [FireFlow(4, inject=1), FireFlow(4, inject=3), FireFlow(4, w_t=4.0)]
+    made = batch(samples, model)
+    made.points = points
+    with torch.inference_mode():
+        spent = []
+        for point in points:
+            made.shared.open_bill()
+            images = point(model, made, None).images
+            assert made.shared.rows == 10
+            spent.append(made.shared.spent)
+            assert torch.equal(images, run(point, model, samples)[0].images)
+    assert spent == [10, 5, 5]
+
+
+def test_rf_inversion_arrives_where_it_is_drawn_with_all_strength():
+    """gamma = 1 leads to the noise itself, if it is asked at the levels it reaches; eta = 1 back to the source."""
+    model, samples = Normal(distilled=True), pictures(8, 8, 1)
+    made, noise = batch(samples, model), SampleNoise(0, ["0"])
+    x0 = model.encode(to_float(made.images))
+    towards, grid = noise("start", (3, 8, 8)).double(), model.grid(6)
+    for times, exact in (("consistent", True), ("coded", False)):
+        method = RFInversion(6, 2.0, gamma=1.0, eta=1.0, stop=1.0, times=times)
+        inverted = method.invert(model, made, grid, 6, [""], x0, towards)
+        assert torch.allclose(inverted, towards, atol=1e-6) == exact
+    torch.testing.assert_close(method.generate(model, made, grid, 6, x0, inverted), x0)
+    half = RFInversion(6, 2.0, gamma=1.0, eta=1.0, stop=0.99).generate(model, made, grid, 6, x0, inverted)
+    assert not torch.allclose(half, x0, atol=1e-2)  # the last step is the target's own
+
+
+def test_rf_inversion_asks_at_even_times_as_coded():
+    model, samples = Normal(distilled=True), pictures(8, 8, 1)
+    run(RFInversion(4, 2.0), model, samples)
+    falling = list(model.grid(4).levels[:0:-1])
+    assert model.asked == pytest.approx([0, 1 / 5, 2 / 5, 3 / 5, *falling])
+    model.asked.clear()
+    run(RFInversion(4, 2.0, strength=0.8, times="consistent"), model, samples)  # int(4 - 3.2) = 0 steps are dropped
+    assert model.asked == pytest.approx([0, *(1 - level for level in falling[1:]), *falling])
