@@ -124,10 +124,12 @@ def _source_conditions(source: Source, step: int, keepers: list[Target], distill
     """What the source branch is evaluated with, by role: what its own prediction needs and what the controls of
     `keepers` read. Roles with the same condition are one row."""
     w, donors = source.w[step], {role for target in keepers for role in target.donors}
+    if distilled:
+        donors &= {WORDS}
     if not donors:
         return {}
     conditions = {NULL: source.nulls[step] if source.nulls else source.null, WORDS: source.words}
-    if keepers[0].donor == "active" and not isinstance(w, torch.Tensor) and w == 0:
+    if keepers[0].donor == "active" and not isinstance(w, torch.Tensor) and w == 0 and not distilled:
         conditions[WORDS] = conditions[NULL]
     wanted = donors if source.held else donors.union(roles(w, distilled))
     return {role: condition for role, condition in conditions.items() if role in wanted}

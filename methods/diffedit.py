@@ -6,6 +6,7 @@ from torch.nn.functional import avg_pool2d, interpolate
 from bench.diffusion import ddim
 from bench.diffusion.device import finite
 from bench.diffusion.grid import Grid, encode_steps, strength_level
+from bench.diffusion.guidance import told
 from bench.errors import UserError
 from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
@@ -69,7 +70,7 @@ class DiffEdit:
         self.mask_size, self.mask = mask_size, mask
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels = model.grid(self.steps)
+        levels = latents.grid(model, batch, self.steps)
         k = encode_steps(self.r, self.steps)
         mask = self._mask(model, batch, noise, levels)
         source = self._source(model, batch, noise, levels, k)
@@ -145,7 +146,7 @@ def contrast(
     reference: Condition,
 ) -> torch.Tensor:
     """Where the query changes the prediction, as each noise shows it: mean over channels of |eps(target) -
-    eps(reference)|, of noise or velocity alike.
+    eps(reference)|, of noise or velocity alike; a distilled model is asked at guidance 1.
 
     Args:
         x0: clean latents `[B, C, h, w]`.
@@ -155,7 +156,7 @@ def contrast(
     Returns:
         `[B, n, h, w]`, non-negative.
     """
-    both, maps = Condition.cat([target, reference]), []
+    both, maps = told(Condition.cat([target, reference]), 1.0, model.distilled), []
     for one in draws.unbind(1):
         noisy = grid.path.noised(x0, one, grid.levels[level])
         queried, referred = model.eps(torch.cat([noisy, noisy]), grid.timesteps[level - 1], both).chunk(2)

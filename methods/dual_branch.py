@@ -67,7 +67,7 @@ class DualBranch(ABC):
         return ()
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels, mine = model.grid(self.steps), self._lineage()
+        levels, mine = latents.grid(model, batch, self.steps), self._lineage()
         family = [p for p in batch.points if isinstance(p, DualBranch) and p._lineage() == mine]
         family = list({point.knobs(): point for point in [self, *family]}.values())
 
@@ -119,7 +119,9 @@ class DualBranch(ABC):
     def conditions(self, model: DiffusionModel, batch: EditBatch) -> tuple[Condition, Condition | None]:
         """What the source's branch is told, and the unconditional model; the same where the words are empty."""
         null = latents.null(model, batch)
-        return (latents.condition(model, batch, batch.sources) if self._text() == "caption" else null), null
+        if self._text() == "caption" or null is None:
+            return latents.condition(model, batch, self.source_queries(batch)), null
+        return null, null
 
     def trajectory(self, model: DiffusionModel, batch: EditBatch, levels: Grid, w: float) -> list[torch.Tensor]:
         """The source inverted at guidance w; shared with other methods and other runs."""
@@ -128,6 +130,6 @@ class DualBranch(ABC):
         def levels_1_to_s() -> torch.Tensor:
             return torch.stack(latents.inverted(model, batch, levels, self.steps, queries, w)[1:], 1)
 
-        empty = w == 0 or latents.untold(queries)
+        empty = latents.wordless(model, queries, w)
         kept = batch.kept(("inverted", levels, 0.0 if empty else float(w), empty or self._text()), levels_1_to_s)
         return [latents.clean(model, batch), *kept.unbind(1)]

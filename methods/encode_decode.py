@@ -21,7 +21,7 @@ class EncodeDecode:
         self.r, self.guidance, self.steps = r, guidance, steps
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels = model.grid(self.steps)
+        levels = latents.grid(model, batch, self.steps)
         k = encode_steps(self.r, self.steps)
         y = latents.encoded(model, batch, levels, k)[k]
         target, null = latents.condition(model, batch, batch.targets), latents.null(model, batch)

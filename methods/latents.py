@@ -5,7 +5,8 @@ import torch
 
 from bench.diffusion import ddim
 from bench.diffusion.device import finite, to_float, to_uint8
-from bench.diffusion.grid import Grid
+from bench.diffusion.grid import Grid, grid_for
+from bench.diffusion.path import Flow
 from bench.errors import BadSample, UserError
 from bench.types import CodesModel, Condition, DiffusionModel, EditBatch, Noise, Query
 
@@ -13,6 +14,19 @@ from bench.types import CodesModel, Condition, DiffusionModel, EditBatch, Noise,
 def clean(model: DiffusionModel, batch: EditBatch) -> torch.Tensor:
     """Latents x_0 of the source, `[B, C, h, w]`. Raises: NotFinite: those of some samples are not."""
     return batch.shared("clean", lambda: finite(model.encode(to_float(batch.images)), "latents", "after encoding"))
+
+
+def grid(model: DiffusionModel, batch: EditBatch, steps: int) -> Grid:
+    """The levels that the model's sampler visits with pictures of the batch's size."""
+    return grid_for(model, steps, clean(model, batch))
+
+
+def flow(model: DiffusionModel, batch: EditBatch, steps: int) -> Grid:
+    """The same of a flow, which can be asked at every level. Raises: UserError: the model is none."""
+    found = grid(model, batch, steps)
+    if not isinstance(found.path, Flow):
+        raise UserError("this method follows a flow's velocity, and this model predicts noise: use model=sd3 or flux")
+    return found
 
 
 def condition(model: DiffusionModel, batch: EditBatch, queries: list[Query]) -> Condition:
@@ -40,9 +54,24 @@ def untold(queries: list[Query]) -> bool:
     return all(query in (None, "") for query in queries)
 
 
+def wordless(model: DiffusionModel, queries: list[Query], w: float) -> bool:
+    """Whether inversion at guidance w asks the unconditional model alone. A distilled model is told w = 0 with its
+    words, as any other scale."""
+    return untold(queries) or (w == 0 and not model.distilled)
+
+
 def null(model: DiffusionModel, batch: EditBatch) -> Condition | None:
     """The unconditional model's condition; None for a distilled model, whose guidance needs none."""
     return None if model.distilled else condition(model, batch, [None] * len(batch.samples))
+
+
+def check_guidable(model: DiffusionModel) -> None:
+    """Raises UserError where a model has no unconditional half, which a method needs."""
+    if model.distilled:
+        raise UserError(
+            "this method needs the unconditional model, and this model is distilled and has no unconditional half; "
+            "choose another method or model"
+        )
 
 
 def trained_levels(model: DiffusionModel) -> np.ndarray:
@@ -80,7 +109,7 @@ def inverted(
 ) -> list[torch.Tensor]:
     """DDIM inversion of the source at guidance w, levels 0 to k (SimInversion, Eq. 3 and 6). A further level only adds
     to what a smaller k has computed; w = 0 is the encoding without text."""
-    if w == 0 or untold(queries):
+    if wordless(model, queries, w):
         queries, w = [None] * len(batch.samples), 1.0
     trajectory = [clean(model, batch)]
     for j in range(k):
@@ -109,7 +138,19 @@ def cut(model: DiffusionModel | CodesModel, batch: EditBatch) -> list[dict[str, 
     notes = []
     for sample in batch.samples:
         texts = (("source", sample.source), ("target", sample.target))
-        excess = {side: model.excess(text) for side, text in texts if isinstance(text, str)}
-        long = [f"{side} prompt cut by {n} tokens" for side, n in excess.items() if n]
+        cuts = {side: _cuts(model, text) for side, text in texts if isinstance(text, str)}
+        long = [
+            f"{side} prompt cut by {n} tokens" + (f" in {encoder}" if encoder else "")
+            for side, found in cuts.items()
+            for encoder, n in found.items()
+        ]
         notes.append({"cut": ", ".join(long)} if long else {})
     return notes
+
+
+def _cuts(model: DiffusionModel | CodesModel, text: str) -> dict[str, int]:
+    """Tokens that each text encoder has no room for; an encoder of codes has one, without a name."""
+    if hasattr(model, "cuts"):
+        return model.cuts(text)
+    excess = model.excess(text)
+    return {"": excess} if excess else {}

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from bench.diffusion.grid import Grid
 from bench.types import DiffusionModel, EditBatch
+from methods import latents
 from methods.branches import Source
 from methods.dual_branch import DualBranch
 
@@ -16,6 +17,7 @@ class NegativePrompt(DualBranch):
     version = 1
 
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
+        latents.check_guidable(model)
         words, null = self.conditions(model, batch)
         instead = [words] * self.steps
         trajectory = self.trajectory(model, batch, levels, 1.0)

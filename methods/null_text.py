@@ -31,6 +31,7 @@ class NullText(DualBranch):
     epsilon: float = 1e-5
 
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
+        latents.check_guidable(model)
         words, null = self.conditions(model, batch)
         trajectory = self.trajectory(model, batch, levels, 1.0)
         nulls, backward = self._optimise(model, trajectory, levels, words, null)

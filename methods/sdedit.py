@@ -21,7 +21,7 @@ class SDEdit:
         self.r, self.guidance, self.steps = r, guidance, steps
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
-        levels = model.grid(self.steps)
+        levels = latents.grid(model, batch, self.steps)
         k = encode_steps(self.r, self.steps)
         y = latents.clean(model, batch)
         if k > 0:

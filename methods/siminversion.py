@@ -36,6 +36,7 @@ class SimInversion(DualBranch):
         words, null = self.conditions(model, batch)
         if not isinstance(self.w_s, str):
             return Source(self.trajectory(model, batch, levels, self.w_s), words, null, [self.w_s] * self.steps)
+        latents.check_guidable(model)
         along = ddim.BETWEEN if self.w_s == "auto" else None
         x0 = latents.clean(model, batch)
         trajectory, best = ddim.invert_with_best_scale(model, x0, levels, words, null, along)

@@ -44,6 +44,7 @@ class StyleDiffusion(DualBranch):
     value_steps: float = 0.5
 
     def invert(self, model: DiffusionModel, batch: EditBatch, levels: Grid) -> Source:
+        latents.check_guidable(model)
         words, null = self.conditions(model, batch)
         if self.tower is None:
             raise UserError(

@@ -1,12 +1,17 @@
 """The levels that a sampler visits, and the encoding ratio. No torch."""
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.diffusion.path import Diffusion
 from bench.errors import UserError
 from bench.types.grid import Grid
+from bench.types.model import DiffusionModel
+
+if TYPE_CHECKING:
+    import torch
 
 
 def leading(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
@@ -32,6 +37,12 @@ def leading(steps: int, alphas_cumprod: np.ndarray, offset: int = 1) -> Grid:
             "the picture (zero terminal SNR), so that there is no step from it: set other steps, such as 50"
         )
     return Grid(timesteps, (float(alphas[0]), *(float(alphas[t]) for t in timesteps)), Diffusion())
+
+
+def grid_for(model: DiffusionModel, steps: int, latents: "torch.Tensor") -> Grid:
+    """The levels that a model's sampler visits with latents `[B, C, h, w]`."""
+    sized = getattr(model, "grid_for", None)
+    return sized(steps, latents) if sized else model.grid(steps)
 
 
 def encode_steps(r: float, steps: int) -> int:

@@ -146,6 +146,8 @@ def plan(cfg: DictConfig) -> list[Run]:
         )
     if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
         resolved["model"]["notice"] = notice(resolved, checkpoint)
+        if hasattr(checkpoint, "check_size"):
+            checkpoint.check_size(resolved["data"]["size"])
     points = [_at(resolved, point) for point in expand(method)]
     if checkpoint and hasattr(checkpoint, "check_steps"):
         for steps in {point["method"].get("steps") for point in points} - {None}:

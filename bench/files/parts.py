@@ -23,7 +23,7 @@ def weights(folder: Path, stem: str | None = None, again: str = "download the mo
     Raises:
         UserError: only a pickle (.bin, .ckpt) is there, a shard is missing, or there is nothing.
     """
-    for variant in ("", ".fp16"):
+    for variant in ("", ".fp16", ".bf16"):
         for name in STEMS:
             if (file := folder / f"{name}{variant}.safetensors").exists():
                 return [file]

@@ -39,8 +39,13 @@ def find(unet) -> dict[AttentionLayer, torch.nn.Module]:
 
 
 @contextmanager
-def hooked(layers: dict[AttentionLayer, torch.nn.Module], hook: AttentionHook) -> Iterator[None]:
+def hooked(
+    layers: dict[AttentionLayer, torch.nn.Module], hook: AttentionHook, processor: Callable | None = None
+) -> Iterator[None]:
     """Lets `hook` attend in every layer, and puts the layers' own processors back, whatever happens.
+
+    Args:
+        processor: `(layer, attend) -> what projects and calls attend`; None: that of a UNet's layers.
 
     Raises:
         RuntimeError: the block ended without error, but its calls of the network did not pass through every layer.
@@ -48,17 +53,20 @@ def hooked(layers: dict[AttentionLayer, torch.nn.Module], hook: AttentionHook) -
     before = {module: module.processor for module in layers.values()}
     calls = dict.fromkeys(layers, 0)
 
-    def attend(layer: AttentionLayer, query, key, value):
-        calls[layer] += 1
-        return hook(layer, query, key, value)
+    def counted(layer: AttentionLayer) -> AttentionHook:
+        def attend(seen: AttentionLayer, query, key, value):
+            calls[layer] += 1
+            return hook(seen, query, key, value)
+
+        return attend
 
     try:
         for layer, module in layers.items():
-            module.processor = _Processor(layer, attend)
+            module.processor = (processor or _Processor)(layer, counted(layer))
         yield
     finally:
-        for module, processor in before.items():
-            module.processor = processor
+        for module, own in before.items():
+            module.processor = own
     if len(set(calls.values())) != 1 or 0 in calls.values():
         touched = sum(count > 0 for count in calls.values())
         raise RuntimeError(f"the hook saw {touched} of {len(layers)} attention layers; the network skipped the others")

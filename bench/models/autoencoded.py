@@ -15,14 +15,16 @@ class AutoencodedModel(Model):
     Args:
         side: of the latents that the denoiser was made for, in cells.
         vae: AutoencoderKL or VQModel.
-        alphas_cumprod: float64 `[T]`.
+        alphas_cumprod: float64 `[T]`; None for a flow.
     """
 
-    def __init__(self, side: int, vae, alphas_cumprod: np.ndarray):
+    def __init__(self, side: int | None, vae, alphas_cumprod: np.ndarray | None = None):
         self.factor = 2 ** (len(vae.config.block_out_channels) - 1)
         super().__init__(side * self.factor if isinstance(side, int) else 0, alphas_cumprod)
         self.vae, self.latent_scale = vae, vae.config.scaling_factor
+        self.latent_shift = getattr(vae.config, "shift_factor", None) or 0.0
         self.multiple = self.factor  # pixels that a side must be a multiple of
+        self.largest: int | None = None  # pixels a side at most
 
     @property
     def device(self) -> torch.device:
@@ -35,14 +37,14 @@ class AutoencodedModel(Model):
         Raises:
             UserError: a side is no multiple of what the networks need.
         """
-        check_sides(images, self.multiple)
+        check_sides(images, self.multiple, self.largest)
         made = [self.vae.encode(part.to(self.vae.dtype)) for part in self._chunks(images, 1)]
         latents = [one.latent_dist.mode() if hasattr(one, "latent_dist") else one.latents for one in made]
-        return torch.cat(latents).float() * self.latent_scale
+        return (torch.cat(latents).float() - self.latent_shift) * self.latent_scale
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         """Scaled latents to float `[B, 3, H, W]`, about [-1, 1] (not clipped); a VQModel quantises them."""
-        z = (latents / self.latent_scale).to(self.vae.dtype)
+        z = (latents / self.latent_scale + self.latent_shift).to(self.vae.dtype)
         return torch.cat([self.vae.decode(part).sample for part in self._chunks(z, self.factor)]).float()
 
     def _chunks(self, x: torch.Tensor, factor: int) -> tuple[torch.Tensor, ...]:

@@ -11,9 +11,12 @@ from bench.errors import UserError
 from bench.types import AttentionHook, AttentionLayer, Condition, Query, Token
 
 
-def check_sides(images: torch.Tensor, multiple: int) -> None:
-    """Raises UserError where a side of images `[B, 3, H, W]` is no multiple of what the networks need."""
+def check_sides(images: torch.Tensor, multiple: int, largest: int | None = None) -> None:
+    """Raises UserError where a side of images `[B, 3, H, W]` is no multiple of what the networks need, or larger than
+    they can place."""
     height, width = images.shape[-2:]
+    if largest and max(height, width) > largest:
+        raise UserError(f"images of {width}x{height} px; this model takes {largest} px a side at most: set data.size")
     if height % multiple or width % multiple:
         raise UserError(f"images of {width}x{height} px; this model needs multiples of {multiple}: set data.size")
 
@@ -61,6 +64,11 @@ class Model(ABC):
     def excess(self, query: Query) -> int:
         """Nothing is ever cut."""
         return 0
+
+    def cuts(self, query: Query) -> dict[str, int]:
+        """One text encoder, which needs no name."""
+        excess = self.excess(query)
+        return {"": excess} if excess else {}
 
     def attention(self) -> list[AttentionLayer]:
         """Raises: UserError: none of its layers can be steered."""

@@ -23,6 +23,7 @@ OFFERED = ("size", "rows", "grid", "condition", "encode", "decode", "eps")
 """What methods take for granted of a model."""
 KINDS = {
     "denoiser": ("predicts noise or velocity alone", "model=sd14"),
+    "flow": ("predicts the velocity of a flow", "model=sd3 or model=flux"),
     "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
     "variance": ("predicts its own variance beside the noise", "model=adm256"),
     "codes": ("is a VQGAN with CLIP encoders", "model=vqgan_clip"),
@@ -36,13 +37,17 @@ class Checkpoint(ABC):
     A kind of model is a subclass, named by `_target_`; its arguments are its knobs in the YAML.
 
     Attributes:
-        offers: the one of `KINDS` that it is; of a class, all that its files may make it.
+        offers: what of `KINDS` it is; of a class, all that its files may make it.
+        family: by which methods state what they mean on models that they were not published for; "" for none.
         guided: whether guidance other than 1 can be asked of it.
+        distilled: guidance is one of its inputs, so that it is not negative.
         notice: what every table and plot made with it must say, such as that it was never trained; None for nothing.
     """
 
     offers: str | tuple[str, ...] = "denoiser"
+    family: str = ""
     guided: bool = True
+    distilled: bool = False
     notice: str | None = None
 
     @property
@@ -107,10 +112,13 @@ def check_fits(
     if needed not in offered:
         (wanted, word), (found, _) = (KINDS.get(kind, (f"is {kind}", "another model")) for kind in (needed, offered[0]))
         raise UserError(f"{who} needs a model that {wanted}; model={model} {found}: use {word}")
+    distilled = getattr(checkpoint, "distilled", False)
     if not getattr(checkpoint, "guided", True) and guidance not in (1, [1]):
-        raise UserError(
-            f"guidance={guidance}, expected 1: model={model} has no unconditional half to guide by; leave guidance= out"
-        )
+        no_half, no_input = "has no unconditional half to guide by; leave guidance= out", "is told none; set guidance=1"
+        raise UserError(f"guidance={guidance}, expected 1: model={model} {no_input if distilled else no_half}")
+    scales = guidance if isinstance(guidance, list) else [guidance]
+    if distilled and any(isinstance(one, int | float) and one < 0 for one in scales):
+        raise UserError(f"guidance={guidance}, expected at least 0: it is an input of model={model}")
     if "codes" in offered and guidance is not None:
         raise UserError(f"guidance={guidance}, but {who} has no guidance: leave it out")
 

@@ -34,6 +34,9 @@ _FAMILIES = {
 }
 """Start of a pipeline's class name -> what such a folder is, and the word for it; the first that fits."""
 
+_WORDS = {"StableDiffusionXLPipeline": "sdxl", "StableDiffusion3Pipeline": "sd3", "FluxPipeline": "flux"}
+"""A pipeline's class -> the word for such a folder, where the family does not say it."""
+
 
 class DiffusersFolder(Checkpoint):
     """A folder with `model_index.json` and a subfolder for each part; a kind of model says which parts it reads.
@@ -74,9 +77,7 @@ class DiffusersFolder(Checkpoint):
         if self.scheduler is not None:
             file = self.folder / "scheduler/scheduler_config.json"
             self.schedule = configuration(file, self.scheduler, again)
-            self.alphas_cumprod = schedule.alphas_cumprod(self.schedule, file)
-            if (found := self.schedule.get("prediction_type", "epsilon")) not in self.predictions:
-                raise UserError(f"{file} has prediction_type {found!r}; expected {' or '.join(self.predictions)}")
+            self.check_schedule(file)
         for part, config in self.config.items():
             _check_numbers(config, self.folder / part / "config.json")
         self.weights = {part: parts.weights(self.folder / part, again=again) for part in self.networks}
@@ -85,6 +86,12 @@ class DiffusersFolder(Checkpoint):
             parts.check_vocabulary(self.folder / part)
         headers = {part: {file: header(file, again) for file in files} for part, files in self.weights.items()}
         self.notice = UNTRAINED if untrained(headers[self.denoiser()]) else None
+
+    def check_schedule(self, file: Path) -> None:
+        """Raises UserError where samplers cannot work with `self.schedule`, which `file` holds."""
+        self.alphas_cumprod = schedule.alphas_cumprod(self.schedule, file)
+        if (found := self.schedule.get("prediction_type", "epsilon")) not in self.predictions:
+            raise UserError(f"{file} has prediction_type {found!r}; expected {' or '.join(self.predictions)}")
 
     @property
     def again(self) -> str:
@@ -112,9 +119,9 @@ class DiffusersFolder(Checkpoint):
         return 2 ** (len(config[cls.autoencoder]["block_out_channels"]) - 1) if cls.autoencoder else 1
 
     @classmethod
-    def geometry(cls, size: int, path: str) -> Geometry:
+    def geometry(cls, size: int, path: str, **knobs: Any) -> Geometry:
         try:
-            config = cls(path).config
+            config = cls(path, **knobs).config
         except UserError:
             config = cls.stated(path)
         part, key = (cls.autoencoder, "latent_channels") if cls.autoencoder else (cls.denoiser(), "in_channels")
@@ -133,11 +140,17 @@ class DiffusersFolder(Checkpoint):
 
     def locate(self, path: str) -> Path:
         """The folder, if it is of this kind. Raises: UserError: it is not, or not there."""
-        folder = _located(path)
+        folder = _located(path, self.fetch(path))
         kind, what = family(folder)
         if kind not in self.pipelines:
-            raise UserError(f"model folder {folder} is {what}; expected {self.takes}")
+            instead = f", or model={_WORDS[kind]}" if kind in _WORDS else ""
+            raise UserError(f"model folder {folder} is {what}; expected {self.takes}{instead}")
         return folder
+
+    @classmethod
+    def fetch(cls, path: str) -> str:
+        """How a model that is not here is got, by its hub id."""
+        return f"get it with `hf download {path}`"
 
     def identity(self) -> dict[str, Any]:
         """SHA-256 of every file that decides what the model computes."""
@@ -155,16 +168,17 @@ class DiffusersFolder(Checkpoint):
 
     def variant(self, part: str) -> str | None:
         """Variant of a part's weights, as diffusers' and transformers' loaders are told it."""
-        return "fp16" if ".fp16." in self.weights[part][0].name else None
+        name = self.weights[part][0].name
+        return next((variant for variant in ("fp16", "bf16") if f".{variant}" in name), None)
 
 
-def _located(path: str) -> Path:
+def _located(path: str, fetch: str) -> Path:
     folder = find(path) or hub.snapshot(path, INDEX)
     if folder is None:
-        fetch = f"hf download {path}" if path.count("/") == 1 and not path.startswith((".", "/")) else None
+        is_id = path.count("/") == 1 and not path.startswith((".", "/"))
         raise UserError(
             f"model {path} is not here: sought as a folder and in the hub cache {hub.place()}; "
-            + (f"get it with `{fetch}`, or give a local folder with model.path=" if fetch else "give model.path=")
+            + (f"{fetch}, or give a local folder with model.path=" if is_id else "give model.path=")
         )
     if not folder.is_dir():
         raise UserError(f"model.path={path} is a file; expected a diffusers folder with {INDEX}")
@@ -182,7 +196,7 @@ def family(folder: Path) -> tuple[str, str]:
 def _check_numbers(config: dict[str, Any], file: Path) -> None:
     """Raises UserError for what is no number, or no list of numbers, where one belongs."""
     for key in _COUNTS & config.keys():
-        if config[key] is None and key == "vq_embed_dim":  # as many as the latents have
+        if config[key] is None and key in ("vq_embed_dim", "out_channels"):  # as many as the latents or the input have
             continue
         if type(config[key]) is not int or config[key] < 1:
             raise UserError(f"{file} has {key} {config[key]!r}; expected a whole number of at least 1")

@@ -12,6 +12,7 @@ from bench.diffusion import prompts
 from bench.errors import BadSample
 from bench.models.folder import DiffusersFolder
 from bench.models.loading import network
+from bench.models.text_encoders import tokens
 from bench.models.unet import UNetModel
 from bench.types import Condition, Query, Token
 
@@ -73,9 +74,7 @@ class LatentDiffusion(UNetModel):
 
     def tokens(self, query: Query) -> list[Token]:
         """Ids, characters and spans, start and end included, as `condition` sees them."""
-        read = self.tokenizer(query or "", truncation=True, max_length=self.context, return_offsets_mapping=True)
-        places = zip(read.input_ids, read.offset_mapping, strict=True)
-        return [(int(id_), self.tokenizer.decode([id_]).strip(), tuple(span)) for id_, span in places]
+        return tokens(self.tokenizer, self.context, query)
 
     def excess(self, query: Query) -> int:
         """Number of tokens beyond the context."""

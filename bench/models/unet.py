@@ -1,6 +1,7 @@
 """Latent diffusion models whose denoiser is diffusers' UNet2DConditionModel."""
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,11 +44,17 @@ class UNetModel(AutoencodedModel):
                 )
             entry = torch.cat([z, picture], 1)
         extra = None if values is None else {"values": values.to(dtype)}
-        out = self.unet(entry.to(dtype), t, condition.states.to(dtype), cross_attention_kwargs=extra).sample.to(z.dtype)
+        told = condition.states.to(dtype)
+        out = self.unet(entry.to(dtype), t, told, cross_attention_kwargs=extra, **self._beside(condition, z)).sample
+        out = out.to(z.dtype)
         if self.prediction == "v_prediction":
             a = float(np.interp(t, np.arange(len(self.alphas_cumprod)), self.alphas_cumprod))  # t may lie between two
             out = a**0.5 * out + (1 - a) ** 0.5 * z
         return out
+
+    def _beside(self, condition: Condition, z: torch.Tensor) -> dict[str, Any]:
+        """Further arguments of the UNet: what it is told beside the states."""
+        return {}
 
     def attention(self) -> list[AttentionLayer]:
         """Attention layers in call order. Raises: UserError: there is none that can be steered."""

@@ -17,6 +17,7 @@ from PIL import Image
 
 from bench.config import validate
 from bench.diffusion import device as devices
+from bench.diffusion.grid import grid_for
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import Run
 from bench.models import checkpoint as checkpoints
@@ -157,7 +158,7 @@ def _lines(run: Run, sample: EditSample, words: sheets.Words, size: int) -> Iter
 
 def _guesses(model: DiffusionModel, call: Call, steps: int) -> list[torch.Tensor]:
     """The clean latents that each row of an answer stands for."""
-    grid = model.grid(steps)
+    grid = grid_for(model, steps, call.z)
     level = grid.levels[grid.timesteps.index(call.t) + 1]
     return [grid.path.clean(z, output, level) for z, output in zip(call.z, call.output, strict=True)]
 

@@ -18,6 +18,7 @@ from omegaconf import DictConfig, ListConfig
 from bench.data.own import sample
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
+from bench.diffusion.grid import grid_for
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
 from bench.models import checkpoint as checkpoints
@@ -65,7 +66,7 @@ def reconstruction(
     Args:
         pictures: collects what is made of each sample.
     """
-    levels, rows = model.grid(steps), []
+    levels, rows = grid_for(model, steps, batch.x0), []
     for w in scales:
         z = ddim.invert(model, batch.x0, levels, steps, batch.source, batch.null, w)[-1]
         again = ddim.sample(model, z, levels, steps, batch.source, batch.null, w)
@@ -81,7 +82,7 @@ def gap(model: DiffusionModel, batch: Latents, counts: list[int], w: float = 0.5
     """l (Figure 7): mean over the steps of an inversion of |z_t - z_(t-1)| / |z_(t-1)|."""
     rows = []
     for steps in counts:
-        levels, z, total = model.grid(steps), batch.x0, 0.0
+        levels, z, total = grid_for(model, steps, batch.x0), batch.x0, 0.0
         for j in range(steps):
             after = ddim.invert_step(model, z, levels, j, batch.source, batch.null, w)
             total = total + (after - z).flatten(1).norm(dim=1) / z.flatten(1).norm(dim=1)
@@ -93,7 +94,7 @@ def gap(model: DiffusionModel, batch: Latents, counts: list[int], w: float = 0.5
 
 def scale(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[str, Any]]:
     """w* of Proposition 3 at each step along w_s = 0.5, not held to [0, 1]."""
-    levels = model.grid(steps)
+    levels = grid_for(model, steps, batch.x0)
     arguments = (model, batch.x0, levels, batch.source, batch.null, ddim.BETWEEN)
     _, best = ddim.invert_with_best_scale(*arguments, bounded=False)
     return [
@@ -111,7 +112,7 @@ def constants(model: DiffusionModel, batch: Latents, steps: int) -> list[dict[st
     and K1 the largest of two difference quotients of eps(none), along the trajectory and along a random direction: from
     below, as every estimate of a Lipschitz constant by samples.
     """
-    levels, z, rows = model.grid(steps), batch.x0, []
+    levels, z, rows = grid_for(model, steps, batch.x0), batch.x0, []
     noise = torch.Generator().manual_seed(0)
     for j, t in enumerate(levels.timesteps):
         given, free = model.eps(torch.cat([z, z]), t, Condition.cat([batch.target, batch.null])).chunk(2)

@@ -105,6 +105,7 @@ class Geometry:
         layers: its attention layers; none where they cannot be steered.
         words: whether it reads any (`DiffusionModel.tokens`).
         picture_channels, distilled: see `DiffusionModel`.
+        flow: its levels are a flow's.
     """
 
     side: int
@@ -113,6 +114,7 @@ class Geometry:
     words: bool = True
     picture_channels: int = 0
     distilled: bool = False
+    flow: bool = False
 
 
 class DiffusionModel(Protocol):
@@ -138,7 +140,8 @@ class DiffusionModel(Protocol):
     picture_channels: int
 
     def grid(self, steps: int) -> Grid:
-        """The levels that its sampler visits in so many steps, with their path."""
+        """The levels that its sampler visits in so many steps, with their path. A model whose levels depend on the
+        pictures' size says those of the size it was made for, and has `grid_for(steps, latents)` besides."""
 
     def condition(self, queries: list[Query]) -> Condition:
         """One row a query; None is the unconditional model.
@@ -175,7 +178,10 @@ class DiffusionModel(Protocol):
         exceeds the context is cut."""
 
     def excess(self, query: Query) -> int:
-        """Number of a prompt's tokens that the context has no room for."""
+        """Number of a prompt's tokens that no text encoder has room for."""
+
+    def cuts(self, query: Query) -> dict[str, int]:
+        """Text encoder -> number of a prompt's tokens that it has no room for; without those that read all of it."""
 
     def attention(self) -> list[AttentionLayer]:
         """Its attention layers in call order. Raises: UserError: it has none that can be steered."""

@@ -15,11 +15,12 @@ from omegaconf import OmegaConf
 from bench.config import cli, validate
 from bench.data.shapes import Shapes
 from bench.diffusion.noise import SampleNoise
+from bench.diffusion.path import Flow
 from bench.edits.plan import picture_size
 from bench.errors import BadSample, UserError
 from bench.models import checkpoint as checkpoints
 from bench.models.base import Model
-from bench.types import AttentionLayer, Condition, EditBatch, EditSample, Geometry, Method, Query, Token
+from bench.types import AttentionLayer, Condition, EditBatch, EditSample, Geometry, Grid, Method, Query, Token
 from bench.types.bill import Shared
 
 _SIZE = 512  # of a model that is not here and states none
@@ -55,6 +56,13 @@ class _Denoiser(Model):
         self.geometry, self.agreeing = geometry, agreeing
         self.picture_channels, self.distilled = geometry.picture_channels, geometry.distilled
         self._random = torch.Generator().manual_seed(0)
+
+    def grid(self, steps: int) -> Grid:
+        """Of a flow, evenly spaced levels."""
+        if not self.geometry.flow:
+            return super().grid(steps)
+        levels = tuple(j / steps for j in range(steps + 1))
+        return Grid(tuple(1000 * level for level in levels[1:]), levels, Flow())
 
     def condition(self, queries: list[Query]) -> Condition:
         """States as wide as the tokens of the embedded world's image tower."""

@@ -1,0 +1,118 @@
+"""FLUX.1's transformer, autoencoder and text encoders."""
+
+import torch
+from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+
+from bench.errors import UserError
+from bench.models.flow import FlowModel
+from bench.models.loading import network
+from bench.models.prompted_folder import PromptedFolder
+from bench.models.text_encoders import Prompts, TextEncoder
+from bench.types import Condition
+
+
+class FluxModel(FlowModel):
+    """Implements `bench.types.DiffusionModel`. States `[t5_tokens, 4096]` are T5's, pooled is CLIP's.
+
+    Args:
+        clip, t5: its text encoders.
+        null: text that stands for the unconditional model, asked at guidance 1; None: there is none.
+        negative: text that every evaluation is guided away from at `true_guidance`; None: none.
+    """
+
+    distilled = True
+    words_first = True
+    even = True
+
+    def __init__(
+        self,
+        transformer,
+        vae,
+        clip: TextEncoder,
+        t5: TextEncoder,
+        scheduler,
+        size: int,
+        null: str | None = None,
+        negative: str | None = None,
+        true_guidance: float | None = None,
+    ):
+        self._clip, self._t5 = clip, t5
+        factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        super().__init__(size // factor, transformer, vae, Prompts([t5], self._encode, null), scheduler, t5.context)
+        self.negative, self.true_guidance = negative, true_guidance
+
+    @classmethod
+    def load(cls, checkpoint: PromptedFolder, device: torch.device, dtype: torch.dtype) -> "FluxModel":
+        """Reads the folder of a checkpoint; strict. The autoencoder is float32.
+
+        Raises:
+            UserError: a part lacks parameters that its architecture has, or the text encoders tell no words apart.
+        """
+        where = (device, dtype)
+        transformer = network(checkpoint, FluxTransformer2DModel, "transformer", *where)
+        vae = network(checkpoint, AutoencoderKL, "vae", device, torch.float32).to(memory_format=torch.channels_last)
+        clip = TextEncoder.clip(checkpoint, "text_encoder", False, *where)
+        t5 = TextEncoder.t5(checkpoint, "text_encoder_2", checkpoint.t5_tokens, *where)
+        scheduler = FlowMatchEulerDiscreteScheduler.from_config(checkpoint.schedule)
+        null = "" if checkpoint.unconditional == "empty" else None
+        knobs = (null, checkpoint.negative, checkpoint.true_guidance)
+        made = cls(transformer, vae, clip, t5, scheduler, checkpoint.size, *knobs)
+        made.prompts.check(checkpoint.folder)
+        return made
+
+    def _encode(self, texts: list[str]) -> Condition:
+        """T5's last states; CLIP's end token after its final norm, not projected."""
+        return Condition(self._t5.read(texts).last_hidden_state, self._clip.read(texts).pooler_output)
+
+    def cuts(self, query) -> dict[str, int]:
+        """CLIP, which is asked for the pooled vector alone, cuts long before T5."""
+        found = {encoder.name: encoder.excess(query or "") for encoder in (self._clip, self._t5)}
+        return {name: count for name, count in found.items() if count}
+
+    def eps(self, z, t, condition, values=None, picture=None) -> torch.Tensor:
+        """Predicted velocity in the dtype of `z`.
+
+        Raises:
+            UserError: guidance is negative, or other than 1 where the network knows none.
+        """
+        if self.negative is None:
+            return self._velocity(z, t, condition)
+        away = self.condition([self.negative] * len(z)).guided(condition.guidance)
+        given, free = self._velocity(torch.cat([z, z]), t, Condition.cat([condition, away])).chunk(2)
+        return free + self.true_guidance * (given - free)
+
+    def _velocity(self, z: torch.Tensor, t: float, condition: Condition) -> torch.Tensor:
+        """Tokens are 2 x 2 cells of the latents, row by row, each with the channels in the order (channel, y, x)."""
+        self.rows += len(z)
+        dtype, (count, channels, height, width) = self.transformer.dtype, z.shape
+        cells = z.view(count, channels, height // 2, 2, width // 2, 2)
+        tokens = cells.permute(0, 2, 4, 1, 3, 5).reshape(count, -1, 4 * channels)
+        out = self.transformer(
+            tokens.to(dtype),
+            encoder_hidden_states=condition.states.to(dtype),
+            pooled_projections=condition.pooled.to(dtype),
+            timestep=torch.full((count,), t / 1000, dtype=torch.float32, device=z.device),
+            img_ids=_places(height // 2, width // 2).to(z.device, dtype),
+            txt_ids=torch.zeros(condition.states.shape[1], 3, dtype=dtype, device=z.device),
+            guidance=self._scale(condition),
+        ).sample.to(z.dtype)
+        out = out.view(count, height // 2, width // 2, channels, 2, 2)
+        return out.permute(0, 3, 1, 4, 2, 5).reshape(z.shape)
+
+    def _scale(self, condition: Condition) -> torch.Tensor | None:
+        """The guidance that the network is told."""
+        if (asked := condition.guidance) is None:
+            raise UserError("this model takes guidance as an input: ask it through bench.diffusion.guidance")
+        if not self.transformer.config.guidance_embeds:
+            if not (asked == 1).all():
+                raise UserError(f"guidance {asked[0].item():g}, expected 1: this model (schnell) knows no guidance")
+            return None
+        if (asked < 0).any():
+            raise UserError(f"guidance {asked.min().item():g}, expected at least 0: it is an input of this model")
+        return asked
+
+
+def _places(rows: int, columns: int) -> torch.Tensor:
+    """(0, row, column) of each token, `[rows * columns, 3]`."""
+    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    return torch.stack([torch.zeros_like(row), row, column], -1).reshape(-1, 3)
