@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from bench.config.command import command
+from bench.config.command import HELP, guarded
 from bench.errors import nearest
 
 FOLDER = Path(__file__).parent
@@ -30,12 +30,12 @@ def _purpose(tree: ast.Module) -> str:
     return re.split(r"(?<=[.?]) |: ", text)[0].removesuffix(".")
 
 
-@command
+@guarded
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     name, *words = (sys.argv[1:] if argv is None else argv) or ["--help"]
     known = commands()
-    if name in ("-h", "--help", "list"):
+    if name in (*HELP, "list"):
         width = max(map(len, known))
         print("\n".join(f"python -m bench.{name:{width}}  {purpose}" for name, purpose in known.items()))
         return 0

@@ -1,6 +1,7 @@
 """Is one run better than another, or is it noise? Paired by sample, metric by metric.
 
-    python -m bench.compare <run folder A> <run folder B> [profile=<name>]
+    python -m bench.compare results/runs/shapes/sdedit/<run> results/runs/shapes/diffedit/<run>
+    python -m bench.compare my/run_a my/run_b profile=pixel-v1
 
 Reads scores only: no model, no metric, no torch.
 """
@@ -13,14 +14,14 @@ import pandas as pd
 from bench.config import cli, options
 from bench.config import words as words_
 from bench.config.command import command
+from bench.config.options import Option
 from bench.errors import UserError
 from bench.report import words
 from bench.report.pairs import cells, compared, remarks
 from bench.report.write import Table
 from bench.scores import stored
 
-OPTIONS = {"profile": None}
-"""Metric profile, such as pie-v2; null: the only one that both runs have."""
+OPTIONS = {"profile": Option(None, "metric profile, such as pie-v2; null: the only one that both runs have")}
 COLUMNS = ["metric", "heading", "higher_is_better", "a", "b", "difference", "lo", "hi", "n", "left_out", "groups"]
 COLUMNS += ["effect", "p", "p_holm", "verdict"]
 

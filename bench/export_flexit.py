@@ -1,6 +1,9 @@
 """Copies the edits of an ImageNet run to where FlexIT's own evaluation reads them: one folder, `<row position>.png`.
 
-python -m bench.export_flexit run=results/runs/imagenet/diffedit/<run> to=<folder>
+    python -m bench.export_flexit run=results/runs/imagenet/diffedit/<run> to=my/edits
+    python -m bench.export_flexit run=results/runs/imagenet/copy/<run> to=my/copies
+
+Nothing is scored here; the command that does is printed.
 """
 
 import json
@@ -9,9 +12,12 @@ from pathlib import Path
 
 from bench.config import cli, options
 from bench.config.command import command
+from bench.config.options import Option
 from bench.edits.folder import Store
 from bench.errors import UserError
 from bench.files.write import write
+
+OPTIONS = {"run": Option(None, "folder of the run (needed)"), "to": Option(None, "folder to write to (needed)")}
 
 
 def export(run: Path, to: Path) -> int:
@@ -39,7 +45,7 @@ def export(run: Path, to: Path) -> int:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
-        words = options.parse(sys.argv[1:] if argv is None else argv, {"run": None, "to": None})
+        words = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         if None in words.values():
             raise UserError("expected run=<folder of a run> to=<folder>")
         count = export(Path(words["run"]), Path(words["to"]))

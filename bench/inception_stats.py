@@ -1,30 +1,35 @@
 """Mean Inception features of the ImageNet training images, for all and by class: what CSFID and SFID compare with, for
 who does not have FlexIT's own inception_stats_256.pt.
 
-    python -m bench.inception_stats images=<ILSVRC2012 train folder> to=inception_stats_256.pt [weights=<file>]
+    python -m bench.inception_stats images=ILSVRC2012/train to=inception_stats_256.pt
+    python -m bench.inception_stats images=ILSVRC2012/train to=some.pt limit=50 device=cpu
 
 The folder holds one folder a class, named by synset; classes are numbered in the order of their names. Every image is
-prepared as FlexIT does: shorter side to 256 px (PIL bilinear), central square. `limit=` takes so many images a class.
+prepared as FlexIT does: shorter side to 256 px (PIL bilinear), central square.
 """
 
 import io
 import sys
 from pathlib import Path
 
-import torch
 from hydra.utils import instantiate
 from tqdm import tqdm
 
 from bench.config import cli, files, options
 from bench.config.command import command
+from bench.config.options import Option
 from bench.data.preprocess import read_rgb
-from bench.data.reading import read
-from bench.diffusion import device as devices
 from bench.errors import UserError
 from bench.files import weights
 from bench.files.write import write
 
-OPTIONS = {"images": None, "to": None, "weights": None, "limit": None, "device": "auto"}
+OPTIONS = {
+    "images": Option(None, "folder of class folders, such as n01440764 (needed)"),
+    "to": Option(None, "file to write (needed)"),
+    "weights": Option(None, "Inception's file; null: where it is usually"),
+    "limit": Option(None, "images a class; null: all"),
+    "device": Option("auto", "auto, cpu or cuda"),
+}
 SIZE, BATCH = 256, 64
 ENDINGS = (".jpeg", ".jpg", ".png")
 
@@ -35,22 +40,27 @@ class _Images:
     def __init__(self, files: list[Path]):
         self.ids = list(map(str, files))
 
-    def picture(self, index: int) -> torch.Tensor:
+    def picture(self, index: int):
         """uint8 `[3, 256, 256]`. Raises: BadSample: it is no readable picture."""
+        import torch
+
         return torch.from_numpy(read_rgb(Path(self.ids[index]), SIZE, "bilinear"))
 
 
-def statistics(folders: list[Path], extract, device: torch.device, limit: int | None = None) -> dict:
+def statistics(folders: list[Path], extract, device, limit: int | None = None) -> dict:
     """`{mean, std, classwise: {class: {mean}}}` with float32 `[2048]` each, summed in float64.
 
     Args:
         folders: one a class, in class order.
         extract: uint8 `[B, 3, H, W]` to features `[B, D]`.
+        device: torch's.
         limit: images a class, null for all.
 
     Raises:
         UserError: a class without images.
     """
+    import torch
+
     total, squares, count, classwise = 0.0, 0.0, 0, {}
     for class_id, folder in enumerate(tqdm(folders, unit="class", disable=None)):
         files = sorted(file for file in folder.iterdir() if file.suffix.lower() in ENDINGS)[:limit]
@@ -88,6 +98,10 @@ def main(argv: list[str] | None = None) -> int:
         profile = files.read(cli.CONF / "metrics/flexit.yaml")
         entry = profile["weights"]["inception"] | {"path": given["weights"]}
         located = weights.locate("inception", entry, key="weights")
+        import torch
+
+        from bench.diffusion import device as devices
+
         extract = instantiate(profile["csfid"]["features"] | {"weights": located})
         with torch.inference_mode():
             made = statistics(folders, extract, devices.pick(given["device"]), given["limit"])

@@ -1,6 +1,7 @@
 """The best of several runs for each image and each metric: SimInv* of the SimInversion paper's Tables 1 and 2.
 
-    python -m bench.oracle 'runs=[siminversion/ws0_*,siminversion/ws1_*]' [out=results/runs] [data=shapes] [profile=...]
+    python -m bench.oracle 'runs=[siminversion/ws0_*,siminversion/ws1_*]'
+    python -m bench.oracle 'runs=[diffedit/r*]' data=shapes out=my/runs
 
 Nobody can run such a method: the choice looks at the score it is judged by. Nothing is edited or scored here; the
 runs' `per_image.<profile>.csv` are read.
@@ -15,6 +16,7 @@ import pandas as pd
 
 from bench.config import cli, options
 from bench.config.command import command
+from bench.config.options import Option
 from bench.errors import UserError, nearest
 from bench.report import words, write
 from bench.report.write import Table
@@ -22,9 +24,13 @@ from bench.scores import protocol, stored
 from bench.scores.best_of import aligned, best_of
 from bench.statistics.intervals import mean_interval
 
-OPTIONS = {"runs": None, "out": "results/runs", "data": None, "profile": None, "to": None}
-"""Run folders, as patterns of `<method>/<slug>-<key>` or as paths; where they are; which data set and metric profile,
-where there are several; folder to write to (null: `<out>/oracle`)."""
+OPTIONS = {
+    "runs": Option(None, "run folders, as patterns of <method>/<slug>-<key> or as paths (needed)"),
+    "out": Option("results/runs", "folder of the runs"),
+    "data": Option(None, "data set, where there are several"),
+    "profile": Option(None, "metric profile, where there are several"),
+    "to": Option(None, "folder to write to; null: <out>/oracle"),
+}
 
 
 def oracle(runs: list[str], out: Path, data: str | None, profile: str | None, to: Path) -> pd.DataFrame:

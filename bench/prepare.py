@@ -1,9 +1,11 @@
 """Checks a data set, before any model is loaded, and says what is missing and who gives it; also of its model.
 
-    python -m bench.prepare data=pie data.root=<folder> [limit=100] [download=true]
+    python -m bench.prepare data=pie data.root=my/pie_bench limit=100
+    python -m bench.prepare data=imagenet download=true
     python -m bench.prepare data=imagen generate=true model=sd14
 
-Fetches only what has an open, official address, and only with download=true.
+Fetches only what has an open, official address, and only with download=true. Takes every knob of `python -m bench.run
+--help` beside its own:
 """
 
 import sys
@@ -15,6 +17,7 @@ from tabulate import tabulate
 from bench.config import cli, validate
 from bench.config.command import command
 from bench.config.instances import find
+from bench.config.options import Option
 from bench.data.base import Count, Source
 from bench.data.check import check
 from bench.data.files.download import fetch
@@ -23,7 +26,10 @@ from bench.errors import UserError
 from bench.files import hashing
 from bench.models import checkpoint as checkpoints
 
-SWITCHES = ("download", "generate")
+OPTIONS = {
+    "download": Option(False, "whether to fetch what has an open address"),
+    "generate": Option(False, "whether to make the pictures of data=imagen with model=, for data=templated"),
+}
 
 
 def prepare(words: list[str], download: bool = False, generate: bool = False) -> int:
@@ -69,8 +75,8 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
     try:
-        switches = {name: _switch(argv, name) for name in SWITCHES}
-        return prepare([word for word in argv if word.partition("=")[0] not in SWITCHES], **switches)
+        switches = {name: _switch(argv, name) for name in OPTIONS}
+        return prepare([word for word in argv if word.partition("=")[0] not in OPTIONS], **switches)
     except UserError as error:
         return cli.fail(error)
 

@@ -1,6 +1,9 @@
-"""Edits and scores what a configuration, or a sweep of configurations, asks for.
+"""Edits and scores what a configuration, or a sweep (-m) of configurations, asks for.
 
-python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
+    python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
+    python -m bench.run method=diffedit data=pie 'r=[0.3,0.5]' --cfg job     # only shows all knobs
+
+What is there already is not made again: the same command goes on where it stopped.
 """
 
 import shlex
@@ -12,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from bench.config import cli, words
+from bench.config import cli, knobs, words
 from bench.config.command import command, refusal
 from bench.edits import identity
 from bench.edits.plan import plan
@@ -21,6 +24,8 @@ from bench.files import hashing
 from bench.files.write import make_folder, write
 from bench.report.words import headline
 from bench.scores.complete import complete
+
+OPTIONS = knobs.options
 
 
 def execute(cfg: DictConfig) -> None:

@@ -1,7 +1,9 @@
-"""Saved PNGs to scores. Never loads the diffusion model.
+"""Scores saved PNGs, of a run or of a folder that somebody else's code made. Never loads the diffusion model.
 
-python -m bench.score run=<run folder> [metrics=<profile>] [metrics.<knob>=...] [device=cpu] [limit=100]
-python -m bench.score run=<folder of pictures> data=<name> [metrics=<profile>] [out=results/runs]
+    python -m bench.score run=results/runs/shapes/copy/all-0123456789 metrics=pixel
+    python -m bench.score run=my_edits data=pie metrics.columns=[psnr,ssim] device=cpu
+
+Pictures that are no run are named by their sample's id, and take every knob of `python -m bench.run --help`.
 """
 
 import sys
@@ -9,12 +11,21 @@ from pathlib import Path
 
 from bench.config import cli, words
 from bench.config.command import command
+from bench.config.options import Option
 from bench.errors import UserError
 from bench.files import hashing
 from bench.report.words import headline
 from bench.scores import rescore
 from bench.scores.complete import Completed, complete
 from bench.scores.score import score
+
+OPTIONS = {
+    "run": Option(None, "folder of a run, or of edited pictures with data=<name> (needed)"),
+    "metrics": Option(None, "profile; null: the run's, or that of the data"),
+    "metrics.columns": Option(None, "only these of its columns, a list"),
+    "device": Option("auto", "auto, cpu or cuda"),
+    "limit": Option(None, "only the first so many samples"),
+}
 
 
 @command

@@ -1,11 +1,14 @@
 """`python -m bench`: what can be run."""
 
+import re
 import subprocess
 import sys
 
 import pytest
+import yaml
 
 from bench import __main__ as main
+from bench.config import knobs
 from bench.files.paths import ROOT
 
 
@@ -32,6 +35,31 @@ def test_a_command_gets_its_words_and_its_status_comes_back(capsys):
     assert "r=1.5, expected a number from 0 to 1" in capsys.readouterr().err
 
 
-def test_listing_needs_no_torch():
-    code = "import sys; from bench.__main__ import main; main([]); sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("name", main.commands())
+def test_help_is_a_screenful_with_examples_and_every_option(capsys, name):
+    assert main.main([name, "limit=3", "--help"]) == 0
+    printed = capsys.readouterr()
+    lines = printed.out.splitlines()
+    assert printed.err == ""
+    assert len(lines) <= 32
+    assert max(map(len, lines)) <= 100
+    assert sum(line.startswith(f"    python -m bench.{name}") for line in lines) >= 2
+    module = sys.modules.get(f"bench.{name}.__main__") or sys.modules[f"bench.{name}"]
+    for option in module.OPTIONS() if callable(module.OPTIONS) else module.OPTIONS:
+        assert any(re.match(rf"{re.escape(option)}=\S+ +\S", line) for line in lines), option
+
+
+def test_help_of_a_run_names_every_knob_and_choice():
+    """What is said of a knob stands beside it in conf/config.yaml, and nowhere else."""
+    told, composed = knobs.options(), yaml.safe_load((knobs.CONF / "config.yaml").read_text())
+    for group in knobs.GROUPS:
+        assert told[group].meaning == ", ".join(sorted(file.stem for file in (knobs.CONF / group).glob("*.yaml")))
+    shared = composed.keys() - {"defaults", "valid", "hydra", "metrics", "shard"}
+    assert told.keys() == shared | {*knobs.GROUPS, "shard.count", "shard.index"}
+    assert (told["r"].default, told["guidance"].default, told["limit"].default) == ("0.5", "model's", "null")
+
+
+def test_listing_and_help_need_no_torch():
+    code = "import sys; from bench import __main__ as m; m.main([]); [m.main([c, '-h']) for c in m.commands()]; "
+    code += "sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)

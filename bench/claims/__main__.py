@@ -1,6 +1,7 @@
 """The papers' statements against whatever has been run: supported, contradicted, inconclusive or not run.
 
-    python -m bench.claims [out=results/runs] [data=shapes] [to=<folder>]
+    python -m bench.claims
+    python -m bench.claims out=my/runs data=shapes to=my/claims
 
 Reads scores only: no model, no metric, no torch. The statements are in `conf/claims.yaml`, the tests in docs/claims.md.
 """
@@ -11,10 +12,14 @@ from pathlib import Path
 from bench.claims.write import write_all
 from bench.config import cli, options
 from bench.config.command import command
+from bench.config.options import Option
 from bench.errors import UserError
 
-OPTIONS = {"out": "results/runs", "data": None, "to": None}
-"""Folder of the runs, the data set to look at (null: each), folder to write to (null: `out`)."""
+OPTIONS = {
+    "out": Option("results/runs", "folder of the runs"),
+    "data": Option(None, "data set to look at; null: each"),
+    "to": Option(None, "folder to write to; null: out"),
+}
 
 
 @command

@@ -17,12 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 
 from bench.config import files, words
+from bench.config.knobs import CONF, GROUPS, names
 from bench.config.validate import RESERVED
 from bench.errors import UserError, nearest, one_line
 from bench.files import sources
-from bench.files.paths import ROOT, folder_name
+from bench.files.paths import folder_name
 
-CONF = ROOT / "conf"
 RESOLVERS = {
     "otherwise": lambda value, default: default if value is None else value,
     "class_name": sources.class_name,
@@ -33,9 +33,6 @@ for resolver, function in RESOLVERS.items():
     OmegaConf.register_new_resolver(resolver, function, replace=True)
 LISTS = ("data.types", "model.clips", "metrics.table")
 """Knobs whose value is a list."""
-GROUPS = ("method", "data", "model", "metrics", "experiment")
-
-
 FLAGS = ("-m", "--multirun")
 
 
@@ -77,11 +74,6 @@ def _quoted(path: str) -> str:
     and, at the start, the model's folder, which items name."""
     text = re.sub(r"(\\*)\$\{(?!oc\.env:|(?<=^\$\{)model\.path\})", r"\1\1\\${", path)
     return QuotedString(text, Quote.single).with_quotes()
-
-
-def names(group: str) -> list[str]:
-    """What a user may type after `group=`."""
-    return sorted(file.stem for file in (CONF / group).glob("*.yaml"))
 
 
 def jobs(argv: list[str], sweeps: bool = True) -> list[DictConfig]:

@@ -1,4 +1,5 @@
-"""Entry points: what the operating system refuses them is a sentence. No Hydra, no torch."""
+"""Entry points: they say what they are for, and what the operating system refuses them is a sentence. No Hydra, no
+torch."""
 
 import errno
 import functools
@@ -10,10 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.config import options
 from bench.errors import UserError
 from bench.files.refused import why
 
 Main = Callable[[list[str] | None], int]
+HELP = ("-h", "--help")
 
 
 class Terminated(KeyboardInterrupt):
@@ -21,6 +24,22 @@ class Terminated(KeyboardInterrupt):
 
 
 def command(main: Main) -> Main:
+    """An entry point that answers `--help` with the docstring and `OPTIONS` of its module (a dict, or what gives one),
+    and is guarded."""
+    module = sys.modules[main.__module__]
+
+    @functools.wraps(main)
+    def wrapped(argv: list[str] | None = None) -> int:
+        if not any(word in HELP for word in (sys.argv[1:] if argv is None else argv)):
+            return main(argv)
+        known = getattr(module, "OPTIONS", {})
+        print(options.told(module.__doc__, known() if callable(known) else known))
+        return 0
+
+    return guarded(wrapped)
+
+
+def guarded(main: Main) -> Main:
     """An entry point that never shows the stack trace of an interrupt (Ctrl-C, SIGTERM) or of an `OSError`, also where
     what it prints cannot be written: to a full disk, or to a reader that has read enough (`| head`)."""
 

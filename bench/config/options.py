@@ -1,7 +1,8 @@
 """Words `name=value` of the commands that compose no configuration. No Hydra, no torch."""
 
 import shlex
-from typing import Any
+import textwrap
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -10,14 +11,27 @@ from bench.errors import UserError, nearest
 
 NAMES = ("data", "profile", "kind", "device")
 """Options whose value is text, also where it looks like a number."""
+WIDTH = 100
+"""Columns of what `--help` prints."""
 
 
-def parse(typed: list[str], defaults: dict[str, Any]) -> dict[str, Any]:
+class Option(NamedTuple):
+    """What an option is when it is not typed, and what it means, for `--help`."""
+
+    default: Any
+    meaning: str
+
+
+def parse(typed: list[str], known: dict[str, Any]) -> dict[str, Any]:
     """The defaults with what the words set: paths and names as typed, numbers, switches and lists as in YAML.
+
+    Args:
+        known: each an `Option`, or its default.
 
     Raises:
         UserError: a word that is no option, with the nearest that are, or that cannot be read.
     """
+    defaults = {name: one.default if isinstance(one, Option) else one for name, one in known.items()}
     given = {}
     for one in typed:
         name, is_option, value = one.partition("=")
@@ -38,3 +52,24 @@ def _value(name: str, value: str, default: Any) -> Any:
         quoted = shlex.quote(f"""{name}=["{value.strip("[]")}"]""")
         raise UserError(f"{name}={value} cannot be read; in a list, put each name in quotes: {quoted}") from None
     return value if name in NAMES and not isinstance(read, list | str) else read
+
+
+def told(doc: str, known: dict[str, Option]) -> str:
+    """What `--help` prints: a docstring, whose indented lines stay as they are, and a line or more for each option."""
+    paragraphs = doc.strip().split("\n\n")
+    parts = [p if p.startswith(" ") else textwrap.fill(p, WIDTH, break_on_hyphens=False) for p in paragraphs]
+    heads = {name: f"{name}={_shown(option.default)}" for name, option in known.items()}
+    start = max(map(len, heads.values()), default=0) + 2
+    lines = []
+    for name, head in heads.items():
+        lines += textwrap.wrap(
+            known[name].meaning, WIDTH, initial_indent=head.ljust(start), subsequent_indent=" " * start
+        )
+    return "\n\n".join([*parts, "\n".join(lines)]).rstrip()
+
+
+def _shown(default: Any) -> str:
+    """A default as one types it."""
+    if default is None:
+        return "null"
+    return str(default).lower() if isinstance(default, bool) else str(default)

@@ -1,9 +1,9 @@
 """Turns an official checkpoint into a folder of safetensors, which models are loaded from; once.
 
-    python -m bench.convert kind=cin256 <file> <folder>
-    python -m bench.convert kind=adm256 <file> <folder> size=64 head_width=32
+    python -m bench.convert kind=cin256 model.ckpt models/cin256
+    python -m bench.convert kind=adm256 my_adm.pt models/my_adm size=64 head_width=32
 
-Some kinds have knobs for what no tensor tells; without them it is the official file's.
+The file comes first, then the folder to make.
 
 Nothing that is pickled in the file is run. Every tensor is used, or is one that is known to be left out.
 """
@@ -17,18 +17,25 @@ from typing import Any
 
 from bench.config import cli, options, words
 from bench.config.command import command
+from bench.config.options import Option
 from bench.errors import UserError, nearest
 from bench.files import hashing
 from bench.files.write import aside
 from bench.models.converted import CONVERSION, FORMAT_VERSION
 
-_KNOBS = ("size", "head_width")
 _NAMED = 3  # of the tensors that a message is about
 
 
 def kinds() -> list[str]:
     """What may be converted: the modules here that have a function `convert`."""
     return sorted(file.stem for file in Path(__file__).parent.glob("[!_]*.py") if "\ndef convert(" in file.read_text())
+
+
+OPTIONS = {
+    "kind": Option(None, f"of the checkpoint (needed): {', '.join(kinds())}"),
+    "size": Option(None, "what no tensor tells, of kinds that have it; null: the official file's"),
+    "head_width": Option(None, "the same"),
+}
 
 
 def convert(kind: str, file: Path, folder: Path, **typed: Any) -> dict[str, int]:
@@ -104,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         own = [word for word in argv if re.match(r"\w+=", word) and not Path(word).exists()]
         places = [word for word in argv if word not in own]
-        given = options.parse(own, {"kind": None, **dict.fromkeys(_KNOBS)})
+        given = options.parse(own, OPTIONS)
         kind = given.pop("kind")
         if kind is None or len(places) != 2:
             raise UserError(f"expected kind={'|'.join(kinds())} <file> <folder>")

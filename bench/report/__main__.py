@@ -1,7 +1,7 @@
 """All runs under a folder as one table, trade-off plots, contact sheets, and a page that shows them with every edit.
 
-    python -m bench.report out=results/runs [data=shapes] [to=<folder>] [rows=10] [page=false] [thumb=256] [limit=100]
-        [published=true] [tex=true [pivot=r]]
+    python -m bench.report
+    python -m bench.report data=shapes published=true tex=true pivot=r to=my/report
 
 Reads what is stored: no model, no metric, no torch.
 """
@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench.config import cli, options
 from bench.config.command import command
+from bench.config.options import Option
 from bench.errors import UserError, nearest
 from bench.files import hashing
 from bench.files.hashing import sha256_of
@@ -24,12 +25,18 @@ from bench.report import published as printed
 from bench.report.tables import by_type, collect, readable
 from bench.scores.stored import Scored
 
-OPTIONS = {"out": "results/runs", "data": None, "to": None, "rows": 10, "page": True, "thumb": 256, "limit": None}
-OPTIONS |= {"published": False, "tex": False, "pivot": None}
-"""Folder of the runs, the data set to show (null: each), folder for the figures (null: `<out>/report`), samples on a
-contact sheet; whether to write the page, longest side of its thumbnails in pixels, samples of each data set in its
-gallery (null: all); whether rows that papers print for a data set stand below its runs; whether tables are written for
-LaTeX, too, and the knob that has a group of columns for each of its values there (null: a line for each point)."""
+OPTIONS = {
+    "out": Option("results/runs", "folder of the runs"),
+    "data": Option(None, "data set to show; null: each"),
+    "to": Option(None, "folder for tables, figures and page; null: <out>/report"),
+    "rows": Option(10, "samples on a contact sheet"),
+    "page": Option(True, "whether to write the page"),
+    "thumb": Option(256, "longest side of its thumbnails in pixels"),
+    "limit": Option(None, "samples of each data set in its gallery; null: all"),
+    "published": Option(False, "whether rows that papers print for a data set stand below its runs"),
+    "tex": Option(False, "whether tables are written for LaTeX, too"),
+    "pivot": Option(None, "knob with a group of columns for each of its values there; null: a line a point"),
+}
 
 SHOWN = 10  # runs without scores
 
@@ -131,7 +138,7 @@ def _check_pivot(table: pd.DataFrame, pivot: str, tex: bool) -> None:
 
 def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        if value is None and OPTIONS[name] is None:
+        if value is None and OPTIONS[name].default is None:
             return
         raise UserError(f"{name}={value}, expected a whole number from 1")
 

@@ -1,11 +1,11 @@
 """Tables and figures of papers, with the published values beside ours: makes what is missing, writes, judges.
 
-    python -m bench.reproduce <paper>/<item> ... [knob=value ...] [to=<folder>] [run=false] [rescore=true]
-    python -m bench.reproduce <paper>/<item> ... [knob=value ...] --dry-run [seconds_per_nfe=<number>]
     python -m bench.reproduce list
+    python -m bench.reproduce shapes/tradeoff limit=32
+    python -m bench.reproduce siminversion/table1 data.root=my/pie_bench --dry-run
 
-An item is a file of `conf/paper/`; `<paper>` means all of its items, `all` those of every paper. Words such as
-`limit=`, `data.root=`, `model=` change every run.
+An item is a file of `conf/paper/`; `<paper>` means all of its items, `all` those of every paper. Knobs of `python -m
+bench.run --help`, such as `limit=`, `data.root=`, `model=`, change every run.
 
 With `shard.count=n shard.index=i` a command edits every n-th sample. While edits of an item wait for other shards
 nothing of it is written, which is no error (exit status 0); the last shard to finish, or any later command, writes it.
@@ -17,14 +17,19 @@ from typing import Any
 
 from bench.config import cli, options
 from bench.config.command import command
+from bench.config.options import Option
 from bench.errors import UserError
 from bench.files import hashing
 from bench.reproduce import items
 from bench.reproduce.make import Made, out_of, reproduce
 
-OPTIONS = {"to": None, "run": True, "rescore": False, "page": True, "seconds_per_nfe": None}
-"""Folder for tables and figures (null: `out`); whether to make what is missing; whether to score again what an older
-version of a metric scored; whether to write the report's page; for the dry run, seconds that one evaluation takes."""
+OPTIONS = {
+    "to": Option(None, "folder for tables and figures; null: out"),
+    "run": Option(True, "whether to make what is missing"),
+    "rescore": Option(False, "whether to score again what an older version of a metric scored"),
+    "page": Option(True, "whether to write the report's page"),
+    "seconds_per_nfe": Option(None, "for --dry-run: seconds that one evaluation takes"),
+}
 FLAG = "--dry-run"
 SHOWN = 12  # problems printed at the end
 
@@ -41,7 +46,8 @@ def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
     named = [word for word in argv if "=" not in word and word not in flags]
     own = [word for word in argv if word.split("=")[0] in OPTIONS]
     settings = options.parse(own, OPTIONS)
-    if bad := [f"{k}={v}" for k, v in settings.items() if isinstance(OPTIONS[k], bool) and not isinstance(v, bool)]:
+    switches = [name for name, option in OPTIONS.items() if isinstance(option.default, bool)]
+    if bad := [f"{name}={settings[name]}" for name in switches if not isinstance(settings[name], bool)]:
         raise UserError(f"{bad[0]}, expected true or false")
     if (seconds := settings["seconds_per_nfe"]) is not None:
         if FLAG not in flags:

@@ -30,7 +30,7 @@ from bench.reproduce.items import Item, merged
 from bench.reproduce.outcomes import text
 from bench.reproduce.verdicts import NOT_RUN, Cell, Shown, judge
 from bench.statistics.intervals import mean_interval
-from bench.theory import measure, plots
+from bench.theory import PARTS, WORDS, measure, plots
 from bench.types import EditData
 
 VERSION = 1
@@ -62,11 +62,11 @@ def make(item: Item, words: list[str], to: Path, may_measure: bool = True) -> Sh
     Raises:
         UserError: a part that does not exist.
     """
-    parts, names = item.theory.get("parts") or list(measure.PARTS), item.theory.get("prompts") or {}
+    parts, names = item.theory.get("parts") or list(PARTS), item.theory.get("prompts") or {}
     for part in parts:
-        if part not in measure.PARTS:
-            raise UserError(f"conf/paper/{item.name}.yaml: unknown part {part!r}; {nearest(part, list(measure.PARTS))}")
-    (cfg,) = cli.jobs(merged(measure.WORDS, item.words, words))
+        if part not in PARTS:
+            raise UserError(f"conf/paper/{item.name}.yaml: unknown part {part!r}; {nearest(part, list(PARTS))}")
+    (cfg,) = cli.jobs(merged(WORDS, item.words, words))
     try:
         found = _measured(item, cfg, may_measure)
     except UserError as error:
@@ -90,7 +90,7 @@ def pictures(item: Item, words: list[str]) -> list[grids.Pictured]:
     Args:
         words: as `make` took them; what it has not measured has no pictures.
     """
-    (cfg,) = cli.jobs(merged(measure.WORDS, item.words, words))
+    (cfg,) = cli.jobs(merged(WORDS, item.words, words))
     try:
         folder, parts, _ = _kept(item, cfg)
     except UserError:
@@ -117,7 +117,7 @@ def _picture(folder: Path, id_: str, key: float) -> Path:
 
 def _kept(item: Item, cfg: DictConfig) -> tuple[Path, list[str], dict[str, str]]:
     """Where measurements are kept, `<out>/theory/<item>-<key>`; the parts, and the names of samples."""
-    parts, names = item.theory.get("parts") or list(measure.PARTS), item.theory.get("prompts") or {}
+    parts, names = item.theory.get("parts") or list(PARTS), item.theory.get("prompts") or {}
     run = plan(cfg)[0]
     what = {
         "version": VERSION,

@@ -29,8 +29,6 @@ SCALES = (0, 0.2, 0.5, 0.8, 1, 2)
 STEPS = (10, 30, 50, 100, 500)
 """Numbers of steps of its Figure 7."""
 LIMIT = 32
-WORDS = ["method=siminversion", "metrics=pixel"]
-"""What the command composes beside the user's words; nothing is scored, so no metric may ask for weights."""
 _NUDGE = 1e-2  # root mean square of the random direction for K1
 
 
@@ -165,7 +163,7 @@ def _most_steps(model: DiffusionModel) -> float:
     return math.inf if model.alphas_cumprod is None else len(model.alphas_cumprod)
 
 
-PARTS: dict[str, Callable] = {
+_MEASURE: dict[str, Callable] = {
     "reconstruction": lambda model, batch, cfg: reconstruction(model, batch, cfg["steps"], cfg["w_s"], cfg["pictures"]),
     "gap": lambda model, batch, cfg: gap(model, batch, [s for s in STEPS if s < _most_steps(model)]),
     "scale": lambda model, batch, cfg: scale(model, batch, cfg["steps"]),
@@ -240,7 +238,7 @@ def measure(
         with torch.inference_mode():
             batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
             for part in parts:
-                rows[part] += PARTS[part](model, batch, cfg)
+                rows[part] += _MEASURE[part](model, batch, cfg)
     tables = {part: pd.DataFrame(found) for part, found in rows.items()}
     if samples:
         left_out |= _not_finite(tables)

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from bench import run
-from bench.config import cli
+from bench.config import cli, knobs
 from bench.errors import UserError
 
 BROKEN = {
@@ -30,7 +30,8 @@ def test_a_configuration_of_ones_own(tmp_path, monkeypatch, capsys, text):
     conf = tmp_path / "conf"
     shutil.copytree(cli.CONF, conf)
     (conf / "method/mine.yaml").write_bytes(text.encode() if isinstance(text, str) else text)
-    monkeypatch.setattr(cli, "CONF", conf)
+    for module in (cli, knobs):
+        monkeypatch.setattr(module, "CONF", conf)
     assert run.main(["method=mine", f"out={tmp_path / 'out'}"]) == 2
     said = capsys.readouterr().err
     assert said.count("\n") == 1

@@ -13,7 +13,7 @@ from bench.report.words import COSTS
 from bench.reproduce import cells, items, listings, outcomes, published
 from bench.reproduce import theory as measured
 from bench.reproduce.items import Item
-from bench.theory import measure
+from bench.theory import WORDS, measure
 from tests.helpers.shared import SHARED, needs_shared
 
 EXPECTED = {
@@ -196,7 +196,7 @@ def test_named_samples_are_measured_once_and_judged(prompts, tmp_path, monkeypat
     assert [(c.row, c.point, c.n, c.lo) for c in made] == [
         (row, f"w_s = {w}", 1, None) for row in ("third", "first") for w in (0, 1)
     ]
-    found = measure.measure(cli.jobs([*measure.WORDS, *QUICK, "limit=3", f"out={tmp_path}"])[0], ["reconstruction"])
+    found = measure.measure(cli.jobs([*WORDS, *QUICK, "limit=3", f"out={tmp_path}"])[0], ["reconstruction"])
     errors = found.tables["reconstruction"].set_index(["id", "w_s"]).error
     for cell in made:
         expected = errors[({"first": "00000", "third": "00002"}[cell.row], int(cell.point[-1]))]

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
+from bench import theory
 from bench.theory import measure
 from bench.theory.__main__ import main
 from bench.types import Condition
@@ -62,7 +63,7 @@ def test_command_writes_tables_and_plots(tmp_path, capsys, monkeypatch):
     assert "comparable with no paper" in text
     assert "C = " in text
     folder = tmp_path / "theory/shapes-shapes"
-    for part in measure.PARTS:
+    for part in theory.PARTS:
         for suffix in (".csv", ".png", ".pdf"):
             assert (folder / (part + suffix)).stat().st_size > 100
     table = pd.read_csv(folder / "reconstruction.csv")
