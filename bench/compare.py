@@ -1,9 +1,9 @@
 """Is one run better than another, or is it noise? Paired by sample, metric by metric.
 
     python -m bench.compare results/runs/shapes/sdedit/<run> results/runs/shapes/diffedit/<run>
-    python -m bench.compare my/run_a my/run_b profile=pixel-v1
+    python -m bench.compare 'run=[edict/*,diffedit/r0.5*]' data=pie profile=pixel-v1
 
-Reads scores only: no model, no metric, no torch.
+Of more than two, each is compared with the first. Reads scores only: no model, no metric, no torch.
 """
 
 import sys
@@ -19,9 +19,14 @@ from bench.errors import UserError
 from bench.report import words
 from bench.report.pairs import cells, compared, remarks
 from bench.report.write import Table
-from bench.scores import stored
+from bench.scores import selection, stored
+from bench.scores.selection import Selection
 
-OPTIONS = {"profile": Option(None, "metric profile, such as pie-v2; null: the only one that both runs have")}
+OPTIONS = {
+    **selection.OPTIONS,
+    "out": Option("results/runs", "folder of the runs that are named by data=, method= or a pattern"),
+    "profile": Option(None, "metric profile, such as pie-v2; null: the only one that both runs have"),
+}
 COLUMNS = ["metric", "heading", "higher_is_better", "a", "b", "difference", "lo", "hi", "n", "left_out", "groups"]
 COLUMNS += ["effect", "p", "p_holm", "verdict"]
 
@@ -61,14 +66,21 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     try:
         own = [word for word in argv if "=" in word and not Path(word).expanduser().is_dir()]
-        folders = [Path(words_.path(word, "a folder ")) for word in argv if word not in own]
-        settings = options.parse(own, OPTIONS)
-        if len(folders) != 2:
-            raise UserError(f"got {len(folders)} run folders, expected two: python -m bench.compare <A> <B>")
-        for folder in folders:
-            if not folder.is_dir():
-                raise UserError(f"{folder} is no folder; expected a run, such as results/runs/shapes/copy/all-...")
-        print(readable(compare(*folders, settings["profile"]), *folders))
+        given = options.parse(own, OPTIONS)
+        given["run"] = [words_.path(word, "a folder ") for word in argv if word not in own] + (given["run"] or [])
+        if not any(given[name] for name in selection.OPTIONS):
+            raise UserError("got no run, expected two: python -m bench.compare <A> <B>, or run=, data=, method=")
+        folders = stored.several(Path(given["out"]), Selection.of(given))
+        if len(folders) < 2:
+            raise UserError(f"these words name only {folders[0]}; expected two runs: python -m bench.compare <A> <B>")
+        refused = []
+        for folder in folders[1:]:
+            try:
+                print(readable(compare(folders[0], folder, given["profile"]), folders[0], folder), end="\n\n")
+            except UserError as error:
+                refused.append(str(error))
+        if refused:
+            raise UserError("\n".join(refused))
     except UserError as error:
         return cli.fail(error)
     return 0

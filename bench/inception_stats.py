@@ -19,6 +19,7 @@ from bench.config import cli, files, options
 from bench.config.command import command
 from bench.config.options import Option
 from bench.data.preprocess import read_rgb
+from bench.data.reading import read
 from bench.errors import UserError
 from bench.files import weights
 from bench.files.write import write

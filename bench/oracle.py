@@ -7,7 +7,6 @@ Nobody can run such a method: the choice looks at the score it is judged by. Not
 runs' `per_image.<profile>.csv` are read.
 """
 
-import fnmatch
 import sys
 from pathlib import Path
 
@@ -17,29 +16,30 @@ import pandas as pd
 from bench.config import cli, options
 from bench.config.command import command
 from bench.config.options import Option
-from bench.errors import UserError, nearest
+from bench.errors import UserError
 from bench.report import words, write
 from bench.report.write import Table
-from bench.scores import protocol, stored
+from bench.scores import protocol, selection, stored
 from bench.scores.best_of import aligned, best_of
+from bench.scores.selection import Selection
 from bench.statistics.intervals import mean_interval
 
 OPTIONS = {
-    "runs": Option(None, "run folders, as patterns of <method>/<slug>-<key> or as paths (needed)"),
+    "runs": selection.OPTIONS["run"],
     "out": Option("results/runs", "folder of the runs"),
-    "data": Option(None, "data set, where there are several"),
+    "data": selection.OPTIONS["data"],
+    "method": selection.OPTIONS["method"],
     "profile": Option(None, "metric profile, where there are several"),
     "to": Option(None, "folder to write to; null: <out>/oracle"),
 }
 
 
-def oracle(runs: list[str], out: Path, data: str | None, profile: str | None, to: Path) -> pd.DataFrame:
+def oracle(folders: list[Path], profile: str | None, to: Path) -> pd.DataFrame:
     """Writes `per_image.csv` and `table.md`, prints the table, and returns the per-image values.
 
     Raises:
-        UserError: runs that do not exist, are not scored, or do not belong together.
+        UserError: runs that are not scored, or do not belong together.
     """
-    folders = _folders(runs, out, data)
     profile = profile or stored.shared_profile(folders)
     scored = [stored.read(folder, profile) for folder in folders]
     alike, apart = protocol.columns(scored)
@@ -72,21 +72,6 @@ def oracle(runs: list[str], out: Path, data: str | None, profile: str | None, to
     return best
 
 
-def _folders(runs: list[str], out: Path, data: str | None) -> list[Path]:
-    known = list(dict.fromkeys(run.folder for run in stored.under(out, data)))
-    found: list[Path] = []
-    for pattern in runs:
-        place = Path(pattern).expanduser().resolve()
-        hits = [f for f in known if fnmatch.fnmatch("/".join(f.parts[-2:]), pattern) or f.resolve() == place]
-        if not hits:
-            names = ["/".join(folder.parts[-2:]) for folder in known]
-            raise UserError(f"no scored run matches {pattern!r}; {nearest(pattern, names)}")
-        found += [folder for folder in hits if folder not in found]
-    if len(found) < 2:
-        raise UserError(f"runs={runs} matches only {found[0]}; the best of several needs at least two")
-    return found
-
-
 def _labels(folders: list[Path]) -> list[str]:
     """`<method>/<slug>`, without the key where that is enough to tell runs apart."""
     slugs = ["/".join(folder.parts[-2:]).rsplit("-", 1)[0] for folder in folders]
@@ -98,14 +83,15 @@ def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     try:
         given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
-        runs = [given["runs"]] if isinstance(given["runs"], str) else given["runs"]
-        if not runs:
+        if not given["runs"]:
             raise UserError(
                 "runs= is missing; name at least two, such as 'runs=[siminversion/ws0_*,siminversion/ws1_*]'"
             )
         out = Path(given["out"])
-        to = Path(given["to"]) if given["to"] else out / "oracle"
-        oracle([str(run) for run in runs], out, given["data"], given["profile"], to)
+        folders = stored.several(out, Selection.of(given | {"run": given["runs"]}))
+        if len(folders) < 2:
+            raise UserError(f"these words name only {folders[0]}; the best of several needs at least two")
+        oracle(folders, given["profile"], Path(given["to"]) if given["to"] else out / "oracle")
     except UserError as error:
         return cli.fail(error)
     return 0

@@ -26,6 +26,7 @@ from bench.report.write import csv
 from bench.reproduce.__main__ import main as reproduce
 from bench.scores import rescore
 from bench.scores.score import score
+from bench.scores.selection import Selection
 
 FIRST = 16
 DATA = "shapes"
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> int:
         shutil.rmtree(args.to / name / DATA, ignore_errors=True)
     if status := reproduce([DATA, f"out={args.out}", f"to={args.to}", "rescore=true"]):
         return status
-    print(write_all(args.out, DATA, args.to)[0])
+    print(write_all(args.out, Selection(data=(DATA,)), args.to)[0])
     table = collect(args.out)
     table = table[table.data == DATA].drop_duplicates("folder")
     first = pd.DataFrame(scores(table, args.to / "scores" / DATA))

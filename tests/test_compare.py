@@ -181,11 +181,11 @@ def test_few_source_pictures(tmp_path, capsys, count, verdict, interval):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["a"], "got 1 run folders, expected two"),
-        (["a", "nowhere"], "nowhere is no folder"),
+        (["a"], "name only a; expected two runs: python -m bench.compare <A> <B>"),
+        (["a", "nowhere"], "no run of run=nowhere (there is no such folder)"),
         (["a", "b", "profile=pie"], "profile=pie is not one that both runs have; did you mean pie-v2?"),
         (["a", "b", "proflie=pie-v2"], "unknown option 'proflie'; did you mean profile?"),
-        (["a", "empty"], "empty holds no scores"),
+        (["a", "empty"], "empty holds no run; expected its folder"),
     ],
 )
 def test_wrong_words(pair, tmp_path, monkeypatch, capsys, words, sentence):

@@ -51,7 +51,7 @@ def test_oracle_of_stored_runs(runs, capsys):
     [
         ([], "runs= is missing"),
         (["runs=[siminversion/ws0_*]"], "needs at least two"),
-        (["runs=[siminversion/ws0_*,ddim/*]"], "no scored run matches 'ddim/*'"),
+        (["runs=[siminversion/ws0_*,ddim/*]"], "no run of run=ddim/* under out="),
         (["runs=siminversion/*", "profile=pie-v2"], "has no scores of profile pie-v2"),
         (["rums=siminversion/*"], "did you mean runs?"),
     ],

@@ -14,10 +14,12 @@ from bench.config import cli, options
 from bench.config.command import command
 from bench.config.options import Option
 from bench.errors import UserError
+from bench.scores import selection
+from bench.scores.selection import Selection
 
 OPTIONS = {
     "out": Option("results/runs", "folder of the runs"),
-    "data": Option(None, "data set to look at; null: each"),
+    **selection.OPTIONS,
     "to": Option(None, "folder to write to; null: out"),
 }
 
@@ -28,7 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         given = options.parse(sys.argv[1:] if argv is None else argv, OPTIONS)
         out = Path(given["out"])
-        text, _, files = write_all(out, given["data"], Path(given["to"]) if given["to"] else out)
+        text, _, files = write_all(out, Selection.of(given), Path(given["to"]) if given["to"] else out)
         print(text, *(f"written: {file}" for file in files), sep="\n")
     except UserError as error:
         return cli.fail(error)

@@ -8,21 +8,19 @@ from bench.claims.verdicts import evaluate, intact
 from bench.files.write import write
 from bench.report.write import csv
 from bench.scores import stored
+from bench.scores.selection import Selection
 
 
-def write_all(out: Path, data: str | None, to: Path) -> tuple[str, str, list[Path]]:
+def write_all(out: Path, chosen: Selection, to: Path) -> tuple[str, str, list[Path]]:
     """Evaluates every claim on the runs under `out` and writes `<to>/claims.md` and `.csv`.
-
-    Args:
-        data: the only data set to look at, None: each.
 
     Returns:
         the table as it is printed, a line that counts the verdicts, and the files.
 
     Raises:
-        UserError: there is no run, or none of this data set.
+        UserError: there is no run, or none that is chosen.
     """
-    runs, left_out = intact(stored.under(out, data))
+    runs, left_out = intact(stored.under(out, chosen))
     results = evaluate(file.load(), runs)
     files = [to / "claims.md", csv(tables.tidy(results), to / "claims")]
     write(files[0], tables.readable(results, left_out))

@@ -1,5 +1,6 @@
 """Words `name=value` of the commands that compose no configuration. No Hydra, no torch."""
 
+import re
 import shlex
 import textwrap
 from typing import Any, NamedTuple
@@ -16,10 +17,14 @@ WIDTH = 100
 
 
 class Option(NamedTuple):
-    """What an option is when it is not typed, and what it means, for `--help`."""
+    """What an option is when it is not typed, and what it means, for `--help`.
+
+    With `several` it takes texts between commas, with or without brackets around them.
+    """
 
     default: Any
     meaning: str
+    several: bool = False
 
 
 def parse(typed: list[str], known: dict[str, Any]) -> dict[str, Any]:
@@ -37,8 +42,19 @@ def parse(typed: list[str], known: dict[str, Any]) -> dict[str, Any]:
         name, is_option, value = one.partition("=")
         if not is_option or name not in defaults:
             raise UserError(f"unknown option {name if is_option else one!r}; {nearest(name, list(defaults))}")
-        given[name] = _value(name, value, defaults[name])
+        given[name] = _several(name, value) if _takes_several(known[name]) else _value(name, value, defaults[name])
     return defaults | given
+
+
+def _takes_several(known: Any) -> bool:
+    return isinstance(known, Option) and known.several
+
+
+def _several(name: str, value: str) -> list[str] | None:
+    """Texts between commas; a path that exists is one, commas or not."""
+    if value.lower() == "null":
+        return None
+    return words.paths(value[1:-1] if re.fullmatch(r"\[.*\]", value) else value, f"{name}=")
 
 
 def _value(name: str, value: str, default: Any) -> Any:

@@ -1,7 +1,8 @@
 """All runs under a folder as one table, trade-off plots, contact sheets, and a page that shows them with every edit.
 
     python -m bench.report
-    python -m bench.report data=shapes published=true tex=true pivot=r to=my/report
+    python -m bench.report data=pie method=ddim,edict 'run=*seed0*' page=false to=my/report
+    python -m bench.report data=shapes published=true tex=true pivot=r
 
 Reads what is stored: no model, no metric, no torch.
 """
@@ -23,11 +24,13 @@ from bench.files.write import check_writable
 from bench.report import latex, unfinished, write
 from bench.report import published as printed
 from bench.report.tables import by_type, collect, readable
+from bench.scores import selection
+from bench.scores.selection import ALL, Selection
 from bench.scores.stored import Scored
 
 OPTIONS = {
     "out": Option("results/runs", "folder of the runs"),
-    "data": Option(None, "data set to show; null: each"),
+    **selection.OPTIONS,
     "to": Option(None, "folder for tables, figures and page; null: <out>/report"),
     "rows": Option(10, "samples on a contact sheet"),
     "page": Option(True, "whether to write the page"),
@@ -43,7 +46,7 @@ SHOWN = 10  # runs without scores
 
 def report(
     out: Path,
-    data: str | None = None,
+    chosen: Selection = ALL,
     to: Path | None = None,
     rows: int = 10,
     page: bool = True,
@@ -65,9 +68,9 @@ def report(
     from bench.report import figures
 
     try:
-        table, shown = collect(out), collect(out, data)
+        table, shown = collect(out), collect(out, chosen)
     except UserError as error:
-        raise UserError("\n".join(_unfinished(out, data)) or str(error)) from None
+        raise UserError("\n".join(_unfinished(out, chosen)) or str(error)) from None
     if pivot is not None:
         _check_pivot(shown, pivot, tex)
     check_writable(to or out)
@@ -93,14 +96,14 @@ def report(
     if page:
         from bench.report.page import make
 
-        written.append(make(table, out, to, data, thumb, limit))
-    print("\n".join([*_unfinished(out, data), *(f"written: {file}" for file in [summary, *written])]))
+        written.append(make(table, out, to, chosen, thumb, limit))
+    print("\n".join([*_unfinished(out, chosen), *(f"written: {file}" for file in [summary, *written])]))
     return written
 
 
-def _unfinished(out: Path, data: str | None) -> list[str]:
+def _unfinished(out: Path, chosen: Selection) -> list[str]:
     """A line for each run that has no scores, up to a few."""
-    found = unfinished.under(out, data)
+    found = unfinished.under(out, chosen)
     more = [f"and {len(found) - SHOWN} more runs without scores"] if len(found) > SHOWN else []
     return [*map(str, found[:SHOWN]), *more]
 
@@ -121,7 +124,8 @@ def main(argv: list[str] | None = None) -> int:
             if not isinstance(given[name], bool):
                 raise UserError(f"{name}={given[name]}, expected true or false")
         to = Path(given["to"]) if given["to"] else None
-        report(**given | {"out": Path(given["out"]), "to": to})
+        own = {name: value for name, value in given.items() if name not in selection.OPTIONS}
+        report(**own | {"out": Path(given["out"]), "to": to}, chosen=Selection.of(given))
         hashing.remember()
     except UserError as error:
         return cli.fail(error)

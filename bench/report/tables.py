@@ -12,6 +12,7 @@ from bench.report.published import Row
 from bench.report.seeds import Alike, alike
 from bench.report.write import Table
 from bench.scores import labels, protocol, stored
+from bench.scores.selection import ALL, Selection
 from bench.scores.stored import Fact, Scored, Summary
 
 UNLIKE = "≠"
@@ -20,18 +21,15 @@ COUNTS = ["n", "n_expected", "n_failed"]
 IDENTITY = ["data", "method", "variant", "model", "profile", "r", "guidance", "steps", "seed", *COUNTS]
 
 
-def collect(out: Path, data: str | None = None) -> pd.DataFrame:
+def collect(out: Path, chosen: Selection = ALL) -> pd.DataFrame:
     """One row for each run and profile: identity, every metric with `_lo`, `_hi`, `_n` and `_nan`, costs, `apart`: the
     metrics whose values do not compare with those of most runs of its data and profile, and why; notice, folder, and
     the `Scored` run.
 
-    Args:
-        data: the only data set that is wanted.
-
     Raises:
-        UserError: there is none.
+        UserError: there is none, or none that is chosen.
     """
-    return frame(stored.under(out, data))
+    return frame(stored.under(out, chosen))
 
 
 def frame(runs: list[Scored]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from bench.edits.folder import Store
 from bench.edits.plan import make_data
 from bench.errors import UserError
 from bench.scores import stored
+from bench.scores.selection import ALL, Selection
 
 GROUPS = ("data", "model", "metrics", "method")
 
@@ -50,9 +51,9 @@ class Unfinished:
         return f"{self.folder} is {self.state}; go on with: {self.command}"
 
 
-def under(out: Path, data: str | None = None) -> list[Unfinished]:
-    """Those under a folder, or of one data set there."""
-    return [found for folder in stored.unscored(out, data) if (found := _look(folder))]
+def under(out: Path, chosen: Selection = ALL) -> list[Unfinished]:
+    """Those under a folder. Raises: UserError: there is no run, or none that is chosen."""
+    return [found for folder in stored.unscored(out, chosen) if (found := _look(folder))]
 
 
 def _look(folder: Path) -> Unfinished | None:

@@ -109,12 +109,13 @@ def _page(words: list[str], settings: dict[str, Any]) -> None:
     from bench.report import page
     from bench.report.tables import collect
     from bench.scores import stored
+    from bench.scores.selection import ALL
 
     out = Path(out_of(words))
     made = Path(settings["to"] or out)
     if not stored.folders(out):
         return
-    _, verdicts, _ = write_all(out, None, made)
+    _, verdicts, _ = write_all(out, ALL, made)
     to = out / "report"
     file = page.make(collect(out), out, to, made=made)
     print(f"{verdicts}: {made / 'claims.md'}\nreport over all runs under {out}: {file}")

@@ -13,7 +13,7 @@ import pandas as pd
 from bench.edits import identity
 from bench.errors import SourcesLost, UserError, nearest
 from bench.files.hashing import sha256_of
-from bench.files.paths import file_name
+from bench.scores.selection import ALL, Selection, named, selected
 
 
 @dataclass(frozen=True)
@@ -208,34 +208,33 @@ def folders(out: Path) -> list[Path]:
     return sorted({file.parent for file in out.glob("*/*/*/summary.*.json")})
 
 
-def under(out: Path, data: str | None = None) -> list[Scored]:
+def several(out: Path, chosen: Selection) -> list[Path]:
+    """Folders of the scored runs that are chosen, in the order of `run=`; of all that are, where fewer than two are
+    scored. Raises: UserError: there is none."""
+    found = named(out, chosen)
+    scored = [folder for folder in found if profiles(folder)]
+    return scored if len(scored) > 1 else found
+
+
+def under(out: Path, chosen: Selection = ALL) -> list[Scored]:
     """Every run under a folder, once for each profile that it is scored by.
 
-    Args:
-        data: the only data set that counts.
-
     Raises:
-        UserError: there is none, or none of this data set.
+        UserError: there is none, or none that is chosen.
     """
-    runs = [read(folder, profile) for folder in folders(out) for profile in profiles(folder)]
+    found = selected(out, chosen)
+    runs = [read(folder, profile) for folder in found for profile in profiles(folder)]
     if not runs:
-        typed = shlex.quote(f"out={out}")
-        if bare := unscored(out, data):
-            raise UserError(
-                f"no scored run under out={out}; {len(bare)} are not scored, such as {bare[0]}: "
-                f"`python -m bench.report {typed}` says how to go on"
-            )
-        raise UserError(f"no run under out={out}; make one with `python -m bench.run {typed}`")
-    known = sorted({run.summary.data for run in runs})
-    if data is not None and str(data) not in known:  # data=2024
-        raise UserError(f"no run of data={data} under out={out}; {nearest(str(data), known)}")
-    return [run for run in runs if data is None or run.summary.data == str(data)]
+        raise UserError(
+            f"no scored run under out={out}; {len(found)} are not scored, such as {found[0]}: "
+            f"`python -m bench.report {shlex.quote(f'out={out}')}` says how to go on"
+        )
+    return runs
 
 
-def unscored(out: Path, data: str | None = None) -> list[Path]:
-    """Folders of runs that nothing has scored."""
-    found = sorted(file.parent for file in out.glob(f"{file_name(data) if data else '*'}/*/*/identity.json"))
-    return [folder for folder in found if not profiles(folder)]
+def unscored(out: Path, chosen: Selection = ALL) -> list[Path]:
+    """Folders of runs that nothing has scored. Raises: UserError: as for `selected`."""
+    return [folder for folder in selected(out, chosen) if not profiles(folder)]
 
 
 def shared_profile(runs: Iterable[Path], profile: str | None = None) -> str:

@@ -6,6 +6,7 @@ import pytest
 from bench.claims.tables import readable, tidy
 from bench.claims.write import write_all
 from bench.errors import UserError
+from bench.scores.selection import ALL
 from tests.helpers.claims import COUNT, DIFFEDIT, DUAL, SDEDIT, World, load
 
 TRUTH = {"truth": {"match": {"shapes-v1": "psnr_background"}}}
@@ -173,7 +174,7 @@ def test_claims_are_read_in_lines_of_a_page(world, tmp_path):
     for r in (0.3, 0.7, 0.9):
         world.add("diffedit", DIFFEDIT | {"r": r}, {"edit_success": 100 * r}, types=TYPES)
     world.add("ddim", DUAL, types=TYPES)
-    text, counted, (file, _) = write_all(world.out, None, tmp_path)
+    text, counted, (file, _) = write_all(world.out, ALL, tmp_path)
     lines = file.read_text().splitlines()
     assert max(map(len, [*lines, *text.splitlines()])) <= 160
     starts = {line.split("- ")[0] for line in lines if line.lstrip().startswith("- ")}

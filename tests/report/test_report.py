@@ -12,6 +12,7 @@ from bench.errors import UserError
 from bench.report import tables
 from bench.report.__main__ import main, report
 from bench.scores import labels
+from bench.scores.selection import Selection
 from bench.scores.stored import Scored
 
 
@@ -179,7 +180,7 @@ def test_wrong_words(capsys, words, sentence):
 
 def test_unknown_data(out):
     with pytest.raises(UserError, match=r"no run of data=shape under .*did you mean shapes"):
-        report(out, data="shape")
+        report(out, Selection(data=("shape",)))
 
 
 def test_summaries_keep_what_comparing_runs_needs(out):

@@ -6,6 +6,7 @@ import pytest
 
 from bench.errors import UserError
 from bench.scores import stored
+from bench.scores.selection import Selection
 
 FACT = {"version": 1, "higher_is_better": True, "unit": "dB", "kind": "pair", "value": 20.0}
 
@@ -39,10 +40,10 @@ def test_runs_under_a_folder(tmp_path):
     (bare / "summary.pie-v2.json").unlink()
     found = [(run.folder.name, run.summary.profile) for run in stored.under(tmp_path)]
     assert found == [("one", "caption-v1"), ("one", "pie-v2"), ("two", "pie-v2")]
-    assert [run.folder.name for run in stored.under(tmp_path, "shapes")] == ["two"]
-    assert stored.unscored(tmp_path) == stored.unscored(tmp_path, "shapes") == [bare]
+    assert [run.folder.name for run in stored.under(tmp_path, Selection(data=("shapes",)))] == ["two"]
+    assert stored.unscored(tmp_path) == stored.unscored(tmp_path, Selection(data=("shapes",))) == [bare]
     with pytest.raises(UserError, match=r"no run of data=shape under .*did you mean shapes"):
-        stored.under(tmp_path, "shape")
+        stored.under(tmp_path, Selection(data=("shape",)))
     with pytest.raises(UserError, match="no run under out="):
         stored.under(tmp_path / "elsewhere")
 

@@ -10,6 +10,7 @@ from bench.files.write import write
 from bench.report.page import content, gallery, items
 from bench.report.page.thumbs import Thumbs
 from bench.report.write import TEX
+from bench.scores.selection import ALL, Selection
 
 SCRIPTS = ("parts", "address", "tables", "plots", "filters", "large", "gallery", "page")
 STATIC = ("index.html", "page.css", *(f"{name}.js" for name in SCRIPTS))
@@ -19,7 +20,7 @@ def make(
     table: pd.DataFrame,
     out: Path,
     to: Path,
-    data: str | None = None,
+    chosen: Selection = ALL,
     thumb: int = 256,
     limit: int | None = None,
     made: Path | None = None,
@@ -31,7 +32,7 @@ def make(
         table: the runs to show, as `bench.report.collect` gives them.
         out: where the runs are.
         to: the folder, which exists.
-        data: the only data set that is shown, None: each.
+        chosen: which runs the table has.
         thumb: longest side of a thumbnail in pixels.
         limit: samples of each data set in the gallery, None: all.
         made: where reproduced items and claims are, None: beside the runs.
@@ -44,7 +45,7 @@ def make(
     index = {Path(folder).relative_to(out).as_posix(): i for i, folder in enumerate(dict.fromkeys(table.folder))}
     thumbs = Thumbs(to / "thumbs", thumb)
     facts = {
-        **content.contents(table, out, data),
+        **content.contents(table, out, chosen),
         "tex": TEX,
         "items": items.items(made or out, to, index),
         "claims": items.claims(made or out),

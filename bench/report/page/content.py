@@ -14,10 +14,11 @@ from bench.report.page.answers import answers
 from bench.report.page.kinds import kinds
 from bench.report.page.two import two
 from bench.report.seeds import alike
+from bench.scores.selection import Selection
 from bench.scores.stored import Scored, Summary
 
 
-def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]:
+def contents(table: pd.DataFrame, out: Path, chosen: Selection) -> dict[str, Any]:
     """Answers, overview, and tables and plots of all runs.
 
     Tables are `{title, lead, columns, rows, remarks}`; a row has `cells` and, where one run stands behind it, `run`,
@@ -30,7 +31,7 @@ def contents(table: pd.DataFrame, out: Path, data: str | None) -> dict[str, Any]
         "made": {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": _commit(environment())},
         "notices": words.notices(run.summary for run in table.scored),
         "answers": answers(table, index),
-        "overview": [_runs(table, index), _unscored(out, data), _weights(table)],
+        "overview": [_runs(table, index), _unscored(out, chosen), _weights(table)],
         "tables": [_table(part, index) for part in parts],
         "types": kinds(table, index),
         "pairs": two(table, index),
@@ -72,9 +73,9 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     return {"title": "Runs", "lead": lead, "columns": columns, "rows": rows}
 
 
-def _unscored(out: Path, data: str | None) -> dict[str, Any]:
+def _unscored(out: Path, chosen: Selection) -> dict[str, Any]:
     """Runs that no table has: edits without scores."""
-    found = unfinished.under(out, data)
+    found = unfinished.under(out, chosen)
     rows = [{"cells": [run.folder.relative_to(out).as_posix(), run.state, run.command]} for run in found]
     lead = ["They are in no table, plot or gallery."]
     columns = ["folder", "state", "what goes on"]
