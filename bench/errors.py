@@ -63,9 +63,14 @@ def short(value: object) -> str:
     return f"a {type(value).__name__}, {text[:60]}{'...' if len(text) > 60 else ''}"
 
 
+MOST = 24
+"""Names that a message lists."""
+
+
 def nearest(name: str, valid: list[str]) -> str:
     """The part of a message that offers valid names close to `name`, or all of them."""
     close = get_close_matches(name, valid, n=3, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(close) + "?"
-    return "one of: " + ", ".join(sorted(valid))
+    more = f" and {len(valid) - MOST} more" if len(valid) > MOST else ""
+    return f"one of: {', '.join(sorted(valid)[:MOST])}{more}"

@@ -1,9 +1,8 @@
-"""Edits and scores what a configuration, or a sweep (-m) of configurations, asks for.
+"""Edits and scores what a configuration, or a sweep (-m) of configurations, asks for; what is there
+already is not made again.
 
     python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
     python -m bench.run method=diffedit data=pie 'r=[0.3,0.5]' --cfg job     # only shows all knobs
-
-What is there already is not made again: the same command goes on where it stopped.
 """
 
 import shlex

@@ -55,7 +55,7 @@ def test_help_of_a_run_names_every_knob_and_choice():
     for group in knobs.GROUPS:
         assert told[group].meaning == ", ".join(sorted(file.stem for file in (knobs.CONF / group).glob("*.yaml")))
     shared = composed.keys() - {"defaults", "valid", "hydra", "metrics", "shard"}
-    assert told.keys() == shared | {*knobs.GROUPS, "shard.count", "shard.index"}
+    assert told.keys() == shared | {*knobs.GROUPS, "shard.count"}
     assert (told["r"].default, told["guidance"].default, told["limit"].default) == ("0.5", "model's", "null")
 
 

@@ -169,6 +169,13 @@ def notices(summaries: Iterable[Summary]) -> list[str]:
     return sorted({said for summary in summaries if (said := notice(summary))})
 
 
+def commit(environment: dict[str, Any]) -> str:
+    """Ten digits of a commit, and whether the code was really that."""
+    if not environment.get("commit"):
+        return "unknown"
+    return environment["commit"][:10] + (" with local changes" if environment["dirty"] else "")
+
+
 def scored_by(summary: Summary) -> list[str]:
     """Data and metric profile."""
     return [f"data {summary.data}", f"profile {summary.profile} ({summary.backbone})"]

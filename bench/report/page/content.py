@@ -28,7 +28,7 @@ def contents(table: pd.DataFrame, out: Path, chosen: Selection) -> dict[str, Any
     index = {folder: i for i, folder in enumerate(dict.fromkeys(table.folder))}
     parts, when = [part for _, part in table.groupby(["data", "profile"])], datetime.now(timezone.utc)
     return {
-        "made": {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": _commit(environment())},
+        "made": {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": words.commit(environment())},
         "notices": words.notices(run.summary for run in table.scored),
         "answers": answers(table, index),
         "overview": [_runs(table, index), _unscored(out, chosen), _weights(table)],
@@ -39,19 +39,12 @@ def contents(table: pd.DataFrame, out: Path, chosen: Selection) -> dict[str, Any
     }
 
 
-def _commit(facts: dict[str, Any]) -> str:
-    """Ten digits of a commit, and whether the code was really that."""
-    if not facts.get("commit"):
-        return "unknown commit"
-    return facts["commit"][:10] + (" with local changes" if facts["dirty"] else "")
-
-
 def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
     rows = []
     for folder, profiles in table.groupby("folder", sort=False):
         variant, runs = profiles.variant.iloc[0], [run.summary for run in profiles.scored]
         first, made_by = runs[0], Store(Path(folder)).environments()
-        commits = list(dict.fromkeys(_commit(facts) for facts in made_by))
+        commits = list(dict.fromkeys(words.commit(facts) for facts in made_by))
         machines = list(dict.fromkeys(f"{facts['device']}, {facts['machine']}" for facts in made_by))
         lacks = any(run.n != run.n_expected for run in runs)
         extent = words.extent(first.n, first.n_expected, first.n_failed)
@@ -63,7 +56,7 @@ def _runs(table: pd.DataFrame, index: dict[str, int]) -> dict[str, Any]:
             first.model or "none",
             {"text": extent, "key": first.n} | ({"mark": "incomplete"} if lacks else {}),
             ", ".join(run.profile if run.n == first.n else f"{run.profile} ({run.n})" for run in runs),
-            {"text": commits[0] if commits else "unknown commit", "lines": commits[1:]},
+            {"text": commits[0] if commits else "unknown", "lines": commits[1:]},
             {"text": machines[0] if machines else "unknown", "lines": machines[1:]},
             Path(folder).name,
         ]
