@@ -25,6 +25,10 @@ from bench.files.paths import file_name, sample_name
 from bench.files.write import append, make_folder, write, write_png
 
 
+class Held(UserError):
+    """Another process is editing a run."""
+
+
 class Store:
     """`<out>/<data>/<method>/<slug>-<key10>/`: edits, masks, journal, scores and what produced them.
 
@@ -128,13 +132,13 @@ class Store:
             wait: for another process that holds it.
 
         Raises:
-            UserError: another process holds it.
+            Held: another process holds it.
         """
         try:
             with lock(make_folder(self.folder) / f".lock-{self.shard}", wait):
                 yield
         except Busy as busy:
-            raise UserError(
+            raise Held(
                 f"another process{busy.by} is working on {self.folder}; wait for it, or set another shard.index or out="
             ) from None
 
