@@ -12,15 +12,13 @@ from bench.cluster.engines import ENGINES
 from bench.cluster.launcher import Launcher
 from bench.cluster.progress import Progress
 from bench.cluster.record import Record
-from bench.cluster.task import Task, Wanted, code
+from bench.cluster.task import WEIGHTS, Task, Wanted, code
 from bench.cluster.watch import going_on, watch
 from bench.errors import UserError
 from bench.files import hashing
 from bench.files.lock import lock
 from bench.files.write import make_folder
 from bench.scores.score import is_scored
-
-WEIGHTS = "evaluations.json"
 
 
 def launched(

@@ -7,10 +7,11 @@ import os
 import signal
 import sys
 import time
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any
 
@@ -26,6 +27,8 @@ from bench.scores.score import score
 
 OUTCOME = "outcome.json"
 """In a job's folder, when it has ended by itself: its `problems`, and of the last job what it `said`."""
+WEIGHTS = "evaluations.json"
+"""Beside the jobs' folders: what an edit of each run costs, by the run's key."""
 _CODE = ("bench", "conf", "methods", "metrics")
 
 
@@ -115,6 +118,8 @@ class Task:
     def _share(self, index: int, count: int) -> list[str]:
         wanted = import_module(self.command).planned([*self.words, f"shard.index={index}", f"shard.count={count}"])
         print(f"task {index} of {count}: {_pending(wanted)} edits to make", flush=True)
+        if index == 0:
+            _weigh([one.run for one in wanted if one.edited])
         problems = []
         for done in complete([one.run for one in wanted if one.edited], scored=False):
             problems += [done.stopped] if done.stopped else []
@@ -130,6 +135,25 @@ class Task:
                 except UserError as error:
                     problems.append(str(error))
         return list(dict.fromkeys(problems))
+
+
+def _weigh(runs: list[Run]) -> None:
+    """Tells the front end, which loads no torch, how many evaluations an edit of each run is."""
+    from submitit import JobEnvironment
+
+    from bench.reproduce.cost import counting
+
+    file, costs = JobEnvironment().paths.folder.parent / WEIGHTS, {}
+    for of_plan in [list(group) for _, group in groupby(runs, lambda run: id(run.data))]:
+        first = of_plan[0].cfg
+        if "model" not in first["method"]["uses"]:
+            costs |= dict.fromkeys((run.key for run in of_plan), 0)
+            continue
+        with suppress(Exception):  # a method of the user's own may fail in any way; its journal says what it costs
+            counted = counting.count([run.cfg["method"] for run in of_plan], counting.geometry_of(first))
+            costs |= {run.key: cost.spent + cost.updates for run, cost in zip(of_plan, counted, strict=True)}
+    known = json.loads(file.read_text()) if file.exists() else {}
+    write(file, json.dumps(known | costs))
 
 
 def _pending(wanted: list[Wanted]) -> int:

@@ -83,13 +83,14 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(typed, int):
             return typed
         _refuse_other_launcher(typed)
-        problems, waiting = _make(ranks.shared(typed))
+        rank = ranks.own(typed)
+        problems, waiting = _make(ranks.shared(typed), first=not (rank and rank.index))
     except UserError as error:
         return cli.fail(error)
     if problems:
         cli.fail(UserError("\n".join(problems)))
     # One rank that fails has the others killed, who are still at work.
-    return 2 if problems and not (waiting and ranks.own(typed)) else 0
+    return 2 if problems and not (waiting and rank) else 0
 
 
 def planned(argv: list[str]) -> list[Wanted]:
@@ -109,11 +110,15 @@ def finished(argv: list[str]) -> list[str]:
     return _make(argv, edited=False)[0]
 
 
-def _make(argv: list[str], edited: bool = True) -> tuple[list[str], int]:
-    """Every item in turn; a sentence for each thing that went wrong, and the edits that wait for other shards."""
+def _make(argv: list[str], edited: bool = True, first: bool = True) -> tuple[list[str], int]:
+    """Every item in turn; a sentence for each thing that went wrong, and the edits that wait for other shards.
+
+    Args:
+        first: of the ranks that share the samples, which makes items without samples, too.
+    """
     chosen, words, settings = _split(argv)
     problems, written, waiting = [], False, 0
-    for item in chosen:
+    for item in chosen if first else [item for item in chosen if item.runs]:
         try:
             made = reproduce(item, words, settings, edited)
         except UserError as error:
