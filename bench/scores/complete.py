@@ -40,9 +40,7 @@ class Completed:
         return f"{self.run.folder}: {self.scores.summary.n} of {self.scores.summary.n_expected} scored."
 
 
-def complete(
-    runs: list[Run], scored: bool = True, edited: bool = True, patient: bool = False
-) -> Iterator[Completed]:
+def complete(runs: list[Run], scored: bool = True, edited: bool = True, patient: bool = False) -> Iterator[Completed]:
     """Edits what this shard of the runs lacks, then scores run after run, as far as no other shard has to add to it.
     A run that something stops costs the others nothing.
 
