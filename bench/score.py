@@ -4,12 +4,15 @@
     python -m bench.score 'run=ddim/*,edict/*' data=pie metrics.columns=[psnr,ssim] device=cpu
     python -m bench.score run=my_edits data=pie
 
-Pictures that are no run are named by their sample's id, and take every knob of `python -m bench.run --help`.
+Pictures that are no run are named by their sample's id, and take every knob of `python -m bench.run --help`;
+`hydra/launcher=slurm` or `gpus` scores runs in several processes (docs/cluster.md).
 """
 
 import sys
 from pathlib import Path
 
+from bench.cluster import front as cluster
+from bench.cluster.task import Wanted
 from bench.config import cli, options
 from bench.config.command import command
 from bench.config.options import Option
@@ -35,18 +38,34 @@ OWN = {name: OPTIONS[name] for name in (*selection.OPTIONS, "out")}
 @command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    failures: list[str] = []
     try:
-        folders, words = _asked(sys.argv[1:] if argv is None else argv)
-        for folder in folders:
-            try:
-                failures += _score(folder, words)
-            except UserError as error:  # of one run; the others are scored
-                failures.append(str(error))
-        hashing.remember()
+        typed = cluster.launched("bench.score", sys.argv[1:] if argv is None else argv, planned)
+        if isinstance(typed, int):
+            return typed
+        if failed := finished(typed):
+            raise UserError("\n".join(failed))
     except UserError as error:
         return cli.fail(error)
-    return cli.fail(UserError("\n".join(dict.fromkeys(failures)))) if failures else 0
+    return 0
+
+
+def planned(typed: list[str]) -> list[Wanted]:
+    """What the words name, for tasks of a cluster: the pictures are there, or are taken over."""
+    folders, words = _asked([word for word in typed if not word.startswith("shard.")])  # one task scores all of a run
+    return [_wanted(folder, words) for folder in folders]
+
+
+def finished(typed: list[str]) -> list[str]:
+    """Scores what is not scored yet, and says it; returns what went wrong."""
+    failures: list[str] = []
+    folders, words = _asked(typed)
+    for folder in folders:
+        try:
+            failures += _score(_wanted(folder, words))
+        except UserError as error:  # of one run; the others are scored
+            failures.append(str(error))
+    hashing.remember()
+    return list(dict.fromkeys(failures))
 
 
 def _asked(argv: list[str]) -> tuple[list[Path], list[str]]:
@@ -61,14 +80,18 @@ def _asked(argv: list[str]) -> tuple[list[Path], list[str]]:
     return selection.named(Path(given["out"]), Selection.of(given)), words
 
 
-def _score(folder: Path, words: list[str]) -> list[str]:
-    """Scores a run, or pictures; what went wrong."""
+def _wanted(folder: Path, words: list[str]) -> Wanted:
     (run,) = rescore.runs(folder, words)
-    if run.results:
-        (done,) = complete([run])
+    return Wanted(run, edited=bool(run.results))
+
+
+def _score(wanted: Wanted) -> list[str]:
+    """Scores a run, or pictures; what went wrong."""
+    if wanted.edited:
+        (done,) = complete([wanted.run])
     else:
-        done = Completed(run)
-        done.take(score(run))
+        done = Completed(wanted.run)
+        done.take(score(wanted.run))
     if not done.stopped:
         print(done, headline(done.scores), flush=True)
     return done.failures

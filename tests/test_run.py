@@ -1,7 +1,9 @@
 """One run from words to files: what is stored, what is not done twice, what survives a bad sample or a kill."""
 
 import json
+import os
 import shutil
+import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor, TimeoutError
 
@@ -49,7 +51,8 @@ def test_a_run_leaves_all_that_the_design_promises(swept):
     assert (first.name[:4], second.name[:4]) == ("r0.5", "r0.8")
     for folder in (first, second):
         names = {path.name for path in folder.iterdir()}
-        assert names >= {"config.yaml", "identity.json", "env", "edits", "masks", "edits-0of1.jsonl", "scores"}
+        assert names >= {"config.yaml", "identity.json", "env", "edits", "masks", "scores"}
+        assert len(list(folder.glob("edits-0of1.*.jsonl"))) == 1
         assert names >= {"per_image.shapes-v1.csv", "summary.shapes-v1.json"}
         assert len(edits(folder)) == 5
         with Image.open(folder / "masks/00000.png") as mask:
@@ -156,7 +159,7 @@ def test_killed_run_goes_on_where_it_stopped(swept, tmp_path):
     folder = folders(tmp_path / "out")[0]
     (folder / "edits/00003.png").unlink()
     (folder / "edits/.00004.png.tmp123").write_bytes(b"half a pic")
-    journal = folder / "edits-0of1.jsonl"
+    journal = next(folder.glob("edits-0of1.*.jsonl"))
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:4]) + lines[4][:20])
     kept = (folder / "edits/00000.png").stat().st_mtime_ns
@@ -232,7 +235,7 @@ def test_two_processes_on_one_run(swept, tmp_path, capsys):
     (made,) = plan(cli.jobs([f"out={tmp_path}", "method=copy", "limit=2"])[0])
     with made.store.lock():
         assert go(tmp_path, "method=copy", "limit=2", few=[]) == 1
-    assert "another process is working on" in capsys.readouterr().err
+    assert f"another process (process {os.getpid()} on {socket.gethostname()}) is working on" in capsys.readouterr().err
 
 
 def test_two_processes_that_score_one_run(swept, tmp_path):

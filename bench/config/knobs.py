@@ -23,7 +23,7 @@ def options() -> dict[str, Option]:
         above = above if line["indent"] else name
         if above == "defaults" and name in GROUPS:
             found[name] = Option(default, ", ".join(names(name)))
-        elif above not in ("defaults", "metrics", "valid") and meaning:
+        elif above not in ("defaults", "hydra", "metrics", "valid") and meaning:
             found[f"{above}.{name}" if line["indent"] else name] = Option(_plain(default), meaning)
     return {name: found[name] for name in GROUPS} | found
 

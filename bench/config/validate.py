@@ -1,8 +1,9 @@
 """Values against what configurations declare under `valid`: the names or, if more than two, the numbers allowed,
 `[lowest, highest]`, `[lowest, highest, whole]` for whole numbers, or `[lowest, highest, name, ...]` for a number or a
 name; the highest may be the name of another knob, checked before. The name `module.Class` stands for any name with a
-dot. No torch."""
+dot, `cuda:number` for one of several cards. No torch."""
 
+import re
 from typing import Any
 
 from bench.errors import UserError, nearest
@@ -101,6 +102,8 @@ def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -
 def _check_value(name: str, value: Any, rule: list, node: dict[str, Any]) -> None:
     if all(isinstance(option, str | bool) for option in rule) or (len(rule) > 2 and not isinstance(rule[2], str)):
         if isinstance(value, str) and "." in value and "module.Class" in rule:
+            return
+        if isinstance(value, str) and re.fullmatch(r"cuda:\d+", value) and "cuda:number" in rule:
             return
         if value not in rule or type(value) not in map(type, rule):
             raise UserError(f"{name}={value}, {nearest(str(value), [str(option) for option in rule])}")

@@ -7,16 +7,19 @@ from bench.errors import NotFinite, UserError
 
 
 def pick(device: str) -> torch.device:
-    """`auto` is CUDA where there is one.
+    """`auto` is CUDA where there is one, `cuda:1` its second card.
 
     Raises:
-        UserError: CUDA was asked for and there is none.
+        UserError: CUDA was asked for and there is none, or not so many.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise UserError(f"device={device}, but torch {torch.__version__} sees no CUDA device; use device=cpu or auto")
-    return torch.device(device)
+    picked = torch.device(device)
+    if picked.index and picked.index >= (count := torch.cuda.device_count()):
+        raise UserError(f"device={device}, but torch sees {count} CUDA devices, cuda:0 to cuda:{count - 1}")
+    return picked
 
 
 def name(device: torch.device) -> str:

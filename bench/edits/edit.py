@@ -208,7 +208,7 @@ class _Editor:
                 self.stopped[run.key] = UserError(
                     f"method={run.cfg['method']['name']} failed on every sample of its first batch "
                     f"({said(error)}){place(error)}; the tracebacks are in "
-                    f"{run.store.folder}/edits-{run.store.shard}.jsonl"
+                    f"{run.store.journal_file}"
                 )
 
     def _save(self, run: Run, batch: EditBatch, result: EditResult, costs: dict[str, float]) -> None:

@@ -2,9 +2,13 @@
 
 import hashlib
 import json
+import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime, timezone
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +21,12 @@ from bench.edits.identity import foreign
 from bench.errors import UserError
 from bench.files.hashing import sha256, sha256_of, sha256_of_files
 from bench.files.lock import Busy, lock
-from bench.files.paths import sample_name
+from bench.files.paths import file_name, sample_name
 from bench.files.write import append, make_folder, write, write_png
+
+
+class Held(UserError):
+    """Another process is editing a run."""
 
 
 class Store:
@@ -26,12 +34,17 @@ class Store:
 
     Args:
         folder: need not exist.
-        shard: (index, count); each shard has a journal and a lock of its own.
+        shard: (index, count); each shard has a lock of its own, each process that edits it a journal.
     """
 
     def __init__(self, folder: Path, shard: tuple[int, int] = (0, 1)):
         self.folder = Path(folder)
         self.shard = f"{shard[0]}of{shard[1]}"
+
+    @property
+    def journal_file(self) -> Path:
+        """The journal of this process: no other one appends to it, whatever its file system makes of locks."""
+        return self.folder / f"edits-{self.shard}.{_writer(os.getpid())}.jsonl"
 
     def edit_file(self, id_: str) -> Path:
         """Edited picture of a sample, a PNG."""
@@ -44,17 +57,29 @@ class Store:
     def journal(self) -> dict[str, dict[str, Any]]:
         """What is known of each finished sample, by id: `nfe`, `seconds`, `nfe_spent` and the SHA-256 of its pictures
         (`edit_sha256`, `mask_sha256`), or `error`. An entry without its picture does not count; a torn last line (a
-        killed process) is ignored."""
-        entries = {}
-        for file in sorted(self.folder.glob("edits-*of*.jsonl")):
+        killed process) is ignored. Of several entries of a sample the last one counts; where two processes edited it at
+        the same time, the one whose picture is there."""
+        there = {file.name for file in (self.folder / "edits").glob("*.png")}
+        entries: dict[str, dict[str, Any]] = {}
+        for file in sorted(self.folder.glob("edits-*of*.jsonl"), key=_begun):
             for line in file.read_text(errors="replace").splitlines():
                 try:
                     entry = json.loads(line)
                 except json.JSONDecodeError:
                     continue
-                entries[entry["id"]] = entry
-        there = {file.name for file in (self.folder / "edits").glob("*.png")}
-        return {i: e for i, e in entries.items() if "error" in e or self.edit_file(i).name in there}
+                if "error" not in entry and self.edit_file(entry["id"]).name not in there:
+                    continue
+                entries[entry["id"]] = self._later(entries.get(entry["id"]), entry)
+        return entries
+
+    def _later(self, before: dict[str, Any] | None, entry: dict[str, Any]) -> dict[str, Any]:
+        """The one of two entries of a sample that counts; the second was written later, or at the same time."""
+        digest = entry.get("edit_sha256")
+        if not before or "error" in before or before.get("edit_sha256") == digest:
+            return entry
+        if "error" in entry:  # beside a picture that is there
+            return before
+        return entry if sha256(self.edit_file(entry["id"])) == digest else before
 
     def changed(self, journal: dict[str, dict[str, Any]]) -> list[Path]:
         """Edits and masks whose SHA-256 is not the journal's, or masks that are gone; entries without a hash are
@@ -100,18 +125,21 @@ class Store:
         return earlier + [json.loads(file.read_text()) for file in sorted((self.folder / "env").glob("*.json"))]
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Holds the run (this shard of it) against other processes.
+    def lock(self, wait: bool = False) -> Iterator[None]:
+        """Holds the run (this shard of it) against other processes, so that none makes its edits again.
+
+        Args:
+            wait: for another process that holds it.
 
         Raises:
-            UserError: another process holds it.
+            Held: another process holds it.
         """
         try:
-            with lock(make_folder(self.folder) / f".lock-{self.shard}", wait=False):
+            with lock(make_folder(self.folder) / f".lock-{self.shard}", wait):
                 yield
-        except Busy:
-            raise UserError(
-                f"another process is working on {self.folder}; wait for it, or set another shard.index or out="
+        except Busy as busy:
+            raise Held(
+                f"another process{busy.by} is working on {self.folder}; wait for it, or set another shard.index or out="
             ) from None
 
     def forget_if_empty(self) -> None:
@@ -125,14 +153,27 @@ class Store:
             if not any(above.iterdir()):
                 above.rmdir()
 
-    def scoring(self) -> AbstractContextManager[None]:
-        """Holds the run's scores; other processes wait for them."""
-        return lock(self.folder / ".lock-scores", wait=True)
+    def scoring(self, wait: bool = True) -> AbstractContextManager[None]:
+        """Holds the run's scores; other processes wait for them, or find them busy (`bench.files.lock.Busy`)."""
+        return lock(self.folder / ".lock-scores", wait)
 
     def save_picture(self, file: Path, pixels: np.ndarray) -> str:
         """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename; returns the SHA-256 of the file."""
         return hashlib.sha256(write_png(file, Image.fromarray(pixels))).hexdigest()
 
     def record(self, entries: list[dict[str, Any]]) -> None:
-        """Appends to this shard's journal; call it once the pictures are saved."""
-        append(self.folder / f"edits-{self.shard}.jsonl", entries)
+        """Appends to this process's journal; call it once the pictures are saved."""
+        append(self.journal_file, entries)
+
+
+@lru_cache(1)
+def _writer(pid: int) -> str:
+    """A name for this process that no other one has had, on no machine of a cluster: when it first asked, where it
+    runs, its number. Containers of a node may share the latter two."""
+    return f"{datetime.now(timezone.utc):%Y%m%dT%H%M%S%f}-{file_name(socket.gethostname())}-{pid}"
+
+
+def _begun(journal: Path) -> tuple[str, str]:
+    """Orders journals by when their writers began; those of earlier versions, which name none, come first."""
+    _, _, writer = journal.stem.partition(".")
+    return writer, journal.name

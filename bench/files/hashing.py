@@ -89,8 +89,9 @@ def rounded(value: object) -> object:
 
 
 def remember() -> None:
-    """Writes what was hashed to the user's cache; a cache that cannot be written is no reason to fail."""
-    keep(_cache_file(), json.dumps(_remembered()).encode())
+    """Adds what was hashed to the user's cache, beside what other processes added meanwhile; a cache that cannot be
+    written is no reason to fail."""
+    keep(_cache_file(), json.dumps(_stored() | _remembered()).encode())
 
 
 def _digest(file: Path) -> str:
@@ -114,6 +115,10 @@ def _cache_file() -> Path:
 
 @lru_cache(1)
 def _remembered() -> dict[str, list]:
+    return _stored()
+
+
+def _stored() -> dict[str, list]:
     try:
         return json.loads(_cache_file().read_text())
     except (OSError, ValueError):

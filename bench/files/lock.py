@@ -6,9 +6,10 @@ Not by filelock: where a file system has no locks it writes marks instead, or fa
 import errno
 import fcntl
 import os
+import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,7 +29,11 @@ os.register_at_fork(after_in_child=_let_go)
 
 
 class Busy(Exception):
-    """Another process holds the lock."""
+    """Another process holds the lock: `by` it, as ` (process 4711 on node7)`, or empty where it did not say."""
+
+    def __init__(self, by: str):
+        super().__init__(by)
+        self.by = by
 
 
 @contextmanager
@@ -48,7 +53,12 @@ def lock(file: Path, wait: bool) -> Iterator[None]:
         if (taken := take(handle, wait)) is None:
             _tell(file.parent)
         elif not taken:
-            raise Busy
+            holder = os.pread(handle, 300, 0).decode(errors="replace").strip()
+            raise Busy(f" ({holder})" if holder else "")
+        else:
+            with suppress(OSError):  # a full disk; it is only for messages
+                os.ftruncate(handle, 0)
+                os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
         yield
 
 
@@ -76,8 +86,8 @@ def take(handle: int, wait: bool = False) -> bool | None:
 @lru_cache(1)
 def _tell(folder: Path) -> None:
     print(
-        f"the file system of {folder} has no locks; going on without: let no two commands work on one run at a time, "
-        "or set out= to another disk",
+        f"the file system of {folder} has no locks; going on without: two commands that work on one run make its "
+        "edits twice",
         file=sys.stderr,
         flush=True,
     )

@@ -9,19 +9,26 @@ bench.run --help`, such as `limit=`, `data.root=`, `model=`, change every run.
 
 With `shard.count=n shard.index=i` a command edits every n-th sample. While edits of an item wait for other shards
 nothing of it is written, which is no error (exit status 0); the last shard to finish, or any later command, writes it.
+`hydra/launcher=slurm` or `gpus` with `workers=n` does so by itself (docs/cluster.md).
 """
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.config import cli, options
+from bench.cluster import front as cluster
+from bench.cluster import launcher as launchers
+from bench.cluster.engines import ENGINES
+from bench.cluster.task import Wanted
+from bench.config import cli, options, ranks
 from bench.config.command import command
 from bench.config.options import Option
 from bench.errors import UserError
 from bench.files import hashing
-from bench.reproduce import items
-from bench.reproduce.make import Made, out_of, reproduce
+from bench.reproduce import items, outcomes
+from bench.reproduce.items import Item
+from bench.reproduce.make import Made, out_of, reproduce, samples_of
 
 OPTIONS = {
     "to": Option(None, "folder for tables and figures; null: out"),
@@ -34,7 +41,7 @@ FLAG = "--dry-run"
 SHOWN = 12  # problems printed at the end
 
 
-def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
+def _split(argv: list[str]) -> tuple[list[Item], list[str], dict[str, Any]]:
     """Items, words for the runs, and this command's own options.
 
     Raises:
@@ -56,7 +63,7 @@ def _split(argv: list[str]) -> tuple[list[str], list[str], dict[str, Any]]:
             raise UserError(f"seconds_per_nfe={seconds}, expected a number above 0, such as 0.04")
     if not named:
         raise UserError(f"expected an item, such as shapes/tradeoff; {_offer()}")
-    chosen = items.names() if named == ["list"] else items.chosen(named)
+    chosen = [items.load(name) for name in items.chosen(named)]
     words = [word for word in argv if "=" in word and word not in own]
     cli.check_single(words)
     return chosen, words, settings
@@ -70,37 +77,92 @@ def _offer() -> str:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     argv = sys.argv[1:] if argv is None else argv
-    problems: list[str] = []
     try:
-        names, words, settings = _split(argv)
-        chosen = [items.load(name) for name in names]
         if argv == ["list"]:
-            width = max(map(len, names))
+            chosen = [items.load(name) for name in items.names()]
+            width = max(len(item.name) for item in chosen)
             print("\n".join(f"{item.name:{width}}  {item.title}" for item in chosen))
             return 0
         if FLAG in argv:
-            from bench.reproduce.cost import estimate
-
-            print(estimate.of_items(chosen, words, settings["seconds_per_nfe"]))
+            _estimate(argv)
             return 0
-        written = False
-        for item in chosen:
-            try:
-                made = reproduce(item, words, settings)
-            except UserError as error:
-                made = Made([], [str(error)])
-            lines = [line for problem in made.problems for line in problem.splitlines()]
-            problems = list(dict.fromkeys([*problems, *lines]))
-            if made.files:
-                print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
-            written |= bool(made.files)
-        hashing.remember()
-        if settings["page"] and written:
-            _page(words, settings)
+        typed = cluster.launched("bench.reproduce.__main__", argv, planned, _is_heavy)
+        if isinstance(typed, int):
+            return typed
+        _refuse_other_launcher(typed)
+        rank = ranks.own(typed)
+        problems, waiting = _make(ranks.shared(typed), first=not (rank and rank.index))
     except UserError as error:
         return cli.fail(error)
+    if problems:
+        cli.fail(UserError("\n".join(problems)))
+    # One rank that fails has the others killed, who are still at work.
+    return 2 if problems and not (waiting and rank) else 0
+
+
+def planned(argv: list[str]) -> list[Wanted]:
+    """The runs of the items that the words name, for tasks of a cluster; the last job says of others why not."""
+    chosen, words, settings = _split(argv)
+    wanted = []
+    for item in chosen if settings["run"] else ():
+        with suppress(UserError):
+            rows, only = outcomes.compose(item, words), samples_of(item)
+            outcomes.find(rows, settings["rescore"], only)
+            wanted += [Wanted(point.run, scored=only is None) for row in rows for point in row.points if not point.why]
+    return wanted
+
+
+def finished(argv: list[str]) -> list[str]:
+    """Scores what tasks have left, and writes tables, figures and page; returns what went wrong."""
+    return _make(argv, edited=False)[0]
+
+
+def _make(argv: list[str], edited: bool = True, first: bool = True) -> tuple[list[str], int]:
+    """Every item in turn; a sentence for each thing that went wrong, and the edits that wait for other shards.
+
+    Args:
+        first: of the ranks that share the samples, which makes items without samples, too.
+    """
+    chosen, words, settings = _split(argv)
+    problems, written, waiting = [], False, 0
+    for item in chosen if first else [item for item in chosen if item.runs]:
+        try:
+            made = reproduce(item, words, settings, edited)
+        except UserError as error:
+            made = Made([], [str(error)])
+        problems += [line for problem in made.problems for line in problem.splitlines()]
+        if made.files:
+            print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
+        written |= bool(made.files)
+        waiting += made.waiting
+    hashing.remember()
+    if settings["page"] and written:
+        _page(words, settings)
+    problems = list(dict.fromkeys(problems))
     more = [f"and {len(problems) - SHOWN} more like these; the tables say all of them"] if len(problems) > SHOWN else []
-    return cli.fail(UserError("\n".join(problems[:SHOWN] + more))) if problems else 0
+    return problems[:SHOWN] + more, waiting
+
+
+def _estimate(argv: list[str]) -> None:
+    from bench.reproduce.cost import estimate
+
+    launcher = launchers.chosen(argv)
+    chosen, words, settings = _split(launcher.words if launcher else argv)
+    workers = launcher.workers if launcher else 1
+    print(estimate.of_items(chosen, words, settings["seconds_per_nfe"], workers))
+    if launcher:
+        print("\n" + ENGINES[launcher.engine].shown(launcher))
+
+
+def _is_heavy(argv: list[str]) -> bool:
+    """Whether what stands beside the edits needs a model: theory, stages of an edit, seconds clocked for a table."""
+    chosen, _, _ = _split(argv)
+    return any(item.theory or "seconds" in item.metrics or item.grid.get("layout") == "stages" for item in chosen)
+
+
+def _refuse_other_launcher(argv: list[str]) -> None:
+    if not launchers.is_basic(argv):
+        raise UserError("bench.reproduce takes hydra/launcher=slurm or gpus; others run whole jobs of bench.run -m")
 
 
 def _page(words: list[str], settings: dict[str, Any]) -> None:

@@ -13,30 +13,39 @@ from bench.reproduce.verdicts import Cell, Shown
 
 
 class Made(NamedTuple):
-    """What was written of an item, and a sentence for each thing that went wrong."""
+    """What was written of an item, a sentence for each thing that went wrong, edits that wait for other shards."""
 
     files: list[Path]
     problems: list[str]
+    waiting: int = 0
 
 
-def reproduce(item: Item, words: list[str], settings: dict[str, Any]) -> Made:
+def samples_of(item: Item) -> outcomes.Choice | None:
+    """How the samples of an item are chosen that shows pictures alone; None: it takes all, and shows scores."""
+    return partial(grids.select, item) if item.grid and not item.scored else None
+
+
+def reproduce(item: Item, words: list[str], settings: dict[str, Any], edited: bool = True) -> Made:
     """Makes one item: its runs as far as they are missing, its table, its figures. While edits wait for other shards,
     no table and no figure is written.
+
+    Args:
+        edited: whether edits may be made; otherwise the table says which lack.
 
     Raises:
         UserError: words that the item does not take, or a file of it that does not fit together.
     """
     rows = outcomes.compose(item, words)
     points = [point for row in rows for point in row.points]
-    only = partial(grids.select, item) if item.grid and not item.scored else None
-    problems = outcomes.fill(rows, settings["run"], settings["rescore"], only)
+    only = samples_of(item)
+    problems = outcomes.fill(rows, settings["run"], settings["rescore"], only, edited)
     if waiting := sum({point.run.key: point.waiting for point in points if point.waiting}.values()):
         print(
             f"{item.name}: this shard is done, {waiting} edits wait for other shards; the last one to finish writes "
             "tables and figures, or this command, given again",
             flush=True,
         )
-        return Made([], list(dict.fromkeys(problems)))
+        return Made([], list(dict.fromkeys(problems)), waiting)
     clocked = timing.clock(item, rows, settings["run"])
     problems += clocked.problems
     item_cells = [] if only else cells.of_item(item, rows, words)

@@ -122,22 +122,11 @@ def _name_points(points_: list[Point], along: str) -> None:
             point.name = ", ".join(f"{knob} = {text(point.values[knob])}" for knob in knobs)
 
 
-def fill(
-    rows: list[Rows],
-    run_missing: bool = True,
-    rescore: bool = False,
-    only: Callable[[int | None], Callable[[EditData], list[str]]] | None = None,
-) -> list[str]:
-    """Finds the runs of an item, makes what is missing, scores it, and reads summaries and scores into the points.
+Choice = Callable[[int | None], Callable[[EditData], list[str]]]
 
-    Args:
-        run_missing: whether to edit and score; otherwise only what is there is read.
-        rescore: whether to score again what an older version of a metric scored.
-        only: `limit` -> how to choose the samples, where pictures alone are wanted and no score.
 
-    Returns:
-        a sentence for each thing that went wrong; the points concerned say it as `why`.
-    """
+def find(rows: list[Rows], rescore: bool = False, only: Choice | None = None) -> list[str]:
+    """Plans the runs of an item, and makes nothing; arguments and result as for `fill`."""
     problems = []
     for row in rows:
         try:
@@ -151,9 +140,32 @@ def fill(
             if ids is not None:
                 run.ids = ids
         problems += _distrusted(row.points, rescore)
+    return problems
+
+
+def fill(
+    rows: list[Rows],
+    run_missing: bool = True,
+    rescore: bool = False,
+    only: Choice | None = None,
+    edited: bool = True,
+) -> list[str]:
+    """Finds the runs of an item, makes what is missing, scores it, and reads summaries and scores into the points.
+
+    Args:
+        run_missing: whether to edit and score; otherwise only what is there is read.
+        rescore: whether to score again what an older version of a metric scored.
+        only: `limit` -> how to choose the samples, where pictures alone are wanted and no score.
+        edited: whether edits may be made, too.
+
+    Returns:
+        a sentence for each thing that went wrong; the points concerned say it as `why`.
+    """
+    problems = find(rows, rescore, only)
     trusted = [point for row in rows for point in row.points if not point.why]
     if run_missing:
-        for point, done in zip(trusted, complete([point.run for point in trusted], scored=only is None), strict=True):
+        all_done = complete([point.run for point in trusted], scored=only is None, edited=edited)
+        for point, done in zip(trusted, all_done, strict=True):
             point.why, point.waiting = done.stopped, done.waiting
             problems += done.failures
             _take(point, done.scores)

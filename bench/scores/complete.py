@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from bench.edits.folder import Held
 from bench.edits.plan import Run
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
-from bench.scores.score import failures, score
+from bench.scores.score import failures, is_scored, score
 from bench.scores.stored import Scored
 
 
@@ -39,18 +40,20 @@ class Completed:
         return f"{self.run.folder}: {self.scores.summary.n} of {self.scores.summary.n_expected} scored."
 
 
-def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
+def complete(runs: list[Run], scored: bool = True, edited: bool = True, patient: bool = False) -> Iterator[Completed]:
     """Edits what this shard of the runs lacks, then scores run after run, as far as no other shard has to add to it.
     A run that something stops costs the others nothing.
 
     Args:
         runs: of one plan, or of several one after the other; see `bench.edits.turns` for what is edited together.
         scored: whether scores are wanted, and not pictures alone.
+        edited: whether edits may be made; otherwise those that lack are failures, and what is there is scored.
+        patient: waits for other processes that are editing these runs, instead of saying so.
 
     Yields:
         what came of each run, in order.
     """
-    stopped = _edit(runs, scored)
+    stopped = _edit(runs, scored, patient) if edited else _not_begun(runs)
     for run in runs:
         done = Completed(run)
         try:
@@ -59,6 +62,9 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
             journal = run.store.journal()
             done.failures += failures(run, journal)
             done.waiting = len(set(run.ids) - journal.keys())
+            if done.waiting and not edited:
+                done.failures.append(_lacking(run, done.waiting))
+                done.waiting = 0
             if scored and not done.waiting:
                 done.take(score(run))
         except UserError as why:
@@ -67,7 +73,38 @@ def complete(runs: list[Run], scored: bool = True) -> Iterator[Completed]:
         yield done
 
 
-def _edit(runs: list[Run], scored: bool) -> dict[str, UserError]:
+AGAIN = "the same command goes on"
+
+
+def unsettled(runs: list[Run]) -> bool:
+    """Whether some of them still lack edits, or scores by their metric profile."""
+    return not all(is_scored(run) for run in runs)
+
+
+def left(runs: list[Run]) -> list[str]:
+    """A sentence for each thing that is not as it should be, by what is stored."""
+    found = []
+    for run in {run.key: run for run in runs}.values():
+        journal = run.store.journal()
+        found += failures(run, journal)
+        if lacking := len(set(run.ids) - journal.keys()):
+            found.append(_lacking(run, lacking))
+        elif not is_scored(run):
+            found.append(f"{run.folder} is not scored; {AGAIN}")
+    return found
+
+
+def _lacking(run: Run, count: int) -> str:
+    return f"{count} of {len(run.ids)} edits lack in {run.folder}; {AGAIN}"
+
+
+def _not_begun(runs: list[Run]) -> dict[str, UserError]:
+    return {
+        run.key: UserError(f"no edit of {run.folder} is there yet; {AGAIN}") for run in runs if not run.store.journal()
+    }
+
+
+def _edit(runs: list[Run], scored: bool, patient: bool) -> dict[str, UserError]:
     """Why a run was stopped, by its key, if anything stopped it, such as a metric that could not score it then."""
     stopped: dict[str, UserError] = {}
     if not (pending := [run for run in runs if run.pending()]):
@@ -84,6 +121,11 @@ def _edit(runs: list[Run], scored: bool) -> dict[str, UserError]:
                 for metrics in {sha256_of(run.cfg["metrics"]): run.cfg["metrics"] for run in together}.values():
                     ready(metrics)
             stopped |= edit(together)
+            for run in together if patient else ():
+                while isinstance(stopped.get(run.key), Held):
+                    with run.store.lock(wait=True):
+                        del stopped[run.key]  # nobody else holds it any more
+                    stopped |= edit([run])
         except UserError as error:
             stopped |= {run.key: error for run in together}
     return stopped

@@ -25,24 +25,37 @@ TRACEBACK = "scoring_error.log"
 """In a run's folder: where a metric broke, the last time that one did."""
 
 
-def score(run: Run) -> Scored:
+def score(run: Run, wait: bool = True) -> Scored:
     """Scores the current command's samples of a run, as far as they are edited; only what is missing is computed, and
     nothing is imported if nothing is. Scores that were changed by hand (`bench.scores.seal`) count as missing.
 
     Writes `per_image.<profile>.csv` and `summary.<profile>.json`. What is stored of more samples than these (an earlier
     command had a larger `limit`) stays, brought up to date, and the scores of these are returned only.
 
+    Args:
+        wait: for another process that scores it.
+
     Raises:
         UserError: pictures were changed by hand.
+        bench.files.lock.Busy: another process scores it, and is not waited for.
     """
     journal, before = Store(run.folder).journal(), _intact(run)
     if before and before.summary.n_expected > len(run.ids):
         covered, wider = set(before.table.index), run.data.ids[: before.summary.n_expected]
         if covered >= set(_edited(run.ids, journal)):
             if covered <= set(wider):  # else the command's data are a choice of those
-                _score(run, wider, journal)
-            return _score(run, run.ids, journal, keep=False)
-    return _score(run, run.ids, journal)
+                _score(run, wider, journal, wait)
+            return _score(run, run.ids, journal, wait, keep=False)
+    return _score(run, run.ids, journal, wait)
+
+
+def is_scored(run: Run) -> bool:
+    """Whether all of the current command's samples are edited, and their scores stored: nothing is left to do."""
+    if run.pending() or (before := _intact(run)) is None:
+        return False
+    journal, count = Store(run.folder).journal(), max(before.summary.n_expected, len(run.ids))
+    asked = run.data.ids[:count] if count > len(run.ids) else run.ids
+    return _is_whole(run, asked, journal, before, Recipe(run.cfg["metrics"]))
 
 
 def _intact(run: Run) -> Scored | None:
@@ -57,32 +70,47 @@ def _edited(ids: list[str], journal: dict[str, dict]) -> list[str]:
     return [id_ for id_ in ids if id_ in journal and "error" not in journal[id_]]
 
 
-def _score(run: Run, asked: list[str], journal: dict[str, dict], keep: bool = True) -> Scored:
+def _score(run: Run, asked: list[str], journal: dict[str, dict], wait: bool, keep: bool = True) -> Scored:
     """The scores of some samples; `keep`: they are stored as the run's. Columns that were scored before and are not
     asked for stay beside those that are. A source that has vanished since is its sample's failure."""
     try:
-        return _score_all(run, asked, journal, keep)
+        return _score_all(run, asked, journal, wait, keep)
     except SourcesLost as lost:
-        scored = _score(run, asked, journal | {id_: {"error": why} for id_, why in lost.ids.items()}, keep)
+        scored = _score(run, asked, journal | {id_: {"error": why} for id_, why in lost.ids.items()}, wait, keep)
         scored.lost = lost
         return scored
 
 
-def _score_all(run: Run, asked: list[str], journal: dict[str, dict], keep: bool) -> Scored:
+def _pictures(ids: list[str], journal: dict[str, dict]) -> dict[str, list]:
+    """The hashes of their edits and masks."""
+    return {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
+
+
+def _signature(run: Run, asked: list[str], journal: dict[str, dict]) -> str:
+    """Of which samples, and how, a summary would be."""
+    profile, ids = run.cfg["metrics"], _edited(asked, journal)
+    shared = [profile["name"], profile["backbone"], profile["plot"], profile["table"], profile["mean"]]
+    versions = [seal.code(), intervals.VERSION, protocol.VERSION]
+    return sha256_of([shared, ids, _pictures(ids, journal), len(asked), *versions])
+
+
+def _is_whole(run: Run, asked: list[str], journal: dict[str, dict], before: Scored, recipe: Recipe) -> bool:
+    """Whether what is stored is what scoring would store."""
+    return before.summary.signature == _signature(run, asked, journal) and recipe.is_in(before.summary)
+
+
+def _score_all(run: Run, asked: list[str], journal: dict[str, dict], wait: bool, keep: bool) -> Scored:
     store, profile = Store(run.folder), run.cfg["metrics"]
     ids, name = _edited(asked, journal), profile["name"]
-    pictures = {id_: [journal[id_].get("edit_sha256"), journal[id_].get("mask_sha256")] for id_ in ids}
-    recipe = Recipe(profile)
-    shared = [name, profile["backbone"], profile["plot"], profile["table"], profile["mean"]]
-    signature = sha256_of([shared, ids, pictures, len(asked), seal.code(), intervals.VERSION, protocol.VERSION])
+    pictures, recipe = _pictures(ids, journal), Recipe(profile)
 
     def whole(before: Scored | None) -> bool:
-        return bool(keep and before and before.summary.signature == signature and recipe.is_in(before.summary))
+        return bool(keep and before and _is_whole(run, asked, journal, before, recipe))
 
     if whole(before := _intact(run)):
         return before
-    with store.scoring():
-        if whole(before := _intact(run)):  # another shard was faster
+    with store.scoring(wait):
+        if whole(before := _intact(run)):  # another process was faster
             return before
         if changed := store.changed({id_: journal[id_] for id_ in ids}):
             raise UserError(
@@ -105,7 +133,8 @@ def _score_all(run: Run, asked: list[str], journal: dict[str, dict], keep: bool)
         if keep:
             file = run.folder / f"per_image.{name}.csv"
             write(file, table)
-            made = {"signature": signature, "config": sha256(run.folder / "config.yaml"), "per_image": sha256(file)}
+            made = {"signature": _signature(run, asked, journal), "per_image": sha256(file)}
+            made["config"] = sha256(run.folder / "config.yaml")
             summary = seal.seal(summary | made)
             write(stored.summary_file(run.folder, name), json.dumps(summary, indent=1) + "\n")
     scored = Scored(run.folder, Summary.of(summary))

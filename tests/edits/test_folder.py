@@ -4,12 +4,15 @@ import errno
 import fcntl
 import json
 import os
+import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from bench import run, score
+from bench.edits import folder as folder_
 from bench.edits.folder import Store
 from bench.files import lock
 from bench.report.__main__ import main as report
@@ -74,7 +77,7 @@ def test_pictures_saved_before_the_disk_was_full_are_not_made_again(tmp_path, mo
 def test_a_torn_line_costs_its_own_sample_alone(tmp_path):
     assert go(tmp_path) == 0
     (folder,) = folders(tmp_path)
-    journal = folder / "edits-0of1.jsonl"
+    journal = next(folder.glob("edits-0of1.*.jsonl"))
     lines = journal.read_text().splitlines(keepends=True)
     journal.write_text("".join(lines[:3]) + lines[3][:20])
     assert go(tmp_path) == 0
@@ -115,6 +118,66 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(fcntl, "flock", flock)
     assert go(tmp_path) == 0
     assert capsys.readouterr().err.count("has no locks") == 1
+
+
+# --- several writers ---
+
+
+def by_another_process(work) -> None:
+    if (child := os.fork()) == 0:
+        try:
+            work()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def save(store: Store, grey: int) -> dict[str, str]:
+    pixels = np.full((4, 4, 3), grey, np.uint8)
+    return {"id": "a", "edit_sha256": store.save_picture(store.edit_file("a"), pixels)}
+
+
+def test_every_process_writes_a_journal_of_its_own(tmp_path):
+    for id_ in "abc":
+        by_another_process(lambda id_=id_: Store(tmp_path).record([{"id": id_, "error": "none"}]))
+    assert sorted(Store(tmp_path).journal()) == ["a", "b", "c"]
+    files = list(tmp_path.glob("edits-0of1.*.jsonl"))
+    assert len(files) == 3
+    assert all(f"-{socket.gethostname()}-" in file.name for file in files)
+
+
+def test_the_last_entry_counts_whatever_its_journal_is_called(tmp_path, monkeypatch):
+    """Journals of earlier versions name no writer, and shards come in no order."""
+    (tmp_path / "edits-1of2.jsonl").write_text('{"id": "a", "error": "first"}\n')
+    names = ["20261126T000000000000-zebra-9", "20261126T000001000000-ant-1"]
+    for name, why in zip(names, ("second", "third"), strict=True):
+        monkeypatch.setattr(folder_, "_writer", lambda pid, name=name: name)
+        Store(tmp_path).record([{"id": "a", "error": why}])
+    assert Store(tmp_path).journal()["a"]["error"] == "third"
+
+
+def test_of_two_that_edit_a_sample_at_once_the_one_whose_picture_is_there_counts(tmp_path):
+    one, other = Store(tmp_path), Store(tmp_path, (0, 2))
+    first = save(one, 10)
+    entry = save(other, 20)
+    other.record([entry])
+    one.record([first])
+    one.record([{"id": "a", "error": "killed", "traceback": "..."}])  # beside a picture that is there
+    assert one.journal()["a"] == entry
+    assert not one.changed(one.journal())
+
+
+def test_environments_of_several_processes_are_all_kept(tmp_path):
+    config = {"data": {}, "model": {}, "method": {"uses": []}, "metrics": {}}
+    for number in range(8):
+        if os.fork() == 0:
+            try:
+                Store(tmp_path).open(config, {"seed": 0}, f"cuda card {number}", {})
+            finally:
+                os._exit(0)
+    for _ in range(8):
+        os.wait()
+    assert len({made_on["device"] for made_on in Store(tmp_path).environments()}) == 8
 
 
 # --- names that are too long for a file ---

@@ -27,7 +27,7 @@ def _empty():
 
 
 def journal(out, method):
-    (file,) = out.glob(f"shapes/{method}/*/edits-0of1.jsonl")
+    (file,) = out.glob(f"shapes/{method}/*/edits-0of1.*.jsonl")
     return [json.loads(line) for line in file.read_text().splitlines()]
 
 

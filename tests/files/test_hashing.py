@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 from bench.files import hashing
 
@@ -33,6 +34,21 @@ def test_a_file_is_read_again_only_when_it_changed(tmp_path, monkeypatch):
     os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns + 1))
     assert hashing.sha256(file) != first
     hashing._remembered.cache_clear()
+
+
+def test_what_other_processes_hashed_meanwhile_is_not_forgotten(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("one", "other"):
+        (tmp_path / name).write_text(name)
+        hashing._remembered.cache_clear()
+        hashing.sha256(tmp_path / name)
+        if name == "one":
+            first = hashing._remembered()
+    hashing.remember()
+    monkeypatch.setattr(hashing, "_remembered", lambda: first)  # read before the other one wrote
+    hashing.remember()
+    known = json.loads((tmp_path / "cache/edit-bench/sha256.json").read_text())
+    assert {Path(file).name for file in known} == {"one", "other"}
 
 
 def test_a_cache_that_cannot_be_written_is_no_failure(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import signal
+import socket
 import time
 
 import pytest
@@ -21,6 +22,15 @@ def file(tmp_path):
 def test_one_process_at_a_time(file):
     with lock(file, wait=False), pytest.raises(Busy), lock(file, wait=False):
         pass
+    with lock(file, wait=False):
+        pass
+
+
+def test_who_holds_it_is_said_until_it_ends(file):
+    with lock(file, wait=False), pytest.raises(Busy) as busy, lock(file, wait=False):
+        pass
+    assert busy.value.by == f" (process {os.getpid()} on {socket.gethostname()})"
+    file.write_text("process 1 on a-host-that-is-no-more\n")  # as it left it
     with lock(file, wait=False):
         pass
 

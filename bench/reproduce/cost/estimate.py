@@ -26,12 +26,16 @@ UNKNOWN = "how many samples they have is not known without the data"
 NO_DENOISER = "updates are no evaluations of a denoiser, and how long one takes is not known"
 
 
-def of_items(chosen: list[Item], words: list[str], seconds_per_nfe: float | None = None) -> str:
-    """The estimate for items of papers, as text; arguments as for `estimate`."""
+def of_items(chosen: list[Item], words: list[str], seconds_per_nfe: float | None = None, workers: int = 1) -> str:
+    """The estimate for items of papers, as text; arguments as for `estimate`.
+
+    Args:
+        workers: that share all of it alike.
+    """
     table = estimate(chosen, words, seconds_per_nfe)
     hashing.remember()
     no_runs = [f"{item.name} ({kind})" for item in chosen for kind in ("theory", "listing") if getattr(item, kind)]
-    return readable(table, words) + (f"\nleft out, not edits: {', '.join(no_runs)}" if no_runs else "")
+    return readable(table, words, workers) + (f"\nleft out, not edits: {', '.join(no_runs)}" if no_runs else "")
 
 
 def estimate(chosen: list[Item], words: list[str], seconds_per_nfe: float | None = None) -> pd.DataFrame:
@@ -124,7 +128,7 @@ def _key(cfg: dict[str, Any]) -> str:
     return sha256_of([cfg["data"], counting.size_of(cfg), model, cfg["method"], seed])
 
 
-def readable(table: pd.DataFrame, words: list[str]) -> str:
+def readable(table: pd.DataFrame, words: list[str], workers: int = 1) -> str:
     """The estimate as text: a line for each label of an item, the total, what is not in it, where seconds are from."""
     table = table.assign(evaluations=table.left * table.nfe_spent)
     untimed, timed, lines = table[table.hours.isna() & (table.evaluations > 0)], table.how.notna().any(), []
@@ -149,6 +153,9 @@ def readable(table: pd.DataFrame, words: list[str]) -> str:
     total = f"{table.left.sum():,.0f} images to make, {table.evaluations.sum():,.0f} evaluations of a denoiser"
     hours = f": {'at least ' * bool(len(untimed))}{_time(table.hours.sum())}" if timed else ""
     text.append(f"in all {table.run.nunique()} runs, {total}{hours}")
+    if workers > 1:
+        each = f", {_time(table.hours.sum() / workers)}" if timed else ""
+        text.append(f"{workers} workers: {table.evaluations.sum() / workers:,.0f} evaluations each{each}")
     text += [f"not in it: {part.run.nunique()} runs: {why}" for why, part in table[table.why != ""].groupby("why")]
     if len(untimed):
         which = " and ".join(sorted(set(untimed.model)))

@@ -1,0 +1,112 @@
+"""A command spread over tasks: what it wants is planned here, where everything is checked, and nothing computed. No
+torch."""
+
+import os
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.cluster import launcher as launchers
+from bench.cluster import record as records
+from bench.cluster.engines import ENGINES
+from bench.cluster.launcher import Launcher
+from bench.cluster.progress import Progress
+from bench.cluster.record import Record
+from bench.cluster.task import WEIGHTS, Task, Wanted, code
+from bench.cluster.watch import going_on, watch
+from bench.errors import UserError
+from bench.files import hashing
+from bench.files.lock import lock
+from bench.files.write import make_folder
+from bench.scores.score import is_scored
+
+
+def launched(
+    command: str,
+    argv: list[str],
+    planned: Callable[[list[str]], list[Wanted]],
+    heavy: Callable[[list[str]], bool] = lambda words: False,
+) -> int | list[str]:
+    """Spreads a command as its words ask for.
+
+    Args:
+        command: the module that the tasks run, which has `planned` and `finished` (see `bench.cluster.task.Task`).
+        planned: what words want; those of launching are not among them.
+        heavy: whether, with these words, the last job needs a GPU for more than scoring.
+
+    Returns:
+        its exit status; or the words to go on with here, where no cluster is asked for, or nothing is left to do.
+
+    Raises:
+        UserError: what is wrong with the words, or with what they want, or with the cluster.
+    """
+    if (launcher := launchers.chosen(argv)) is None:
+        return argv
+    wanted = planned(launcher.words)
+    hashing.remember()
+    open_ = [one for one in wanted if not _is_done(one)]
+    if not open_:
+        return launcher.words
+    folder = make_folder(Path(wanted[0].run.cfg["out"]).resolve() / ".cluster")
+    if "%" in str(folder):
+        raise UserError(f"out={folder.parent}: SLURM reads a % in a path otherwise; choose another out=")
+    with lock(folder / ".lock", wait=True):
+        own = [record for record in records.living(folder) if _is_same(record, command, launcher)]
+        record = own[0] if own else _submit(command, launcher, wanted, open_, folder, heavy(launcher.words))
+    print(going_on(record) if own else f"{_named(record)}; logs: {folder}", flush=True)
+    if not launcher.wait:
+        return 0
+    return watch(record, Progress([one.run for one in wanted if one.edited], folder / WEIGHTS))
+
+
+def _is_done(one: Wanted) -> bool:
+    if one.edited and one.run.pending():
+        return False
+    return not one.scored or is_scored(one.run)
+
+
+def _is_same(record: Record, command: str, launcher: Launcher) -> bool:
+    return (record.command, record.words) == (command, launcher.words)
+
+
+def _submit(
+    command: str, launcher: Launcher, wanted: list[Wanted], open_: list[Wanted], folder: Path, heavy: bool
+) -> Record:
+    keys = list(dict.fromkeys(one.run.key for one in open_))
+    for other in records.living(folder):
+        if shared := len(set(keys) & set(other.keys)):
+            raise UserError(
+                f"{shared} of these runs are being made by {_named(other)}, submitted by: {_typed(other)}; wait for "
+                f"them, or stop them with {other.stops}"
+            )
+    count = _workers(launcher, open_)
+    facts = {"words": launcher.words, "cwd": os.getcwd(), "code": code()}
+    tasks = [Task(command, shard=(i, count), **facts) for i in range(count)]
+    networks = heavy or any(one.run.cfg["metrics"].get("weights") for one in wanted if one.scored)
+    light = not networks or all(one.run.cfg["device"] == "cpu" for one in wanted)
+    engine = ENGINES[launcher.engine]
+    ids = engine.submit(tasks, Task(command, shard=None, **facts), folder / "%j", launcher, light)
+    record = Record(command, launcher.words, launcher.engine, ids, keys, str(folder))
+    records.save(record, folder)
+    return record
+
+
+def _workers(launcher: Launcher, open_: list[Wanted]) -> int:
+    """As many as asked for; to score alone, one for each run at most."""
+    runs = {one.run.key: one.run for one in open_ if one.edited}
+    pending = {run.key: run.pending() for run in runs.values()}
+    if not any(pending.values()):
+        return min(launcher.workers, len(open_))
+    batches = max(-(-len(ids) // runs[key].cfg["batch_size"]) for key, ids in pending.items())
+    if launcher.workers > batches:
+        print(f"{launcher.workers} workers for {batches} full batches of a run at most: batches will be smaller")
+    return launcher.workers
+
+
+def _named(record: Record) -> str:
+    ids = list(dict.fromkeys(id_.split("_")[0] for id_ in record.ids))
+    return f"{len(record.ids) - 1} tasks and a last job ({', '.join(ids)})"
+
+
+def _typed(record: Record) -> str:
+    return shlex.join(["python", "-m", record.command.removesuffix(".__main__"), *record.words])
