@@ -84,8 +84,8 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
         if keys := tuple(key for key, ids in pending.items() if id_ in ids):
             groups[keys].append(index)
     count = sum(map(len, pending.values()))
-    names = dict.fromkeys(run.cfg["method"]["name"] for run in runs)
-    label = f"{first.cfg['data']['name']} {', '.join(names)}"
+    others = len({run.cfg["method"]["name"] for run in runs}) - 1
+    label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}" + (f" and {others} more" if others else "")
     with (
         tqdm(total=count, unit="image", desc=label, disable=None) as bar,
         Saver(first.cfg["batch_size"], stopped, bar.update) as saver,
@@ -105,7 +105,7 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
                 for run in group:
                     saver.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
                 for editor in editors:
-                    editor.work(alike, [run for run in editor.runs if run in group])
+                    editor.work(alike, [run for run in editor.runs if run.key in keys])
 
 
 def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:

@@ -1,0 +1,29 @@
+"""Runs and processor time, clocked."""
+
+import os
+import time
+
+import numpy as np
+
+from bench.config import cli
+from bench.edits.edit import edit
+from bench.edits.folder import Store
+from bench.edits.plan import plan
+
+
+def timed(out: str, *words: str) -> tuple[float, float]:
+    """Wall seconds of editing, and UNet evaluations paid for each image and operating point."""
+    (cfg,) = cli.jobs([f"out={out}", "device=cpu", *words])
+    runs = plan(cfg)
+    start = time.perf_counter()
+    for error in edit(runs).values():
+        raise error
+    wall = time.perf_counter() - start
+    spent = [np.mean([entry["nfe_spent"] for entry in Store(run.folder).journal().values()]) for run in runs]
+    return wall, float(sum(spent))
+
+
+def clocks() -> np.ndarray:
+    """Wall seconds, and processor seconds of this process and its finished children."""
+    times = os.times()
+    return np.array([times.elapsed, times.user + times.system + times.children_user + times.children_system])
