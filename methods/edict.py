@@ -28,8 +28,12 @@ class Edict:
 
     def __call__(self, model: DiffusionModel, batch: EditBatch, noise: Noise) -> EditResult:
         # the authors use a bare scheduler, whose timesteps start at 0: the cleanest step changes nothing
-        levels = leading(self.steps, latents.trained_levels(model), offset=0)
+        if model.alphas_cumprod is not None:
+            levels = leading(self.steps, model.alphas_cumprod, offset=0)
+        else:
+            levels = latents.grid(model, batch, self.steps)
         k = encode_steps(self.strength, self.steps)
+        latents.check_guidable(model)
         source, target = (latents.condition(model, batch, q) for q in (batch.sources, batch.targets))
         null = latents.null(model, batch)
         pair = batch.shared(

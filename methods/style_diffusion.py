@@ -51,10 +51,11 @@ class StyleDiffusion(DualBranch):
                 "method=style_diffusion needs an image tower, and this model's file names none: set model.tower"
             )
         tokens = batch.shared(("tokens", id(self.tower)), lambda: self.tower(batch.images))
-        if tokens.shape[-1] != words.states.shape[-1]:
+        width = getattr(model, "widths", (words.states.shape[-1],))[0]
+        if tokens.shape[-1] != width:
             raise UserError(
-                f"the image tower's tokens have {tokens.shape[-1]} numbers and this model's words "
-                f"{words.states.shape[-1]}; choose another with model.tower"
+                f"the image tower's tokens have {tokens.shape[-1]} numbers and this model's words {width}; choose "
+                "another with model.tower"
             )
         trajectory, maps = self._inversion(model, batch, levels, words)
         weights, backward = self._train(model, trajectory, maps, levels, words, null, tokens)
@@ -149,9 +150,11 @@ def _fresh(count: int, tokens: int, context: int, like: torch.Tensor) -> Weights
 
 def _states(weights: Weights, tokens: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
     """States `[B, L, D]` that values are taken from: words * h_1 + h_2, with [h_1; h_2] the network's output for the
-    picture's tokens. Its normalisation is over each channel of one image, since the original's batches have one."""
+    picture's tokens. Its normalisation is over each channel of one image, since the original's batches have one. Of
+    words by several text encoders beside each other, the first one's are changed."""
     x = weights[0] @ tokens.to(weights[0]) + weights[1]
     x = leaky_relu(instance_norm(weights[2] @ x + weights[3]), 0.01)
     x = weights[4] @ x + weights[5]
     scale, shift = x.chunk(2, 1)
-    return words * scale.to(words) + shift.to(words)
+    made = words[..., : tokens.shape[-1]] * scale.to(words) + shift.to(words)
+    return torch.cat([made, words[..., tokens.shape[-1] :].expand(len(made), -1, -1)], -1)

@@ -34,7 +34,7 @@ FORM = {
 }
 """What other modules take for granted of a configuration: group ("" for the top) -> key -> what it is, in words and as
 a test."""
-RESERVED = ("valid", "name", "uses", "needs", "only", "classes", "published_nfe", "given")
+RESERVED = ("valid", "name", "uses", "needs", "only", "classes", "published_nfe", "given", "families")
 """Keys of a group that describe it and are no knobs of its class."""
 
 

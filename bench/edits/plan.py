@@ -15,7 +15,7 @@ from bench.config.instances import instance
 from bench.data.own import check_data
 from bench.data.results import Results
 from bench.data.text import check_ids
-from bench.edits import identity
+from bench.edits import identity, transfer
 from bench.edits.folder import Store
 from bench.errors import UserError, one_line
 from bench.files import weights
@@ -182,7 +182,9 @@ def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None = None)
 
 def notice(resolved: dict[str, Any], checkpoint: Checkpoint) -> str | None:
     """What every table and plot made with a model must say: what its configuration says, and what its files show."""
-    said = resolved["model"]["notice"], getattr(checkpoint, "notice", None)
+    said = [resolved["model"]["notice"], getattr(checkpoint, "notice", None)]
+    if hasattr(checkpoint, "told"):
+        said.append(checkpoint.told(resolved["data"]["size"]))
     return "; ".join(dict.fromkeys(filter(None, said))) or None
 
 
@@ -211,9 +213,17 @@ def _resolved(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _at(resolved: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
-    """The configuration that the scalar command of an operating point would have given."""
+    """The configuration that the scalar command of an operating point would have given.
+
+    Raises:
+        UserError: its method cannot run on its model.
+    """
     shared = {name: value for name, value in point.items() if isinstance(resolved.get(name), list)}
-    return resolved | shared | {"method": point}
+    found = resolved | shared | {"method": point}
+    if difference := transfer.check(found):
+        told = "; ".join(filter(None, [found["model"]["notice"], f"transferred: {difference}"]))
+        found["model"] = found["model"] | {"notice": told}
+    return found
 
 
 def make_data(node: dict[str, Any], **changed: Any) -> EditData:

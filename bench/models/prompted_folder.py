@@ -67,6 +67,11 @@ class PromptedFolder(DiffusersFolder):
         found = super().identity()
         return {**found, "files": {**found["files"], INDEX: sha256(self.folder / INDEX)}}
 
+    def told(self, size: int) -> str:
+        """What tables must say of pictures of `size` pixels a side."""
+        negative = getattr(self, "negative", None)
+        return f"{self.family} at {size} px" + (f", negative prompt {negative!r}" if negative else "")
+
     def check_size(self, size: int) -> None:
         """Raises UserError where pictures of `size` pixels a side cannot be taken."""
         if size % self.multiple:

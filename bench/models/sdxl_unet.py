@@ -16,6 +16,9 @@ class StableDiffusionXLModel(UNetModel):
     """Implements `bench.types.DiffusionModel`. States are those of both encoders beside each other, `[77, 2048]`; what
     the second one pools, and sizes, go in with the timestep.
 
+    Attributes:
+        widths: numbers of a word's state that are each encoder's.
+
     Args:
         encoders: the two of them.
         null: text that stands for the unconditional model; None: zeros do.
@@ -25,6 +28,7 @@ class StableDiffusionXLModel(UNetModel):
     def __init__(self, unet, vae, encoders: list[TextEncoder], scheduler, null: str | None, original_size: int | None):
         super().__init__(unet, vae, scheduler)
         self.original_size = original_size
+        self.widths = tuple(encoder.encoder.config.hidden_size for encoder in encoders)
         self.prompts = Prompts(encoders, self._encode, null or "", zeros=null is None)
 
     @classmethod

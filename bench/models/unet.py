@@ -1,6 +1,7 @@
 """Latent diffusion models whose denoiser is diffusers' UNet2DConditionModel."""
 
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,18 @@ class UNetModel(AutoencodedModel):
         """See `bench.models.attention.hooked`."""
         self.attention()
         return attention.hooked(self._layers, hook)
+
+    @contextmanager
+    def residual(self, block: int, number: int, change: Callable[[torch.Tensor], torch.Tensor]) -> Iterator[None]:
+        """While the context lasts, `change` is applied to what a residual block of the decoder adds to its input.
+
+        Args:
+            block: of the decoder, from the coarsest.
+            number: within it.
+        """
+        conv = self.unet.up_blocks[block].resnets[number].conv2
+        handle = conv.register_forward_hook(lambda module, given, output: change(output))
+        try:
+            yield
+        finally:
+            handle.remove()

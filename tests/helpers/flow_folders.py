@@ -1,4 +1,4 @@
-"""Folders of Stable Diffusion XL, Stable Diffusion 3 and FLUX in diffusers' format, tiny and with random weights."""
+"""Folders of Stable Diffusion 1, XL and 3 and of FLUX in diffusers' format, tiny and with random weights."""
 
 import json
 import shutil
@@ -11,6 +11,21 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 from tests.helpers.models import SHIPPED
 
 _WORDS = ("a", "of", "the", "on", "in", "red", "blue", "green", "cat", "dog", "house", "river", "seven", "things")
+
+
+def sd_folder(folder):
+    """Stable Diffusion 1's four levels and places of attention."""
+    with torch.random.fork_rng():
+        torch.manual_seed(4)
+        down, up = ["CrossAttnDownBlock2D"] * 3 + ["DownBlock2D"], ["UpBlock2D"] + ["CrossAttnUpBlock2D"] * 3
+        widths = {"block_out_channels": (4, 4, 8, 8), "cross_attention_dim": 8, "norm_num_groups": 2}
+        places = {"down_block_types": down, "up_block_types": up, "attention_head_dim": 2}
+        unet = UNet2DConditionModel(sample_size=8, **widths, **places)
+        _save(unet, folder / "unet")
+        _vae(folder, 4, {"scaling_factor": 0.18215})
+        _clip(folder, "", 8, False)
+    shutil.copytree(SHIPPED / "scheduler", folder / "scheduler")
+    return _index(folder, "StableDiffusionPipeline", {"unet": unet}, {})
 
 
 def sdxl_folder(folder, **config):

@@ -14,12 +14,16 @@ from bench.models.flux import Flux
 from bench.models.sd3 import StableDiffusion3
 from bench.models.sdxl import StableDiffusionXL
 from bench.types import EditSample
+from methods import latents
 from methods.fireflow import FireFlow
 from methods.flowedit import FlowEdit
 from methods.flows import solvers
+from methods.flows.predicted import inverted
 from methods.flows.solvers import Euler, Midpoint, Reusing
 from methods.rf_inversion import RFInversion
 from methods.rf_solver import RFSolver
+from methods.uni_edit import UniEdit, where_apart
+from methods.uni_inv import UniInv
 from tests.helpers.flow_folders import flux_folder, sd3_folder, sdxl_folder
 from tests.helpers.flows import Normal
 from tests.helpers.models import batch, shipped
@@ -260,3 +264,88 @@ def test_rf_inversion_asks_at_even_times_as_coded():
     model.asked.clear()
     run(RFInversion(4, 2.0, strength=0.8, times="consistent"), model, samples)  # int(4 - 3.2) = 0 steps are dropped
     assert model.asked == pytest.approx([0, *(1 - level for level in falling[1:]), *falling])
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "rows"),
+    [
+        ("flux", UniInv(4), 5 + 4),
+        ("sd3", UniInv(4, w_t=3.0, zero_init=True), 4 + 8),
+        ("flux", UniEdit(5), 4 + 6),
+        ("sd3", UniEdit(5, w_t=2.0), 4 + 12),
+        ("sdxl", UniEdit(5, alpha=0.8, zero_init=True), 4 + 8),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, UniInv | UniEdit) else None,
+)
+def test_predicted_inversions_edit_a_batch_as_its_rows(models, kind, method, rows):
+    assert check_batch_is_its_rows(method, models[kind]) == rows
+
+
+def test_uni_inv_asks_at_the_level_it_reaches():
+    model, samples = Normal(), pictures(8, 8, 1)
+    run(UniInv(4), model, samples)
+    levels = list(model.grid(4).levels)
+    assert model.asked == pytest.approx([*levels, *levels[:0:-1]])
+
+
+def test_uni_inv_goes_back_to_the_source_with_an_order_more_than_inversion_without_prediction():
+    samples = [EditSample("0", pictures(8, 8, 1)[0].image, "abcd", "abcd")]
+
+    def error(steps, predicted):
+        model = Normal()
+        made, grid, words = batch(samples, model), model.grid(steps), model.condition(["abcd"])
+        x0 = z = latents.clean(model, made)
+        if predicted:
+            z = inverted(model, made, grid, steps, ["abcd"], 1.0, False)
+        else:
+            z = solvers.rise(Euler(lambda z, level, *_: model.eps(z, 1000 * level, words)), z, grid.levels)
+        return float((ddim.sample(model, z, grid, steps, words, words, 1.0) - x0).abs().max())
+
+    assert error(20, True) / error(40, True) > 3
+    assert error(40, True) < error(40, False) / 4
+
+
+def test_uni_edits_mask_is_of_each_picture_and_cell():
+    apart = torch.zeros(2, 3, 4, 4)
+    apart[0, :, 0, 0] = torch.tensor([3.0, -1.0, 1.0])
+    apart[0, :, 3, 3] = torch.tensor([-3.0, 0.0, 0.0])
+    apart[1] = 10 * apart[0]
+    absolute, signed = (where_apart(apart, mask, "latent") for mask in ("abs", "signed"))
+    assert torch.equal(absolute[0], absolute[1])
+    assert (absolute[0, 0, 0, 0], float(absolute[0, 0, 3, 3])) == (1, pytest.approx(3 / 5))
+    assert (signed[0, 0, 0, 0], signed[0, 0, 3, 3], float(signed[0, 0, 1, 1])) == (1, 0, 0.5)
+    token = where_apart(apart, "abs", "token")
+    assert token[0, 0, :2, :2].eq(1).all()
+    assert token[0, 0, :2, 2:].eq(0).all()
+    assert where_apart(torch.zeros(1, 3, 4, 4), "abs", "token").eq(0).all()
+
+
+def test_uni_edit_by_hand():
+    """One step, whose mask and guidance are written out: prompts differ more from row to row of tokens."""
+    share = torch.tensor([0.0, 0.0, 1 / 3, 1 / 3, 2 / 3, 2 / 3, 1, 1], dtype=torch.float64)[:, None]
+
+    class Rows(Normal):
+        def velocity(self, z, level, mean):
+            return mean * (1 + 3 * share).expand_as(z)
+
+    model = Rows(distilled=True)
+    samples = [EditSample("0", pictures(8, 8, 1)[0].image, "ab", "abcdefgh")]
+    made, grid = batch(samples, model), model.grid(5)
+    z = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+    found = UniEdit(5, omega=2.0).generate(model, made, grid, 1, z)
+    there, wanted = 0.2 * (1 + 3 * share), 0.8 * (1 + 3 * share)
+    output = share * wanted + (1 - share) * there + 2.0 * (1 + share) * (wanted - there)
+    torch.testing.assert_close(found, z - grid.levels[1] * output, atol=1e-6, rtol=1e-6)
+
+
+def test_points_of_uni_edit_share_the_inversion(models):
+    model, samples = models["flux"], pictures(count=1)
+    points = [UniEdit(5, alpha=0.8), UniEdit(5, alpha=0.6), UniEdit(5, alpha=0.6, omega=2.0)]
+    made = batch(samples, model)
+    made.points = points
+    with torch.inference_mode():
+        for point, rows, spent in zip(points, (5 + 8, 4 + 6, 4 + 6), (13, 6, 6), strict=True):
+            made.shared.open_bill()
+            images = point(model, made, None).images
+            assert (made.shared.rows, made.shared.spent) == (rows, spent)
+            assert torch.equal(images, run(point, model, samples)[0].images)
