@@ -4,8 +4,9 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import font_manager
@@ -97,12 +98,18 @@ def cards(title: str, shown: list[tuple[Image.Image, list[Words]]], notes: list[
     return page
 
 
-def stacked(pages: list[Image.Image]) -> Image.Image:
-    """Pages as one, one below the other."""
-    whole = Image.new("RGB", (max(page.width for page in pages), sum(page.height for page in pages)), "white")
-    for number, page in enumerate(pages):
-        whole.paste(page, (0, sum(above.height for above in pages[:number])))
-    return whole
+def pages(things: list[Any], most: int) -> list[list[Any]]:
+    """Things in parts of at most so many, each as large as the others where that can be."""
+    count = -(-len(things) // most)
+    ends = [len(things) * i // count for i in range(count + 1)]
+    return [things[start:end] for start, end in pairwise(ends)]
+
+
+def page_of(title: str, stem: Path, number: int, count: int) -> tuple[str, Path]:
+    """Title and stem of one of several pages, counted from 1: `a`, `a.2`, `a.3`."""
+    if count == 1:
+        return title, stem
+    return f"{title} ({number} of {count})", stem if number == 1 else stem.with_name(f"{stem.name}.{number}")
 
 
 def plain(text: str) -> Words:

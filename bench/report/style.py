@@ -34,7 +34,7 @@ plt.rcParams.update(
         "savefig.dpi": 150,
     }
 )
-_MARKS = "osDv^<>PX*hp"
+_MARKS = "osDv^<>PX*hpHd8+x1234"  # as many as colours, so that neither repeats in a plot before both do
 _COLOURS = plt.get_cmap("tab20").colors[::2] + plt.get_cmap("tab20").colors[1::2]
 HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markersize": 8}  # of published values
 
