@@ -129,8 +129,9 @@ def _bootstrap(sums: np.ndarray, others: np.ndarray, seed: int) -> tuple[np.ndar
     from scipy.stats import bootstrap  # takes half a second, and runs that are complete need no interval
 
     def ratios(drawn: np.ndarray, axis: int) -> np.ndarray:
-        times = counted(drawn)  # one product for all columns
-        return sums @ times.T / (others @ times.T)
+        times = counted(drawn)  # one product for all columns, and what is below the line is most often the same
+        below = others[:1] if (others == others[0]).all() else others
+        return sums @ times.T / (below @ times.T)
 
     count = sums.shape[1]
     level = float(1 - 2 * ndtr(-quantile(count - 1) * (count / (count - 1)) ** 0.5))
@@ -194,8 +195,14 @@ def sign_flip_p(differences: np.ndarray, groups: list[str], seed: int = 0) -> fl
     """
     if len(differences) == 0:
         return float("nan")
+    return sign_flips(differences[None], groups, seed)[0]
+
+
+def sign_flips(columns: np.ndarray, groups: list[str], seed: int = 0) -> list[float]:
+    """`sign_flip_ps` of columns of finite differences, float64 `[columns, N]`, N at least 1."""
     _, member = np.unique(np.asarray(groups), return_inverse=True)
-    return float(sign_flip_ps(np.bincount(member, differences)[None], seed)[0])
+    sums = [np.bincount(member, values) for values in columns]
+    return sign_flip_ps(np.reshape(sums, (len(columns), -1)), seed).tolist() if sums else []
 
 
 def sign_flip_ps(sums: np.ndarray, seed: int = 0) -> np.ndarray:
@@ -217,7 +224,8 @@ def sign_flip_ps(sums: np.ndarray, seed: int = 0) -> np.ndarray:
         bits = np.random.default_rng(seed).integers(0, 2, (FLIPS, count), np.int8)
     # Sums that are equal but for rounding count as equal.
     least = np.abs(sums.sum(1)) - 1e-9 * np.abs(sums).sum(1)
-    reached = (np.abs((1 - 2.0 * bits) @ sums.T) >= least).sum(0)
+    parts = np.array_split(bits, 1 + bits.size * len(sums) // count // _CHUNK)
+    reached = sum((np.abs((1 - 2.0 * part) @ sums.T) >= least).sum(0) for part in parts)
     return reached / len(bits) if exact else (1 + reached) / (1 + FLIPS)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.statistics.intervals import mean_intervals, sign_flip_ps
 
-_TOGETHER = 256  # columns held at a time, each with its random flips
+_TOGETHER = 1024  # columns held at a time, each with its resamples
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a reader asks first: which method is best at what, and whether that is more than noise. No torch."""
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -46,7 +47,11 @@ def _answer(name: str, runs: list[Scored], index: dict[str, int]) -> dict[str, A
     x, y = first.plot["x"], first.plot["y"]
     notices = words.notices(run.summary for run in runs)
     shown = [metric for metric in words.facts(run.summary.shown for run in runs) if metric != y]
-    others = [found for metric in shown if (found := standing(methods, metric, intervals=False)) and found.entries]
+    others = [
+        found
+        for metric in shown
+        if (found := standing(methods, metric, intervals=_is_set(runs, metric))) and found.entries
+    ]
     main, met, tables = standing(methods, y), crossings(methods, x, y), []
     if main and main.entries:
         tables = [_leaderboard(main, met, x, notices, index), *curve_table(met, notices)]
@@ -64,6 +69,10 @@ def _answer(name: str, runs: list[Scored], index: dict[str, int]) -> dict[str, A
         "more": more,
         "tables": tables,
     }
+
+
+def _is_set(runs: list[Scored], metric: str) -> bool:
+    return any(fact.kind == "set" for run in runs if (fact := run.summary.fact(metric)))
 
 
 def sentence(found: Standing) -> str:
@@ -85,8 +94,8 @@ def sentence(found: Standing) -> str:
     far = len(others) - len(near)
     ahead = f" It is ahead of the other {f'{far} ' if far > 1 else ''}beyond noise." if far else ""
     tells = "not beyond noise"
-    if (test := near[0].behind) and undecided(test.groups, len(others)).startswith(TOO_FEW):
-        tells = f"{test.groups} source pictures are too few to tell"
+    if found.fact.kind != "set" and undecided(found.groups, len(others)).startswith(TOO_FEW):
+        tells = f"{found.groups} source pictures are too few to tell"
     names = _listed([_at(entry) for entry in near])
     return f"{heading}: {_at(first)} is first with {value}, but {tells}: {names} cannot be told from it.{ahead}"
 
@@ -94,9 +103,7 @@ def sentence(found: Standing) -> str:
 def beyond(entry: Entry, first: Entry) -> bool:
     """Whether the first is ahead of another beyond noise: by the test of their pictures' differences; for a distance of
     sets, where no half-sample within 95 % of them puts another at the first place."""
-    if entry.behind is not None:
-        return bool(entry.p_holm < LEVEL)
-    return first.rank.hi == 1
+    return first.rank.hi == 1 if math.isnan(entry.p_holm) else entry.p_holm < LEVEL
 
 
 def _at(entry: Entry) -> str:

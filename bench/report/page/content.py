@@ -27,14 +27,16 @@ def contents(table: pd.DataFrame, out: Path, chosen: Selection) -> dict[str, Any
     """
     index = {folder: i for i, folder in enumerate(dict.fromkeys(table.folder))}
     parts, when = [part for _, part in table.groupby(["data", "profile"])], datetime.now(timezone.utc)
+    answered = answers(table, index)
+    leaders = {row["run"] for one in answered for part in one["tables"][:1] for row in part["rows"]}
     return {
         "made": {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": words.commit(environment())},
         "notices": words.notices(run.summary for run in table.scored),
-        "answers": answers(table, index),
+        "answers": answered,
         "overview": [_runs(table, index), _unscored(out, chosen), _weights(table)],
         "tables": [_table(part, index) for part in parts],
         "types": kinds(table, index),
-        "pairs": two(table, index),
+        "pairs": two(table, index, leaders),
         "plots": [_plot(part, index) for part in parts],
     }
 

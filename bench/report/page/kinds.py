@@ -26,14 +26,14 @@ def kinds(table: pd.DataFrame, index: dict[str, int]) -> list[dict[str, Any]]:
 def _choices(runs: list[Scored], index: dict[str, int]) -> dict[str, Any]:
     facts = [fact for fact in words.facts(run.summary.shown for run in runs).values() if fact.kind == "pair"]
     points = [(one.name, point) for one in contenders(runs) for point in one.points]
-    means = {id(point): _means(point, facts) for _, point in points}
+    means = _means([point for _, point in points], facts)
     types = sorted({kind for of_point in means.values() for kind, _ in of_point})
     made = {}
     for fact in facts:
         apart = protocol.apart(runs, fact.name)
         rows, counts = [], {}
         for name, point in points:
-            cells = [means[id(point)].get((kind, fact.name)) for kind in types]
+            cells = [means[point].get((kind, fact.name)) for kind in types]
             if not any(cell and np.isfinite(cell[0]) for cell in cells):
                 continue
             for kind, cell in zip(types, cells, strict=True):
@@ -53,18 +53,26 @@ Mean = tuple[float, float, float, int, int]
 """Value, lower, upper, finite values, and the source pictures that these are of."""
 
 
-def _means(point: Alike, facts: list[Fact]) -> dict[tuple[str, str], Mean]:
-    """(edit type, metric) -> mean over the pictures of that type, of the means over seeds."""
-    tables = [run.table for run in point.runs]
-    own = [fact.name for fact in facts if all(fact.name in table for table in tables)]
-    values = np.mean([table.loc[tables[0].index, own].to_numpy(np.float64) for table in tables], axis=0)
-    types, groups_ = tables[0]["type"], tables[0].group.to_numpy()
-    found = {}
-    for kind in types.dropna().unique():
-        of_kind = (types == kind).to_numpy()
-        columns = list(values[of_kind].T)
-        for name, ends, column in zip(own, mean_intervals(columns, groups_[of_kind].tolist()), columns, strict=True):
-            found[kind, name] = (*ends, len(set(groups_[of_kind][np.isfinite(column)])))
+def _means(points: list[Alike], facts: list[Fact]) -> dict[Alike, dict[tuple[str, str], Mean]]:
+    """For each point (edit type, metric) -> mean over the pictures of that type, of the means over seeds."""
+    found: dict[Alike, dict[tuple[str, str], Mean]] = {point: {} for point in points}
+    alike: dict[tuple[str, ...], list[Alike]] = {}  # points of the same pictures share the resamples
+    for point in points:
+        alike.setdefault(tuple(point.runs[0].table.index), []).append(point)
+    for of_pictures in alike.values():
+        columns = {}
+        for point in of_pictures:
+            tables = [run.table for run in point.runs]
+            own = [fact.name for fact in facts if all(fact.name in table for table in tables)]
+            values = np.mean([table.loc[tables[0].index, own].to_numpy(np.float64) for table in tables], axis=0)
+            columns |= {(point, name): column for name, column in zip(own, values.T, strict=True)}
+        first = of_pictures[0].runs[0].table
+        for kind in first["type"].dropna().unique():
+            of_kind = (first["type"] == kind).to_numpy()
+            parts, groups_ = [column[of_kind] for column in columns.values()], first.group[of_kind].to_numpy()
+            ends = mean_intervals(parts, groups_.tolist())
+            for (point, name), end, part in zip(columns, ends, parts, strict=True):
+                found[point][kind, name] = (*end, len(set(groups_[np.isfinite(part)])))
     return found
 
 

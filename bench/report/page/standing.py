@@ -7,8 +7,9 @@ import numpy as np
 from bench.report.page.contenders import Contender, label
 from bench.report.seeds import Alike
 from bench.scores import protocol
+from bench.scores.best_of import aligned
 from bench.scores.stored import Fact, Scored
-from bench.statistics.intervals import LEAST, holm, mean_interval
+from bench.statistics.intervals import LEAST, holm, mean_intervals, sign_flips
 from bench.statistics.paired import Paired, paired
 from bench.statistics.ranks import Rank, ranks, resampled_means
 
@@ -20,8 +21,8 @@ class Entry:
     Attributes:
         value, lo, hi: of the metric over the shared pictures, with its 95 % interval.
         rank: None where nothing is ranked.
-        behind: the first one's value - this one's, where differences of pictures are tested.
-        p_holm: of that, after Holm over all that are behind the first.
+        behind: the first one's value - this one's, of the main metric where it is of single pictures.
+        p_holm: of that, after Holm over all that are behind the first; NaN for a distance of sets.
     """
 
     contender: Contender
@@ -62,8 +63,8 @@ def standing(contenders: list[Contender], metric: str, intervals: bool = True) -
 
     Args:
         metric: by the profile's name of it.
-        intervals: whether places are given intervals: over resamples of source pictures, and for a distance of sets
-            over its half-samples.
+        intervals: whether places are given intervals, over resamples of source pictures or, for a distance of sets, its
+            half-samples, and what is behind the first one its own.
 
     Returns:
         None where no run was scored by it.
@@ -106,11 +107,14 @@ def _lacks(point: Alike, metric: str, apart: dict[Scored, str]) -> str:
 
 def _rank_pictures(made: Standing, points: Points, metric: str, intervals: bool) -> None:
     """By means over the pictures that all points share."""
-    tables = [run.table for _, point in points for run in point.runs]
-    ids = tables[0].index[np.all([tables[0].index.isin(table.index) for table in tables], axis=0)]
-    columns = np.stack([_column(point, metric, ids) for _, point in points])
+    runs = [run for _, point in points for run in point.runs]
+    tables = aligned([run.table for run in runs])
+    values = {
+        run: table[run.summary.fact(metric).name].to_numpy(np.float64) for run, table in zip(runs, tables, strict=True)
+    }
+    columns = np.stack([np.mean([values[run] for run in point.runs], axis=0) for _, point in points])  # over seeds
     finite = np.isfinite(columns).all(0)
-    columns, groups = columns[:, finite], tables[0].group.loc[ids][finite].tolist()
+    columns, groups = columns[:, finite], tables[0].group[finite].tolist()
     made.n, made.groups = len(groups), len(set(groups))
     if made.groups < LEAST:
         own = [(fact.value, fact.lo, fact.hi) for fact in (point.shown.summary.fact(metric) for _, point in points)]
@@ -118,17 +122,21 @@ def _rank_pictures(made: Standing, points: Points, metric: str, intervals: bool)
         _enter(made, points, np.array([value for value, *_ in own]), own)
         return
     moved = resampled_means(columns, groups) if intervals else np.empty((len(points), 0))
-    ends = [mean_interval(column, groups)[:3] for column in columns]
+    ends = _ends(columns, groups, [point.shown.summary.fact(metric) for _, point in points])
     chosen = _enter(made, points, columns.mean(1), ends, moved)
-    tests = paired([columns[chosen[0]] - columns[row] for row in chosen[1:]], groups)
-    for entry, test, p in zip(made.entries[1:], tests, holm([test.p for test in tests]), strict=True):
-        entry.behind, entry.p_holm = test, p
+    changes = columns[chosen[0]] - columns[chosen[1:]]
+    if intervals:
+        for entry, test in zip(made.entries[1:], paired(list(changes), groups), strict=True):
+            entry.behind = test
+    for entry, p in zip(made.entries[1:], holm(sign_flips(changes, groups)), strict=True):
+        entry.p_holm = p
 
 
-def _column(point: Alike, metric: str, ids: list[str]) -> np.ndarray:
-    """Values of some samples, means over the seeds."""
-    of_seeds = [run.table.loc[ids, run.summary.fact(metric).name].to_numpy(np.float64) for run in point.runs]
-    return np.mean(of_seeds, axis=0)
+def _ends(columns: np.ndarray, groups: list[str], facts: list[Fact]) -> list[tuple[float, float | None, float | None]]:
+    """Each column's mean and interval: the summary's, made by the same rule, where it is of these pictures."""
+    others = [i for i, fact in enumerate(facts) if fact.n != columns.shape[1]]
+    fresh = dict(zip(others, mean_intervals(list(columns[others]), groups), strict=True))
+    return [fresh[i][:3] if i in fresh else (fact.value, fact.lo, fact.hi) for i, fact in enumerate(facts)]
 
 
 def _rank_sets(made: Standing, points: Points, metric: str, intervals: bool) -> None:

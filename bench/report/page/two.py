@@ -18,18 +18,22 @@ MOST = 100
 _TOGETHER = 256  # pairs whose differences are held at a time
 
 
-def two(table: pd.DataFrame, index: dict[str, int]) -> list[dict[str, Any]]:
+def two(table: pd.DataFrame, index: dict[str, int], leaders: set[int]) -> list[dict[str, Any]]:
     """For each data set and profile that has two runs: `title`, `profile`, `runs`, places in the gallery's list,
     `left_out`, how many more there are, and `pairs`, `A B` -> lines of cells, `n` and remarks, or why they do not
     compare. Texts that many pairs share are in `texts`, and lines have their numbers.
 
     Runs are listed as they are in the table; B follows A.
+
+    Args:
+        leaders: places of runs that are kept where there are too many.
     """
-    return [_pairs(name, runs, index) for name, runs in groups(table) if len(runs) > 1]
+    return [_pairs(name, runs, index, leaders) for name, runs in groups(table) if len(runs) > 1]
 
 
-def _pairs(name: str, runs: list[Scored], index: dict[str, int]) -> dict[str, Any]:
-    kept = runs[:MOST]
+def _pairs(name: str, runs: list[Scored], index: dict[str, int], leaders: set[int]) -> dict[str, Any]:
+    first = sorted(runs, key=lambda run: index[str(run.folder)] not in leaders)[:MOST]
+    kept = [run for run in runs if run in first]
     chosen, texts = list(combinations(kept, 2)), {}
     found: list[Comparison | UserError] = []
     for start in tqdm(range(0, len(chosen), _TOGETHER), f"pairs of {name}", disable=None, leave=False):
