@@ -60,11 +60,12 @@ def _answer(name: str, runs: list[Scored], index: dict[str, int]) -> dict[str, A
     if controls:
         they = "they are" if len(controls) > 1 else "it is"
         more.append(f"Not ranked, since {they} told nothing of the edit: {_listed([one.name for one in controls])}.")
+    of_pictures = "; places and tests are of means over pictures" if words.averaged(first) else ""
     lacking = "no method was scored by it" if methods else "no method was run"
     return {
         "title": name,
         "notices": notices,
-        "about": f"{counted}, {words.span(run.summary.n for run in runs)} edits each; {first.backbone}",
+        "about": f"{counted}, {words.span(run.summary.n for run in runs)} edits each; {first.backbone}{of_pictures}",
         "main": sentence(main) if main else f"{words.called(y)}: nothing to rank, {lacking}.",
         "more": more,
         "tables": tables,

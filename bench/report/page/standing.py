@@ -4,11 +4,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from bench.report import words
 from bench.report.page.contenders import Contender, label
 from bench.report.seeds import Alike
 from bench.scores import protocol
 from bench.scores.best_of import aligned
-from bench.scores.stored import Fact, Scored
+from bench.scores.stored import Fact, Scored, Summary
 from bench.statistics.intervals import LEAST, holm, mean_intervals, sign_flips
 from bench.statistics.paired import Paired, paired
 from bench.statistics.ranks import Rank, ranks, resampled_means
@@ -56,6 +57,8 @@ class Standing:
 
 
 Points = list[tuple[Contender, Alike]]
+Ends = tuple[float, float | None, float | None]
+"""A value with its interval."""
 
 
 def standing(contenders: list[Contender], metric: str, intervals: bool = True) -> Standing | None:
@@ -122,7 +125,7 @@ def _rank_pictures(made: Standing, points: Points, metric: str, intervals: bool)
         _enter(made, points, np.array([value for value, *_ in own]), own)
         return
     moved = resampled_means(columns, groups) if intervals else np.empty((len(points), 0))
-    ends = _ends(columns, groups, [point.shown.summary.fact(metric) for _, point in points])
+    ends = _ends(columns, groups, [point.shown.summary for _, point in points], metric)
     chosen = _enter(made, points, columns.mean(1), ends, moved)
     changes = columns[chosen[0]] - columns[chosen[1:]]
     if intervals:
@@ -132,11 +135,15 @@ def _rank_pictures(made: Standing, points: Points, metric: str, intervals: bool)
         entry.p_holm = p
 
 
-def _ends(columns: np.ndarray, groups: list[str], facts: list[Fact]) -> list[tuple[float, float | None, float | None]]:
-    """Each column's mean and interval: the summary's, made by the same rule, where it is of these pictures."""
-    others = [i for i, fact in enumerate(facts) if fact.n != columns.shape[1]]
-    fresh = dict(zip(others, mean_intervals(list(columns[others]), groups), strict=True))
-    return [fresh[i][:3] if i in fresh else (fact.value, fact.lo, fact.hi) for i, fact in enumerate(facts)]
+def _ends(columns: np.ndarray, groups: list[str], summaries: list[Summary], metric: str) -> list[Ends]:
+    """Each column's mean over pictures and its interval: the summary's where that is what it has, of these pictures."""
+    facts = [summary.fact(metric) for summary in summaries]
+    known = [
+        fact.n == columns.shape[1] and not words.averaged(summary)
+        for fact, summary in zip(facts, summaries, strict=True)
+    ]
+    fresh = iter(mean_intervals([column for column, is_ in zip(columns, known, strict=True) if not is_], groups))
+    return [(f.value, f.lo, f.hi) if is_ else next(fresh)[:3] for f, is_ in zip(facts, known, strict=True)]
 
 
 def _rank_sets(made: Standing, points: Points, metric: str, intervals: bool) -> None:
@@ -157,7 +164,7 @@ def _enter(
     made: Standing,
     points: Points,
     values: np.ndarray,
-    ends: list[tuple[float, float | None, float | None]],
+    ends: list[Ends],
     moved: np.ndarray | None = None,
 ) -> list[int]:
     """Makes the entries, each of its contender's best point; returns which points these are.

@@ -179,3 +179,13 @@ def test_notices_stand_in_every_answer_and_table(tmp_path):
     said = "embedded model; scored with weights that may not compare: judge is random"
     assert found["notices"] == [said]
     assert all(said in table["lead"] for table in found["tables"])
+
+
+def test_a_profile_that_averages_over_types_is_ranked_by_means_over_pictures_and_says_so(tmp_path):
+    for method, match in {"a": [1.0] * 9 + [9.0], "b": [2.0] * 9 + [1.0]}.items():
+        write_run(tmp_path, method, {"match": match}, protocol={"mean": "types"})
+    for file in tmp_path.glob("own/*/*/summary.*.json"):
+        file.write_text(file.read_text().replace('"value": ', '"value": 100'))  # what a mean over types would be
+    found = answer(tmp_path)
+    assert "places and tests are of means over pictures" in found["about"]
+    assert [text.split()[0] for text in column(found["tables"][0], "match")] == ["1.90", "1.80"]
