@@ -13,6 +13,7 @@ from PIL import Image
 from bench.report import tables
 from bench.report.__main__ import main
 from bench.report.page import items, make, thumbs
+from bench.scores.selection import Selection
 from tests.report.conftest import HOSTILE, NOTICE, OWN
 
 
@@ -282,7 +283,7 @@ def test_thumbnails_of_what_is_not_shown_are_dropped(out, tmp_path):
     table = tables.collect(out)
     make(table, out, tmp_path)
     assert (tmp_path / "thumbs" / OWN / "copy").exists()
-    make(table[table.data == "shapes"], out, tmp_path, data="shapes", limit=2)
+    make(table[table.data == "shapes"], out, tmp_path, Selection(data=("shapes",)), limit=2)
     assert not (tmp_path / "thumbs" / OWN).exists()
     assert {folder.name for folder in (tmp_path / "thumbs/shapes").iterdir()} == {"diffedit", "sdedit", "sources"}
     facts = facts_of(tmp_path)

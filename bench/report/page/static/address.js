@@ -8,7 +8,7 @@ let followers = []; // what shows anew what the address says, each with the elem
 function readAddress() {
   const [section, ...rest] = location.hash.slice(1).split("&");
   const bare = section.includes("="); // values alone
-  address.section = bare ? "" : decodeURIComponent(section);
+  address.section = bare ? "" : section;
   address.values = new URLSearchParams((bare ? [section, ...rest] : rest).join("&"));
 }
 
@@ -23,7 +23,7 @@ function choose(changes, section = null) {
     for (const one of value === null ? [] : [value].flat()) address.values.append(key, one);
   }
   address.section = section ?? address.section;
-  const hash = `#${encodeURIComponent(address.section)}${address.values.size ? `&${address.values}` : ""}`;
+  const hash = `#${address.section}${address.values.size ? `&${address.values}` : ""}`;
   if (hash !== location.hash) history[section === null ? "replaceState" : "pushState"](null, "", hash);
 }
 
