@@ -66,9 +66,9 @@ class CrossAttentionControl:
             z = batch.shared(("cross_attention_control", key), lambda: self._inverted(model, x0, source, null))
         alphas = latents.trained_levels(model)
         scheduler = LMSDiscreteScheduler(trained_betas=[1 - alphas[0], *(1 - alphas[1:] / alphas[:-1])])
-        scheduler.set_timesteps(self.steps, device=z.device)
+        scheduler.set_timesteps(self.steps)  # on the CPU: a number asked of a device is waited for
         steering = self._steering(model, batch, null, scheduler.timesteps.tolist())
-        z, count = z * scheduler.init_noise_sigma.to(z.device), len(z)
+        z, count = z * scheduler.init_noise_sigma, len(z)
         rows = {"null": slice(0, count), "source": slice(count, 2 * count), "target": slice(2 * count, 3 * count)}
         for i, t in enumerate(scheduler.timesteps):
             entry = scheduler.scale_model_input(z, t)
@@ -100,7 +100,7 @@ class CrossAttentionControl:
             self_cells=float("inf"),
             take=take,
             keep=keep,
-            blended=torch.zeros(len(pairs), dtype=torch.bool),
+            blends=False,
         )
 
     def _inverted(self, model: DiffusionModel, x0: torch.Tensor, words: Condition, null: Condition) -> torch.Tensor:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from bench.diffusion.device import finite
+from bench.diffusion.device import marked
 from bench.diffusion.path import Diffusion
 from bench.errors import UserError
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
@@ -115,7 +115,7 @@ def posterior(
     here, there = grid.levels[i + 1], grid.levels[i]
     beta = 1 - here / there
     x0 = grid.path.clean(x, eps, here)
-    x0 = finite(x0, "predicted pixels").clamp(-1, 1) if clip else x0
+    x0 = marked(x0).clamp(-1, 1) if clip else x0
     mean = beta * math.sqrt(there) / (1 - here) * x0 + (1 - there) * math.sqrt(1 - beta) / (1 - here) * x
     if there == 1:  # the last step, whose least variance is 0
         return mean, torch.zeros_like(x)

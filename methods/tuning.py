@@ -8,7 +8,7 @@ import torch
 
 def tuned(
     start: list[torch.Tensor],
-    losses: Callable[[list[int], list[torch.Tensor]], torch.Tensor],
+    losses: Callable[[torch.Tensor, list[torch.Tensor]], torch.Tensor],
     step: int,
     updates: int,
     epsilon: float,
@@ -18,7 +18,7 @@ def tuned(
 
     Args:
         start: `[B, ...]` each.
-        losses: `(images still at work, their tensors) -> loss of each`.
+        losses: `(rows still at work, int64; their tensors) -> loss of each`.
         step: 0 is the noisiest. From 100 on the published rate is not positive, and nothing is updated.
         updates: at most.
 
@@ -34,7 +34,8 @@ def tuned(
     active = list(range(count))
     with torch.enable_grad():
         for _ in range(updates):
-            loss = losses(active, [torch.cat(parts) for parts in zip(*(leaves[n] for n in active), strict=True)])
+            rows = torch.tensor(active).to(start[0].device, non_blocking=True)
+            loss = losses(rows, [torch.cat(parts) for parts in zip(*(leaves[n] for n in active), strict=True)])
             optimiser.zero_grad(set_to_none=True)
             loss.sum().backward()
             optimiser.step()

@@ -44,6 +44,15 @@ def finite(x: torch.Tensor, what: str, when: str = "") -> torch.Tensor:
     return x
 
 
+def marked(x: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:
+    """`x` `[B, ...]` with nothing but NaN in the rows in which a number of it, or of others `[B, ...]`, is not finite.
+
+    Where a step would cover such numbers up, this keeps them for `finite` at the end, without waiting for the device.
+    """
+    sound = torch.stack([part.isfinite().flatten(1).all(1) for part in (x, *others)]).all(0)
+    return torch.where(sound.view(-1, *[1] * (x.dim() - 1)), x, float("nan"))
+
+
 def to_uint8(images: torch.Tensor) -> torch.Tensor:
     """float images in [-1, 1] to uint8, rounding to the nearest grey level. Raises: NotFinite: some are none."""
     return ((finite(images, "pixels", "after decoding") / 2 + 0.5).clamp(0, 1) * 255).round().to(torch.uint8)

@@ -18,7 +18,7 @@ class SampleNoise:
     def __call__(self, stream: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal float32 `[B, *shape]`."""
         draws = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in self._seeds(stream)]
-        return torch.stack(draws).to(self.device)
+        return torch.stack(draws).to(self.device, non_blocking=True)
 
     def rng(self, stream: str) -> list[np.random.Generator]:
         """One numpy generator a sample."""

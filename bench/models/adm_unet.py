@@ -6,7 +6,7 @@ from diffusers import UNet2DModel
 
 from bench.errors import BadSample, UserError
 from bench.models import classes
-from bench.models.base import Model, check_sides
+from bench.models.base import Model, check_sides, timestep
 from bench.models.converted import ConvertedFolder
 from bench.models.loading import network
 from bench.types import Condition, Query
@@ -71,4 +71,4 @@ class PixelDiffusion(Model):
         largest that a step can have (Nichol and Dhariwal 2021, Eq. 15); each `[B, 3, H, W]` in the dtype of `z`."""
         self.rows += len(z)
         labels = condition.labels if self.classes else None
-        return self.unet(z.to(self.unet.dtype), t, labels).sample.to(z.dtype).chunk(2, 1)
+        return self.unet(z.to(self.unet.dtype), timestep(t, z), labels).sample.to(z.dtype).chunk(2, 1)

@@ -21,6 +21,11 @@ def check_sides(images: torch.Tensor, multiple: int, largest: int | None = None)
         raise UserError(f"images of {width}x{height} px; this model needs multiples of {multiple}: set data.size")
 
 
+def timestep(t: float, like: torch.Tensor) -> torch.Tensor:
+    """A timestep `[1]` as diffusers' networks make it of a number, made on the device: a copy would be waited for."""
+    return torch.full((1,), t, dtype=torch.int64 if isinstance(t, int) else torch.float64, device=like.device)
+
+
 class Model(ABC):
     """Implements `bench.types.DiffusionModel` but for what its four abstract methods do.
 

@@ -10,6 +10,7 @@ import torch
 from bench.errors import UserError
 from bench.models import attention
 from bench.models.autoencoded import AutoencodedModel
+from bench.models.base import timestep
 from bench.types import AttentionHook, AttentionLayer, Condition
 
 
@@ -46,7 +47,9 @@ class UNetModel(AutoencodedModel):
             entry = torch.cat([z, picture], 1)
         extra = None if values is None else {"values": values.to(dtype)}
         told = condition.states.to(dtype)
-        out = self.unet(entry.to(dtype), t, told, cross_attention_kwargs=extra, **self._beside(condition, z)).sample
+        out = self.unet(
+            entry.to(dtype), timestep(t, z), told, cross_attention_kwargs=extra, **self._beside(condition, z)
+        ).sample
         out = out.to(z.dtype)
         if self.prediction == "v_prediction":
             a = float(np.interp(t, np.arange(len(self.alphas_cumprod)), self.alphas_cumprod))  # t may lie between two

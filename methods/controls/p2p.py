@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch.nn.functional import interpolate, max_pool2d, scaled_dot_product_attention
 
-from bench.diffusion.device import finite
+from bench.diffusion.device import marked
 from bench.errors import BadSample, UserError
 from bench.types import AttentionLayer, Condition, DiffusionModel, EditSample
 from methods.controls import Call, Steering, align
@@ -72,10 +72,12 @@ class Control:
                 bad[sample.id] = str(error)
         if bad:
             raise BadSample(next(iter(bad.values())), bad)
-        names = ("take", "keep", "columns", "blended")
-        take, keep, columns, blended = (torch.stack([getattr(p, n) for p in pairs]).to(device) for n in names)
+        names = ("take", "keep", "columns")
+        blends = any(pair.blended for pair in pairs)
+        take, keep, columns = (torch.stack([getattr(p, n) for p in pairs]).to(device) for n in names)
+        blended = torch.tensor([pair.blended for pair in pairs], device=device)
         sides = sorted({layer.cells(side) for layer in places})
-        if blended.any() and self.blend_size not in sides:
+        if blends and self.blend_size not in sides:
             raise UserError(
                 f"LocalBlend reads cross-attention maps of {self.blend_size} x {self.blend_size} cells, and those of "
                 f"this model have {sides} a side: set method.blend_size, or method.local_blend=false"
@@ -84,13 +86,14 @@ class Control:
         cross, self_ = int(self.cross_replace * (steps + 1)), int(steps * self.self_replace)
         return Maps(
             notes=[pair.note for pair in pairs],
-            until=steps if blended.any() else max(cross, self_),
+            until=steps if blends else max(cross, self_),
             cross_steps=range(cross),
             self_steps=range(self_),
             take=take,
             keep=keep,
             columns=columns,
             blended=blended,
+            blends=blends,
             size=self.blend_size,
             threshold=self.blend_threshold,
             blend_from=int(self.blend_start * steps),
@@ -132,7 +135,7 @@ class Control:
             note["blend"] = f"{' and '.join(missing)}: {rest}"
         weight = torch.ones(context, dtype=torch.float64)
         weight[found[1]] = self.reweight
-        return _Pair(take * weight, (1 - kept) * weight, columns, torch.tensor(self.local_blend and any(found)), note)
+        return _Pair(take * weight, (1 - kept) * weight, columns, self.local_blend and any(found), note)
 
 
 def _differs(found: tuple, told: Callable[[str], tuple]) -> bool:
@@ -149,7 +152,7 @@ class _Pair:
     take: torch.Tensor
     keep: torch.Tensor
     columns: torch.Tensor
-    blended: torch.Tensor
+    blended: bool
     note: dict[str, str]
 
 
@@ -163,7 +166,7 @@ class Maps(Steering):
         take: M float64 `[B, L, L]`, source token (row) to target token (column), weights included.
         keep: r `[B, L]`, what remains of the target's own map.
         columns: indicator of the blend word's tokens, of source and target, `[B, 2, L]`.
-        blended: whether LocalBlend acts, bool `[B]`.
+        blended, blends: whether LocalBlend acts, bool `[B]`, and whether it acts on any: known without asking a device.
         size: cells a side of the maps it reads.
         totals: sums of both words' maps over layers, heads and steps so far, `[B, 2, size, size]`.
         asked: whether the words of both branches have been evaluated.
@@ -177,6 +180,7 @@ class Maps(Steering):
     keep: torch.Tensor = None
     columns: torch.Tensor = None
     blended: torch.Tensor = None
+    blends: bool = True
     size: int = 16
     threshold: float = 0.3
     blend_from: int = 0
@@ -195,7 +199,7 @@ class Maps(Steering):
                 return {}
             return {"words": scaled_dot_product_attention(query[donor], key[donor], value)}
         steered = call.step in self.cross_steps
-        if self.blended.any() and layer.place != "mid" and query.shape[-2] == self.size**2:
+        if self.blends and layer.place != "mid" and query.shape[-2] == self.size**2:
             self._collect(call, steered)
         if not steered:
             return {}
@@ -220,17 +224,17 @@ class Maps(Steering):
         self.totals = maps if self.totals is None else self.totals + maps
 
     def after(self, step: int, z_source: torch.Tensor, z_target: torch.Tensor) -> torch.Tensor:
-        if self.asked and self.totals is None and self.blended.any():
+        if self.asked and self.totals is None and self.blends:
             raise UserError(
                 f"LocalBlend found no cross-attention map of {self.size} x {self.size} cells: set method.blend_size, "
                 "or method.local_blend=false"
             )
         if step < self.blend_from or self.totals is None:  # none: no blend words, or guidance without the target's
             return z_target
-        finite(z_target, "latents"), finite(self.totals, "attention maps")  # else the source's latents take their place
         mask = blend_mask(self.totals, z_target.shape[-2:], self.threshold)
         self.masks.append(mask)
-        return torch.where(self.blended[:, None, None, None], torch.where(mask, z_target, z_source), z_target)
+        kept = torch.where(mask | ~self.blended[:, None, None, None], z_target, z_source)
+        return marked(kept, z_target, self.totals)  # else the source's latents take the place of what is not finite
 
 
 def _columns(call: Call, rows: slice, columns: torch.Tensor) -> torch.Tensor:

@@ -110,9 +110,12 @@ def test_local_blend_does_not_put_the_source_where_the_target_is_lost(broken):
     maps = p2p.Maps([{}, {}], 4, blended=torch.tensor([True, True]), totals=torch.rand(2, 2, 4, 4), size=4)
     z = torch.zeros(2, 3, 8, 8)
     (z if broken == "latents" else maps.totals)[1, 0, 1, 1] = float("nan")
-    with pytest.raises(NotFinite, match=f"its {broken} are not finite") as error:
-        maps.after(2, torch.zeros(2, 3, 8, 8), z)
+    found = maps.after(2, torch.zeros(2, 3, 8, 8), z)
+    with pytest.raises(NotFinite, match="its latents are not finite: NaN") as error:
+        finite(found, "latents")
     assert error.value.rows == [1]
+    assert found[1].isnan().all()
+    assert found[0].equal(z[0])
 
 
 def test_of_generated_sources_the_others_are_made(tmp_path, monkeypatch, capsys):

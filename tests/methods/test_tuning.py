@@ -45,7 +45,7 @@ def test_an_image_stops_after_the_update_whose_loss_is_below_the_threshold(step)
 
     def losses(active, own):
         made = []
-        for n, x in zip(active, own[0], strict=True):
+        for n, x in zip(active.tolist(), own[0], strict=True):
             made.append(script[n][asked[n]] + (x - x.detach()).sum())  # slope 1
             asked[n] += 1
         return torch.stack(made)

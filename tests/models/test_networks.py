@@ -88,3 +88,10 @@ def test_latents_are_taken_before_they_are_quantised_and_quantised_by_decoding(c
     quantised = book[nearest].unflatten(0, (1, 16, 16)).permute(0, 3, 1, 2)
     expected = cin.vae.decoder(cin.vae.post_quant_conv(quantised))
     torch.testing.assert_close(cin.decode(latents), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("t", [1, 981, 12.5])
+def test_a_timestep_made_on_the_device_is_the_number(stable, t):
+    """Of diffusers' own making from a number, which it copies to the device."""
+    z, words = random(2, 4, 16, 16), stable.condition(["a red star", ""])
+    assert torch.equal(stable.eps(z, t, words), stable.unet(z, t, words.states).sample)
