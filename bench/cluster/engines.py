@@ -1,12 +1,13 @@
 """Where jobs go: SLURM, or processes of this machine. Submitted by submitit; how they are is asked without it, so that
 any later command can."""
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -180,7 +181,8 @@ def _refused() -> Iterator[None]:
     from submitit.core.utils import FailedJobError
 
     try:
-        yield
+        with redirect_stderr(io.StringIO()):  # where submitit copies it to
+            yield
     except FailedJobError as error:
         raise UserError(f"SLURM does not take the jobs: {_last_line(str(error))}") from None
 
