@@ -90,6 +90,8 @@ class Slurm:
             raise UserError("hydra/launcher=slurm: there is no srun here; run it where jobs are submitted from")
         executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=settings["max_num_timeout"])
         named = {key: value for key, value in settings.items() if key not in _INSTEAD and value is not None}
+        if "signal_delay_s" in named and "timeout_min" in named:  # else a short job hears of its end as it starts
+            named["signal_delay_s"] = min(named["signal_delay_s"], 15 * named["timeout_min"])
         known = {key if key in _COMMON else f"slurm_{key}": value for key, value in named.items()}
         try:
             executor.update_parameters(name="edit-bench", **known | (other or {}))
