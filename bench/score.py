@@ -9,6 +9,7 @@ Pictures that are no run are named by their sample's id, and take every knob of 
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from bench.cluster import front as cluster
@@ -51,8 +52,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def planned(typed: list[str]) -> list[Wanted]:
     """What the words name, for tasks of a cluster: the pictures are there, or are taken over."""
-    folders, words = _asked([word for word in typed if not word.startswith("shard.")])  # one task scores all of a run
-    return [_wanted(folder, words) for folder in folders]
+    share = [word for word in typed if word.startswith("shard.")]
+    folders, words = _asked([word for word in typed if word not in share])
+    return [_wanted(folder, words, share) for folder in folders]
 
 
 def finished(typed: list[str]) -> list[str]:
@@ -80,8 +82,9 @@ def _asked(argv: list[str]) -> tuple[list[Path], list[str]]:
     return selection.named(Path(given["out"]), Selection.of(given)), words
 
 
-def _wanted(folder: Path, words: list[str]) -> Wanted:
-    (run,) = rescore.runs(folder, words)
+def _wanted(folder: Path, words: list[str], share: Sequence[str] = ()) -> Wanted:
+    """A run, which is scored whole, or pictures, of which a shard is taken over."""
+    (run,) = rescore.runs(folder, words if selection.is_run(folder) else [*words, *share])
     return Wanted(run, edited=bool(run.results))
 
 

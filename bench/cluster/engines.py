@@ -1,12 +1,13 @@
 """Where jobs go: SLURM, or processes of this machine. Submitted by submitit; how they are is asked without it, so that
 any later command can."""
 
+import io
 import os
 import shutil
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stderr, suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -89,6 +90,8 @@ class Slurm:
             raise UserError("hydra/launcher=slurm: there is no srun here; run it where jobs are submitted from")
         executor = submitit.AutoExecutor(folder, cluster="slurm", slurm_max_num_timeout=settings["max_num_timeout"])
         named = {key: value for key, value in settings.items() if key not in _INSTEAD and value is not None}
+        if "signal_delay_s" in named and "timeout_min" in named:  # else a short job hears of its end as it starts
+            named["signal_delay_s"] = min(named["signal_delay_s"], 15 * named["timeout_min"])
         known = {key if key in _COMMON else f"slurm_{key}": value for key, value in named.items()}
         try:
             executor.update_parameters(name="edit-bench", **known | (other or {}))
@@ -180,7 +183,8 @@ def _refused() -> Iterator[None]:
     from submitit.core.utils import FailedJobError
 
     try:
-        yield
+        with redirect_stderr(io.StringIO()):  # where submitit copies it to
+            yield
     except FailedJobError as error:
         raise UserError(f"SLURM does not take the jobs: {_last_line(str(error))}") from None
 

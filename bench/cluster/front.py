@@ -53,7 +53,7 @@ def launched(
     with lock(folder / ".lock", wait=True):
         own = [record for record in records.living(folder) if _is_same(record, command, launcher)]
         record = own[0] if own else _submit(command, launcher, wanted, open_, folder, heavy(launcher.words))
-    print(going_on(record) if own else f"{_named(record)}; logs: {folder}", flush=True)
+    print(going_on(record) if own else f"{_named(record)}; logs: {folder}{_advice(launcher, open_)}", flush=True)
     if not launcher.wait:
         return 0
     return watch(record, Progress([one.run for one in wanted if one.edited], folder / WEIGHTS))
@@ -93,14 +93,19 @@ def _submit(
 
 def _workers(launcher: Launcher, open_: list[Wanted]) -> int:
     """As many as asked for; to score alone, one for each run at most."""
-    runs = {one.run.key: one.run for one in open_ if one.edited}
-    pending = {run.key: run.pending() for run in runs.values()}
-    if not any(pending.values()):
-        return min(launcher.workers, len(open_))
-    batches = max(-(-len(ids) // runs[key].cfg["batch_size"]) for key, ids in pending.items())
-    if launcher.workers > batches:
-        print(f"{launcher.workers} workers for {batches} full batches of a run at most: batches will be smaller")
-    return launcher.workers
+    return launcher.workers if _batches(open_) else min(launcher.workers, len(open_))
+
+
+def _batches(open_: list[Wanted]) -> int:
+    """Of the run that lacks the most."""
+    return max((-(-len(one.run.pending()) // one.run.cfg["batch_size"]) for one in open_ if one.edited), default=0)
+
+
+def _advice(launcher: Launcher, open_: list[Wanted]) -> str:
+    if not 0 < (batches := _batches(open_)) < launcher.workers:
+        return ""
+    few = "one batch" if batches == 1 else f"{batches} batches"
+    return f"; a run lacks {few} at most, which {launcher.workers} workers share: their batches are smaller"
 
 
 def _named(record: Record) -> str:

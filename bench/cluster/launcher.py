@@ -145,6 +145,7 @@ def _reason(typed: list[str], error: Exception) -> UserError:
     if found := re.search(r"Could not override 'hydra\.launcher\.([\w.]+)'", said):
         with initialize_config_dir(str(cli.CONF), version_base="1.3"):
             groups = [word for word in typed if word.startswith("hydra/launcher=")]
-            known = compose("config", overrides=groups, return_hydra_config=True).hydra.launcher
-            return UserError(f"unknown knob 'hydra.launcher.{found[1]}'; {nearest(found[1], list(known))}")
+            node = compose("config", overrides=groups, return_hydra_config=True).hydra.launcher
+            offered = nearest(found[1], [key for key in node if key != "_target_"])
+            return UserError(f"unknown knob 'hydra.launcher.{found[1]}'; {offered}")
     return UserError(one_line(error))

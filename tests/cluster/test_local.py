@@ -162,6 +162,15 @@ def test_scores_alone_are_one_task_a_run(inline, tmp_path, capsys):
     assert "4 of 4 scored" in capsys.readouterr().out
 
 
+def test_pictures_of_others_are_taken_over_in_shares(inline, tmp_path, capsys):
+    assert run.main([*COPY, f"out={tmp_path / 'runs'}"]) == 0
+    (folder,) = (tmp_path / "runs").glob("*/copy/*/edits")
+    words = [f"run={folder}", "data=shapes", "limit=4", "metrics=pixel", "device=cpu", f"out={tmp_path / 'theirs'}"]
+    assert score.main([*words, *GPUS]) == 0
+    assert sorted(entry["id"] for entry in lines(tmp_path / "theirs")) == [f"0000{i}" for i in range(4)]
+    assert "4 of 4 scored" in capsys.readouterr().out
+
+
 def test_the_same_command_watches_what_lives_and_another_is_refused(inline, tmp_path, capsys):
     inline.is_living = True
     assert run.main([*COPY, f"out={tmp_path}", *GPUS, "wait=false"]) == 0

@@ -38,6 +38,15 @@ def test_the_report_says_how_to_go_on(tmp_path, capsys, words):
     assert not unfinished.under(out)
 
 
+def test_a_run_that_a_shard_began_is_finished_as_a_whole(tmp_path, capsys):
+    words = ["method=copy", "limit=4", "metrics=pixel", f"out={tmp_path}", "shard.count=3", "shard.index=1"]
+    assert run.main(words) == 0
+    (found,) = unfinished.under(tmp_path)
+    assert found.edited == 1
+    assert run.main(shlex.split(found.command)[3:]) == 0
+    assert "4 of 4 scored" in capsys.readouterr().out
+
+
 def test_beside_scored_runs_and_on_the_page(tmp_path, capsys):
     assert run.main(["method=copy", "limit=2", "metrics=pixel", f"out={tmp_path}"]) == 0
     interrupt(tmp_path, 2)
