@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
 from bench.models.flow_folder import FlowFolder
+from bench.types import AttentionLayer
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,10 @@ class Flux(FlowFolder):
     }
     tokenizers = ("tokenizer", "tokenizer_2")
     autoencoder = "vae"
-    official: ClassVar = {"vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": 16}}
+    official: ClassVar = {
+        "transformer": {"num_layers": 19, "num_single_layers": 38},
+        "vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": 16},
+    }
     size = 1024  # no file says it
 
     def __init__(
@@ -86,4 +90,6 @@ class Flux(FlowFolder):
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:
-        return {"flow": True, "distilled": True}
+        counts = {"double": config["transformer"]["num_layers"], "single": config["transformer"]["num_single_layers"]}
+        layers = [AttentionLayer(n, place, _PATCH, False) for place, count in counts.items() for n in range(count)]
+        return {"flow": True, "distilled": True, "layers": tuple(layers)}

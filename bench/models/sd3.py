@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
 from bench.models.flow_folder import FlowFolder
+from bench.types import AttentionLayer
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +41,7 @@ class StableDiffusion3(FlowFolder):
     }
     optional = ("text_encoder_3", "tokenizer_3")
     networks: ClassVar = {
-        "transformer": ("sample_size", "in_channels", "joint_attention_dim", "pos_embed_max_size"),
+        "transformer": ("sample_size", "num_layers", "joint_attention_dim", "pos_embed_max_size"),
         "vae": ("block_out_channels", "latent_channels", "scaling_factor"),
         "text_encoder": ("hidden_size", "max_position_embeddings"),
         "text_encoder_2": ("hidden_size", "max_position_embeddings"),
@@ -48,7 +49,10 @@ class StableDiffusion3(FlowFolder):
     }
     tokenizers = ("tokenizer", "tokenizer_2", "tokenizer_3")
     autoencoder = "vae"
-    official: ClassVar = {"vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": 16}}
+    official: ClassVar = {
+        "transformer": {"num_layers": 24},
+        "vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": 16},
+    }
 
     def __init__(self, path: str, negative: str | None = None, t5_tokens: int = 256):
         super().__init__(path)
@@ -76,4 +80,5 @@ class StableDiffusion3(FlowFolder):
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:
-        return {"flow": True}
+        count = config["transformer"]["num_layers"]
+        return {"flow": True, "layers": tuple(AttentionLayer(n, "joint", _PATCH, False) for n in range(count))}

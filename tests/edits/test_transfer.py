@@ -165,3 +165,17 @@ def test_every_row_of_a_transferred_method_says_the_difference(folders, tmp_path
     assert "flux at 32 px" in notice
     assert run.main([*words[:3], "w_s=auto", *words[3:], "transfer=approximate"]) == 2
     assert "w* is measured between words and none" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [("flux", "flowedit"), ("flux", "fireflow"), ("sd3", "uni_edit"), ("sdxl", "siminversion", "control=none")]
+)
+def test_they_run_in_bfloat16_as_they_are_configured(folders, tmp_path, words):
+    family, method, *more = words
+    given = [f"model={family}", f"model.path={folders[family]}", f"method={method}", *more, "steps=2", "data.size=32"]
+    assert run.main([*given, "limit=2", "metrics=pixel", f"out={tmp_path}"]) == 0
+    (file,) = tmp_path.glob("*/*/*/identity.json")
+    identity = json.loads(file.read_text())
+    assert identity["model"]["dtype"] == "bfloat16"
+    assert "model_index.json" in identity["model"]["files"]
+    assert identity["data"]["size"] == 32

@@ -4,6 +4,7 @@ up, so that nothing of the real model or data need be here and a count takes mil
 import re
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,6 +99,10 @@ class _Denoiser(Model):
         words = re.finditer(r"\S+", str(query or ""))
         inner = ((2 + zlib.crc32(word[0].encode()), word[0], word.span()) for word in words)
         return [(0, "<start>", (0, 0)), *inner, (1, "<end>", (0, 0))]
+
+    def residual(self, block: int, number: int, change: Callable) -> AbstractContextManager[None]:
+        """Changes nothing of nothing."""
+        return nullcontext()
 
     def attention(self) -> list[AttentionLayer]:
         """The layers of the model that is stood in for. Raises: UserError: it has none that can be steered."""
