@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from bench import score
 from bench.report import tables
 from bench.report.__main__ import main
 from bench.report.page import items, make, thumbs
@@ -368,3 +369,27 @@ def test_differences_are_no_curves_and_what_was_scored_otherwise_is_no_point(tmp
     (item,) = items.items(tmp_path, tmp_path, {})
     assert [row["cells"][0] for row in item["table"]["rows"]] == [row for row, _ in rows]
     assert [point["curve"] for point in item["plot"]["points"]] == ["a", "best of both"]
+
+
+def test_a_metric_that_two_profiles_have_is_two(out, opened, tmp_path):
+    """One profile may score the pictures otherwise than the other: here the second one's are changed by hand."""
+    folder = tmp_path / "shapes/sdedit/one"
+    shutil.copytree(next(out.glob("shapes/sdedit/r0.8*")), folder)
+    assert score.main([f"run={folder}", "metrics=pixel"]) == 0
+    (file,) = folder.glob("per_image.pixel*.csv")
+    table = pd.read_csv(file, dtype={"id": str})
+    table.assign(ssim=np.arange(len(table), dtype=float)).to_csv(file, index=False)
+    (tmp_path / "report").mkdir()
+    tab = opened(make(tables.collect(tmp_path), tmp_path, tmp_path / "report"))
+    sort = tab.locator("#order label", has_text="sort by").locator("select")
+    assert {"ssim ↑ (x 10^2), shapes-v1", "ssim ↑ (x 10^2), pixel-v1", "perceptual ↓ (x 10^2)"} <= set(
+        sort.locator("option").all_inner_texts()
+    )
+    sort.select_option("ssim ↑ (x 10^2), pixel-v1")
+    tab.locator("#order label", has_text="first").last.locator("select").select_option("high")
+    assert tab.locator(".sample h3").first.inner_text().startswith("00013")
+    tab.locator(".sample button.pic").first.click()
+    said = {box.get_attribute("aria-label"): box.inner_text() for box in tab.locator("#large .box").all()}
+    assert "ssim ↑ (x 10^2)\t13" in said["scores, pixel-v1"]
+    assert "ssim ↑ (x 10^2)\t13\n" not in said["scores, shapes-v1"]
+    assert tab.trouble == []

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +50,21 @@ def contents(table: pd.DataFrame, out: Path, thumbs: Thumbs, limit: int | None) 
     return {"sets": sets, "runs": [made[folder] for folder in runs]}
 
 
-def _metrics(runs: list[Scored]) -> dict[str, bool | None]:
-    """Heading -> whether higher is better of every metric of single pictures, the profiles' main ones first."""
-    facts = [fact for run in runs for fact in run.summary.shown if fact.kind == "pair"]
-    main = {run.summary.plot.get("y") for run in runs}
-    facts.sort(key=lambda fact: fact.name not in main)
-    return {words.of(fact): fact.higher_is_better for fact in facts}
+def _metrics(runs: list[Scored]) -> dict[str, dict[str, Any]]:
+    """What a metric of single pictures is called -> `profile`, `heading`, and whether higher is `better`: the profiles'
+    main ones first, then those of their tables. One that several profiles have is called by them, too."""
+    facts = [(fact, run.summary) for run in runs for fact in run.summary.metrics.values() if fact.kind == "pair"]
+    facts.sort(key=lambda one: (one[0].name != one[1].plot.get("y"), one[0] not in one[1].shown))
+    found = {(words.of(fact), summary.profile): fact.higher_is_better for fact, summary in facts}
+    times = Counter(heading for heading, _ in found)
+    return {
+        heading + (f", {profile}" if times[heading] > 1 else ""): {
+            "profile": profile,
+            "heading": heading,
+            "better": better,
+        }
+        for (heading, profile), better in found.items()
+    }
 
 
 def _set(
@@ -194,9 +204,8 @@ def _run(profiles: pd.DataFrame, order: list[str], out: Path, thumbs: Thumbs, en
 
 
 def _scores(run: Scored, order: list[str]) -> dict[str, list[float | str | None]]:
-    """Heading -> value of each sample, of the metrics of single pictures that the profile's table has. Infinite values
-    are text."""
-    facts = [fact for fact in run.summary.shown if fact.kind == "pair"]
+    """Heading -> value of each sample, of the metrics of single pictures. Infinite values are text."""
+    facts = [fact for fact in run.summary.metrics.values() if fact.kind == "pair"]
     table = run.table.reindex(index=order, columns=[fact.name for fact in facts])
     return {words.of(fact): [_value(value) for value in table[fact.name]] for fact in facts}
 

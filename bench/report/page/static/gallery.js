@@ -18,11 +18,16 @@ const ofSet = () => REPORT.runs.filter(run => run.set === state.set);
 const left = except => ofSet().filter(run =>
   FACETS.every(name => name === except || !state[name].size || state[name].has(run[name])));
 
-/** A run's score of a sample by a metric's heading, null where it has none. */
+/** A run's score of a sample, null where it has none. */
+function scored(run, profile, heading, index) {
+  const value = run.scores[profile]?.[heading]?.[index] ?? null;
+  return value === null ? null : Number(String(value).replace("inf", "Infinity"));
+}
+
+/** The same by what its data set calls the metric. */
 function score(run, metric, index) {
-  for (const columns of Object.values(run.scores))
-    if (metric in columns && columns[metric][index] !== null) return Number(String(columns[metric][index]).replace("inf", "Infinity"));
-  return null;
+  const { profile, heading } = REPORT.sets[run.set].metrics[metric];
+  return scored(run, profile, heading, index);
 }
 
 const scoreText = value => Number.isFinite(value) ? String(Number(value.toPrecision(4))) : value > 0 ? "∞ (identical)" : "-∞";

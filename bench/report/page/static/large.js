@@ -67,9 +67,9 @@ function sourceOver(sample) {
 
 /** What one profile says of the edits; nothing where it has no score of this sample. */
 function scores(profile, edits, index) {
-  const names = [...new Set(edits.flatMap(run => Object.keys(run.scores[profile] || {})))].filter(name => edits.some(run => score(run, name, index) !== null));
+  const names = [...new Set(edits.flatMap(run => Object.keys(run.scores[profile] || {})))].filter(name => edits.some(run => scored(run, profile, name, index) !== null));
   if (!names.length) return "";
-  const texts = name => edits.map(run => score(run, name, index)).map(value => value === null ? "" : scoreText(value));
+  const texts = name => edits.map(run => scored(run, profile, name, index)).map(value => value === null ? "" : scoreText(value));
   return el("div", { class: "box", tabindex: 0, role: "region", "aria-label": `scores, ${profile}` }, el("table", {},
     el("thead", {}, el("tr", {}, [profile, ...edits.map(named)].map(text => el("th", { scope: "col", class: "plain" }, text)))),
     el("tbody", {}, names.map(name => el("tr", {}, el("th", { scope: "row" }, name), texts(name).map(text => el("td", {}, text)))))));

@@ -120,15 +120,15 @@ const WORST = 12; // samples in the table of the lowest scores
 /** The samples with the lowest scores, by a metric and of a run that can be chosen; of all runs, those that edit. */
 function lowest(set, index, change) {
   const key = `lowest ${set.name}`, names = Object.keys(set.metrics), own = REPORT.runs.filter(run => run.set === index);
-  const metric = names.includes(chosen(key)) ? chosen(key) : names[0], sign = set.metrics[metric] === false ? -1 : 1;
+  const metric = names.includes(chosen(key)) ? chosen(key) : names[0], sign = set.metrics[metric].better === false ? -1 : 1;
   const only = own.find(run => run.folder === chosen(`of ${key}`)), looked = only ? [only] : own.filter(run => !run.control);
-  const scored = looked.flatMap(run => set.samples.map((_, i) => ({ run, i, value: score(run, metric, i) }))).filter(({ value }) => value !== null);
-  const found = scored.sort((a, b) => sign * (a.value - b.value)).slice(0, WORST), last = found.at(-1)?.value;
+  const every = looked.flatMap(run => set.samples.map((_, i) => ({ run, i, value: score(run, metric, i) }))).filter(({ value }) => value !== null);
+  const found = every.sort((a, b) => sign * (a.value - b.value)).slice(0, WORST), last = found.at(-1)?.value;
   const rows = found.map(({ run, i, value }) => {
     const sample = set.samples[i], words = [sample.source, sample.target].filter(Boolean).join(" → ") || sample.instruction || "";
     return { cells: [sample.id, sample.type || "", named(run), scoreText(value), words], run: REPORT.runs.indexOf(run), sample: sample.id };
   });
-  const ties = scored.filter(({ value }) => value === last).length - found.filter(({ value }) => value === last).length;
+  const ties = every.filter(({ value }) => value === last).length - found.filter(({ value }) => value === last).length;
   return [
     el("div", { class: "controls" },
       choice("metric", names.map(name => [name, name]), metric, value => change({ [key]: value })),
