@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+from urllib.parse import urlencode
 
 import pandas as pd
 import pytest
@@ -178,6 +179,25 @@ def test_the_slider_lays_the_source_over_both_edits(tab, folders):
     assert "perceptual" in tab.locator("#large table").first.inner_text()
     tab.locator("#large input[type=range]").press("ArrowRight")  # moves the slider, not the sample
     assert "sample 1 of 14" in tab.locator("#large").inner_text()
+
+
+def test_two_edits_and_every_section_fit_a_phone(opened, page, folders):
+    one, other = folders["sdedit", 0.8], folders["diffedit", 0.5]
+    chosen = {"set": "shapes", "sample": "00003", "run": one, "beside": other, "cut": 50, "sort": "mse ↓ (x 10^4)"}
+    phone = {"viewport": {"width": 360, "height": 740}, "is_mobile": True, "has_touch": True}
+    tab = opened(page, hash=f"gallery&{urlencode(chosen)}", **phone)
+    tab.wait_for_selector("#large[open]")
+    assert tab.locator("#large .pair figcaption").count() == 2
+    for part in ("document.documentElement", "document.getElementById('large')"):
+        assert tab.evaluate(f"{part}.scrollWidth <= {part}.clientWidth"), part
+    tab.keyboard.press("Escape")
+    tab.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    wide = "e => e.getBoundingClientRect().right > innerWidth + 1"
+    sections = tab.locator("main > section").all()
+    assert len(sections) == 10
+    assert not [section.get_attribute("id") for section in sections if section.evaluate(wide)]
+    assert tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert tab.trouble == []
 
 
 def test_the_lowest_scores_open_their_edits(tab, out, folders):
