@@ -86,7 +86,7 @@ def sentence(found: Standing) -> str:
     if found.why:
         return f"{heading}: nothing to rank, {found.why}; {_at(first)} has {value}."
     if tied := [entry for entry in others if entry.rank.place == 1]:
-        place = f"the first of {len(found.entries)} places" if len(tied) < len(others) else "one place"
+        place = f"the first of {len(found.entries)} places" if len(tied) < len(others) else "the first place"
         return f"{heading}: {_listed([_at(entry) for entry in (first, *tied)])} share {place} with {value}."
     near = [entry for entry in others if not beyond(entry, first)]
     if not near:
