@@ -17,6 +17,7 @@ from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point, Rows
 from bench.scores import protocol, rescore, stored
 from bench.scores.score import score
+from bench.scores.selection import ALL
 
 WORDS = ["data=shapes", "metrics=pixel", "limit=6"]
 
@@ -94,7 +95,7 @@ def test_tables_and_plots_say_which_values_do_not_compare(pair, tmp_path):
         assert sum("≠" in line for line in text.splitlines() if line.startswith("|")) == 1
         figures.trade_off(part, tmp_path / "plot")
         assert len(pd.read_csv(tmp_path / "plot.csv")) == 2
-        (plot,) = content.contents(part, tmp_path, None)["plots"]
+        (plot,) = content.contents(part, pair[0].parents[2], ALL)["plots"]
         shown = [point["values"].keys() & {"ssim", "mse"} for point in plot["points"]]
         assert sorted(map(len, shown)) == [1, 2, 2]
         assert any("not drawn, scored otherwise: ssim: border 3" in notice for notice in plot["notices"])
