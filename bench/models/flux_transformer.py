@@ -1,5 +1,7 @@
 """FLUX.1's transformer, autoencoder and text encoders."""
 
+from dataclasses import dataclass, replace
+
 import torch
 from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 
@@ -8,7 +10,28 @@ from bench.models.flow import FlowModel
 from bench.models.loading import network
 from bench.models.prompted_folder import PromptedFolder
 from bench.models.text_encoders import Prompts, TextEncoder
-from bench.types import Condition
+from bench.types import Condition, Query
+
+
+@dataclass(frozen=True)
+class _Guided(Condition):
+    """Takes any guidance from 0. It is looked at where it is a number: asked of the device, it would be waited for at
+    every step."""
+
+    def guided(self, w: float | torch.Tensor) -> "_Guided":
+        if (least := float(w.min()) if isinstance(w, torch.Tensor) else w) < 0:
+            raise UserError(f"guidance {least:g}, expected at least 0: it is an input of this model")
+        return super().guided(w)
+
+
+@dataclass(frozen=True)
+class _Unguided(Condition):
+    """Knows no guidance but 1."""
+
+    def guided(self, w: float | torch.Tensor) -> "_Unguided":
+        if other := [one for one in (w.flatten().tolist() if isinstance(w, torch.Tensor) else [w]) if one != 1]:
+            raise UserError(f"guidance {other[0]:g}, expected 1: this model (schnell) knows no guidance")
+        return super().guided(w)
 
 
 class FluxModel(FlowModel):
@@ -69,15 +92,17 @@ class FluxModel(FlowModel):
         found = {encoder.name: encoder.excess(query or "") for encoder in (self._clip, self._t5)}
         return {name: count for name, count in found.items() if count}
 
-    def eps(self, z, t, condition, values=None, picture=None) -> torch.Tensor:
-        """Predicted velocity in the dtype of `z`.
+    def condition(self, queries: list[Query]) -> Condition:
+        """See `bench.types.DiffusionModel`. Its `guided` raises UserError where guidance is negative, or other than 1
+        where the network knows none."""
+        kind = _Guided if self.transformer.config.guidance_embeds else _Unguided
+        return kind(**vars(super().condition(queries)))
 
-        Raises:
-            UserError: guidance is negative, or other than 1 where the network knows none.
-        """
+    def eps(self, z, t, condition, values=None, picture=None) -> torch.Tensor:
+        """Predicted velocity in the dtype of `z`. Raises: UserError: the condition was not told a guidance."""
         if self.negative is None:
             return self._velocity(z, t, condition)
-        away = self.condition([self.negative] * len(z)).guided(condition.guidance)
+        away = replace(self.condition([self.negative] * len(z)), guidance=condition.guidance)
         given, free = self._velocity(torch.cat([z, z]), t, Condition.cat([condition, away])).chunk(2)
         return free + self.true_guidance * (given - free)
 
@@ -92,7 +117,7 @@ class FluxModel(FlowModel):
             encoder_hidden_states=condition.states.to(dtype),
             pooled_projections=condition.pooled.to(dtype),
             timestep=torch.full((count,), t / 1000, dtype=torch.float32, device=z.device),
-            img_ids=_places(height // 2, width // 2).to(z.device, dtype),
+            img_ids=_places(height // 2, width // 2, z.device).to(dtype),
             txt_ids=torch.zeros(condition.states.shape[1], 3, dtype=dtype, device=z.device),
             guidance=self._scale(condition),
         ).sample.to(z.dtype)
@@ -103,16 +128,10 @@ class FluxModel(FlowModel):
         """The guidance that the network is told."""
         if (asked := condition.guidance) is None:
             raise UserError("this model takes guidance as an input: ask it through bench.diffusion.guidance")
-        if not self.transformer.config.guidance_embeds:
-            if not (asked == 1).all():
-                raise UserError(f"guidance {asked[0].item():g}, expected 1: this model (schnell) knows no guidance")
-            return None
-        if (asked < 0).any():
-            raise UserError(f"guidance {asked.min().item():g}, expected at least 0: it is an input of this model")
-        return asked
+        return asked if self.transformer.config.guidance_embeds else None
 
 
-def _places(rows: int, columns: int) -> torch.Tensor:
+def _places(rows: int, columns: int, device: torch.device) -> torch.Tensor:
     """(0, row, column) of each token, `[rows * columns, 3]`."""
-    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    row, column = torch.meshgrid(*(torch.arange(n, device=device) for n in (rows, columns)), indexing="ij")
     return torch.stack([torch.zeros_like(row), row, column], -1).reshape(-1, 3)

@@ -12,9 +12,11 @@ from bench.config.instances import instance
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
 from bench.types import EditBatch
-from tests.helpers import adm, class_models, fake_cuda, flexit
+from tests.helpers import adm, class_models, fake_cuda, flexit, flow_folders
 from tests.helpers.models import SHIPPED, with_picture_input
 
+FLOWS = ("rf_inversion", "rf_solver", "fireflow", "flowedit")
+FEATURES = ("method.inject=1", "method.first_block=0")
 TUNED = ("null_text", "style_diffusion")
 CASES = {
     **{name: ([f"method={name}"], "steps") for name in ("sdedit", "encode_decode", "edict")},
@@ -31,6 +33,12 @@ CASES = {
     "instruct_pix2pix": (["method=instruct_pix2pix"], "steps"),
     "ilvr": (["method=ilvr", "method.down=4", "method.range_t=0"], "method.respacing", 2, 3),
     "flexit": (["method=flexit"], "method.updates"),
+    **{name: ([f"method={name}", "model=flux"], "steps") for name in ("rf_inversion", "flowedit")},
+    **{name: ([f"method={name}", "model=flux", *FEATURES], "steps") for name in ("rf_solver", "fireflow")},
+    "flowedit sd3": (["method=flowedit", "model=sd3"], "steps"),
+    **{name: ([f"method={name}"], "steps") for name in ("uni_edit", "uni_inv", "edit_friendly")},
+    "plug_and_play": (["method=plug_and_play", "model=sd14", "method.inversion_steps=2"], "steps"),
+    **{f"sdedit {name}": (["method=sdedit", f"model={name}"], "steps") for name in ("sdxl", "flux")},
     "cin256": (["method=diffedit", "method.n=1", "model=cin256"], "steps"),
     "dit256": (["method=diffedit", "method.n=1", "model=dit256"], "steps"),
     **{name: ([f"method={name}"], None) for name in ("copy", "retrieve", "precomputed")},
@@ -52,6 +60,7 @@ def models(tmp_path_factory):
     pictures.mkdir()
     for id_ in ("00000", "00001"):
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(pictures / f"{id_}.png")
+    flux = flow_folders.flux_folder(root / "flux")
     return {
         "instruct_pix2pix": [
             "model=instruct_pix2pix",
@@ -60,6 +69,10 @@ def models(tmp_path_factory):
         ],
         "ilvr": ["model=adm256", f"model.path={adm.folder(root / 'adm')}", "data.size=32"],
         "flexit": [*flexit.tiny(root / "flexit"), "data.size=32"],
+        **{name: [f"model.path={flux}", "data.size=64"] for name in (*FLOWS, "sdedit flux")},
+        "flowedit sd3": [f"model.path={flow_folders.sd3_folder(root / 'sd3')}", "data.size=64"],
+        "sdedit sdxl": [f"model.path={flow_folders.sdxl_folder(root / 'sdxl')}", "data.size=64"],
+        "plug_and_play": [f"model.path={flow_folders.sd_folder(root / 'sd')}", "data.size=64"],
         "cin256": [f"model.path={class_models.cin_folder(root / 'cin')}", "data.size=64"],
         "dit256": [f"model.path={class_models.dit_folder(root / 'dit')}", "data.size=64"],
         "precomputed": [f"method.root={pictures}"],

@@ -260,6 +260,7 @@ def test_guidance_that_a_distilled_model_cannot_be_told(models, tmp_path):
         with pytest.raises(UserError, match="guidance -1, expected at least 0"):
             guided_eps(models["flux"], z, 500, words, None, -1.0)
         schnell = load("flux", flux_folder(tmp_path / "schnell", guidance=False))
+        words = schnell.condition(["a cat"])
         guided_eps(schnell, z, 500, words, None, 1.0)
         for w in (0.0, 3.5):
             with pytest.raises(UserError, match=r"expected 1: this model .schnell. knows no guidance"):
