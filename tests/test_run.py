@@ -19,6 +19,7 @@ from bench.edits.folder import Store
 from bench.edits.plan import plan
 from bench.files.hashing import sha256
 from bench.files.paths import ROOT
+from bench.scores.complete import complete
 from metrics.judge import Judge
 from tests.helpers.trees import manifest
 
@@ -236,6 +237,21 @@ def test_two_processes_on_one_run(swept, tmp_path, capsys):
     with made.store.lock():
         assert go(tmp_path, "method=copy", "limit=2", few=[]) == 1
     assert f"another process (process {os.getpid()} on {socket.gethostname()}) is working on" in capsys.readouterr().err
+
+
+def test_jobs_of_another_launcher_that_are_one_run_wait_for_each_other(tmp_path):
+    from bench.config import cli
+
+    words = [f"out={tmp_path}", "method=copy", "limit=2", "metrics=pixel"]
+    (made,) = plan(cli.jobs(words)[0])
+    with ThreadPoolExecutor() as pool:
+        with made.store.lock():
+            waiting = pool.submit(lambda: list(complete([made], patient=True)))
+            with pytest.raises(TimeoutError):
+                waiting.result(timeout=3)
+        (done,) = waiting.result(timeout=60)
+    assert done.failures == []
+    assert done.scores.summary.n == 2
 
 
 def test_two_processes_that_score_one_run(swept, tmp_path):

@@ -175,15 +175,15 @@ def lives(pid: int) -> bool:
 
 
 def _end_at_once() -> None:
-    """Has what submitit does at a signal (to queue the job again, and exit) end the process there and then: raised into
-    a method, its exit would be taken for the method's. What is half done is as after any kill."""
+    """Has what submitit does at a signal (to queue the job again, and exit) end the process there and then: an exit
+    that is raised goes through the code of methods and waits for threads. What is half done is as after any kill."""
     from submitit.core.job_environment import JobEnvironment
 
     pid = os.getpid()
 
     def ending(handler):
         def handle(number, frame):
-            if os.getpid() != pid:  # a child that reads ahead
+            if os.getpid() != pid:  # a child that some method has started
                 os._exit(1)
             try:
                 handler(number, frame)

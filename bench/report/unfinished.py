@@ -75,13 +75,10 @@ def _edit(cfg: dict[str, Any]) -> str | None:
         stems = {group: _stem(group, cfg[group]) for group in GROUPS}
         words = [f"{group}={stem}" for group, stem in stems.items()]
         words += [f"{group}._target_={cfg[group]['_target_']}" for group, stem in stems.items() if stem == "custom"]
-        its = {"shard"} | (
-            {"device"} if str(cfg["device"]).startswith("cuda:") else set()
-        )  # of the process that began it
-        for keys in (
-            cfg.keys() - {*GROUPS, "valid", *its},
-            {*GROUPS},
-        ):  # shared knobs first: those of the groups follow them
+        others = cfg.keys() - {*GROUPS, "valid", "shard"}  # of all samples, whoever began
+        if str(cfg["device"]).startswith("cuda:"):
+            others -= {"device"}
+        for keys in (others, {*GROUPS}):  # shared knobs first: those of the groups follow them
             (base,) = cli.jobs(words)
             before = OmegaConf.to_container(base, resolve=True)
             for key in sorted(keys):
