@@ -12,7 +12,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from PIL import Image
 
@@ -157,9 +156,9 @@ class Store:
         """Holds the run's scores; other processes wait for them, or find them busy (`bench.files.lock.Busy`)."""
         return lock(self.folder / ".lock-scores", wait)
 
-    def save_picture(self, file: Path, pixels: np.ndarray) -> str:
-        """uint8 `[H, W, 3]` or `[H, W]` as PNG, by temporary file and rename; returns the SHA-256 of the file."""
-        return hashlib.sha256(write_png(file, Image.fromarray(pixels))).hexdigest()
+    def save_picture(self, file: Path, picture: Image.Image) -> str:
+        """As PNG, by temporary file and rename; returns the SHA-256 of the file."""
+        return hashlib.sha256(write_png(file, picture)).hexdigest()
 
     def record(self, entries: list[dict[str, Any]]) -> None:
         """Appends to this process's journal; call it once the pictures are saved."""

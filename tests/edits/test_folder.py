@@ -7,7 +7,6 @@ import os
 import socket
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -133,8 +132,8 @@ def by_another_process(work) -> None:
 
 
 def save(store: Store, grey: int) -> dict[str, str]:
-    pixels = np.full((4, 4, 3), grey, np.uint8)
-    return {"id": "a", "edit_sha256": store.save_picture(store.edit_file("a"), pixels)}
+    picture = Image.new("RGB", (4, 4), (grey, grey, grey))
+    return {"id": "a", "edit_sha256": store.save_picture(store.edit_file("a"), picture)}
 
 
 def test_every_process_writes_a_journal_of_its_own(tmp_path):

@@ -111,7 +111,7 @@ def test_a_sample_is_entered_once_its_picture_is_on_disk_and_not_before(tmp_path
     go_on = threading.Event()
     made = Store(tmp_path)
     save = made.save_picture
-    made.save_picture = lambda file, pixels: go_on.wait(10) and save(file, pixels)
+    made.save_picture = lambda file, picture: go_on.wait(10) and save(file, picture)
 
     class Rows:
         def on_host(self, number):

@@ -32,7 +32,7 @@ class Data:
 
 def prepared(tmp_path, profile, **note) -> np.ndarray:
     store = Store(tmp_path / "run")
-    store.save_picture(store.edit_file("a/b"), EDIT)
+    store.save_picture(store.edit_file("a/b"), Image.fromarray(EDIT))
     _, saved, edit, mask = Pairs(Data(), store, {"a/b": note}, profile)[0]
     assert mask is None
     np.testing.assert_array_equal(saved, edit)
@@ -65,7 +65,7 @@ def test_edits_that_were_jpeg_do_not_lose_twice(tmp_path):
 def test_a_profile_with_a_size_resizes_and_keeps_what_was_saved(tmp_path):
     store = Store(tmp_path)
     large = noisy(np.random.default_rng(1), 1, 96)[0].transpose(1, 2, 0)
-    store.save_picture(store.edit_file("a/b"), large)
+    store.save_picture(store.edit_file("a/b"), Image.fromarray(large))
     _, saved, edit, _ = Pairs(Data(), store, {"a/b": {}}, {"size": 64, "resample": "bilinear"})[0]
     np.testing.assert_array_equal(saved, large)
     np.testing.assert_array_equal(edit, fit(Image.fromarray(large), 64, Image.Resampling.BILINEAR))
