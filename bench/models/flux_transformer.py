@@ -73,7 +73,7 @@ class FluxModel(FlowModel):
         """Predicted velocity in the dtype of `z`.
 
         Raises:
-            UserError: guidance is negative, or other than 1 where the network knows none.
+            UserError: guidance is not stated, or other than 1 where the network knows none.
         """
         if self.negative is None:
             return self._velocity(z, t, condition)
@@ -92,7 +92,7 @@ class FluxModel(FlowModel):
             encoder_hidden_states=condition.states.to(dtype),
             pooled_projections=condition.pooled.to(dtype),
             timestep=torch.full((count,), t / 1000, dtype=torch.float32, device=z.device),
-            img_ids=_places(height // 2, width // 2).to(z.device, dtype),
+            img_ids=_places(height // 2, width // 2, z.device).to(dtype),
             txt_ids=torch.zeros(condition.states.shape[1], 3, dtype=dtype, device=z.device),
             guidance=self._scale(condition),
         ).sample.to(z.dtype)
@@ -107,12 +107,11 @@ class FluxModel(FlowModel):
             if not (asked == 1).all():
                 raise UserError(f"guidance {asked[0].item():g}, expected 1: this model (schnell) knows no guidance")
             return None
-        if (asked < 0).any():
-            raise UserError(f"guidance {asked.min().item():g}, expected at least 0: it is an input of this model")
         return asked
 
 
-def _places(rows: int, columns: int) -> torch.Tensor:
+def _places(rows: int, columns: int, device: torch.device) -> torch.Tensor:
     """(0, row, column) of each token, `[rows * columns, 3]`."""
-    row, column = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
+    sides = (torch.arange(side, device=device) for side in (rows, columns))
+    row, column = torch.meshgrid(*sides, indexing="ij")
     return torch.stack([torch.zeros_like(row), row, column], -1).reshape(-1, 3)

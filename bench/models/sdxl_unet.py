@@ -62,7 +62,8 @@ class StableDiffusionXLModel(UNetModel):
     def _beside(self, condition: Condition, z: torch.Tensor) -> dict[str, Any]:
         height, width = (self.factor * side for side in z.shape[-2:])
         original = (self.original_size,) * 2 if self.original_size else (height, width)
-        ids = torch.tensor([[*original, 0, 0, height, width]] * len(z), dtype=self.unet.dtype, device=z.device)
+        ids = torch.tensor([[*original, 0, 0, height, width]] * len(z), dtype=self.unet.dtype)
+        ids = ids.to(z.device, non_blocking=True)
         told = {"text_embeds": condition.pooled.to(self.unet.dtype), "time_ids": ids}
         return {"added_cond_kwargs": told}
 

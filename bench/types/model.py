@@ -63,7 +63,10 @@ class Condition:
         import torch
 
         like = next(part for part in self._parts().values() if part is not None)
-        scale = torch.as_tensor(w, dtype=torch.float32, device=like.device).flatten().expand(len(self))
+        if isinstance(w, torch.Tensor):
+            scale = w.to(like.device, torch.float32).flatten().expand(len(self))
+        else:  # made there: a copy would wait for the device
+            scale = torch.full((len(self),), float(w), device=like.device)
         return replace(self, guidance=scale)
 
 

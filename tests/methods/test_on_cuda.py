@@ -12,7 +12,7 @@ from bench.config.instances import instance
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
 from bench.types import EditBatch
-from tests.helpers import adm, class_models, fake_cuda, flexit
+from tests.helpers import adm, class_models, fake_cuda, flexit, flow_folders
 from tests.helpers.models import SHIPPED, with_picture_input
 
 TUNED = ("null_text", "style_diffusion")
@@ -33,6 +33,12 @@ CASES = {
     "flexit": (["method=flexit"], "method.updates"),
     "cin256": (["method=diffedit", "method.n=1", "model=cin256"], "steps"),
     "dit256": (["method=diffedit", "method.n=1", "model=dit256"], "steps"),
+    **{name: ([f"method={name}"], "steps") for name in ("edit_friendly", "uni_inv", "uni_edit")},
+    "plug_and_play": (["method=plug_and_play", "method.inversion_steps=4"], "steps", 2, 4),
+    "sdxl": (["method=sdedit", "model=sdxl"], "steps"),
+    **{name: ([f"method={name}", "model=flux"], "steps") for name in ("flowedit", "rf_inversion", "fireflow")},
+    "rf_solver": (["method=rf_solver", "model=flux", "method.first_block=0"], "steps", 2, 3),
+    "sd3": (["method=flowedit", "model=sd3"], "steps"),
     **{name: ([f"method={name}"], None) for name in ("copy", "retrieve", "precomputed")},
 }
 STOPS = {  # each image until its own error is small, which decides what is computed next
@@ -52,7 +58,16 @@ def models(tmp_path_factory):
     pictures.mkdir()
     for id_ in ("00000", "00001"):
         Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(pictures / f"{id_}.png")
+    flux = [f"model.path={flow_folders.flux_folder(root / 'flux')}", "data.size=64"]
     return {
+        **dict.fromkeys(("flowedit", "rf_inversion", "fireflow", "rf_solver"), flux),
+        "sd3": [f"model.path={flow_folders.sd3_folder(root / 'sd3')}", "data.size=64"],
+        "sdxl": [f"model.path={flow_folders.sdxl_folder(root / 'sdxl')}", "data.size=64"],
+        "plug_and_play": [
+            "model=sd14",
+            f"model.path={flow_folders.sd_folder(root / 'sd')}",
+            "data.size=64",
+        ],
         "instruct_pix2pix": [
             "model=instruct_pix2pix",
             f"model.path={with_picture_input(SHIPPED, root / 'picture')}",
