@@ -82,7 +82,7 @@ class CrossAttentionControl:
                 eps = model.eps(torch.cat([entry] * 3), float(t), Condition.cat([null, source, target]))
             eps = mixed(eps[rows["null"]], eps[rows["target"]], self.guidance)
             z = scheduler.step(eps, t, z).prev_sample.to(x0.dtype)
-        return EditResult(latents.images(model, z))
+        return EditResult(latents.images(model, z), notes=latents.cut(model, batch))
 
     def _steering(self, model: DiffusionModel, batch: EditBatch, null: Condition, timesteps: list[float]) -> Steering:
         context, last = latents.states(null).shape[1], len(model.alphas_cumprod)

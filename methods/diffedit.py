@@ -96,7 +96,7 @@ class DiffEdit:
             after=None if glide else keep_outside,
             replace_eps=keep_clean_outside if glide else None,
         )
-        return EditResult(latents.images(model, y), mask)
+        return EditResult(latents.images(model, y), mask, latents.cut(model, batch))
 
     def _source(self, model, batch: EditBatch, noise: Noise, levels: Grid, k: int) -> list[torch.Tensor]:
         """The source at levels 0 to k."""

@@ -41,7 +41,7 @@ class Edict:
             lambda: self.invert(model, latents.clean(model, batch), levels, k, source, null),
         )
         x, _ = self.generate(model, pair, levels, k, target, null)
-        return EditResult(latents.images(model, x.float()))
+        return EditResult(latents.images(model, x.float()), notes=latents.cut(model, batch))
 
     def invert(self, model, x0: torch.Tensor, levels: Grid, k: int, words, null) -> tuple[torch.Tensor, torch.Tensor]:
         """Clean latents, twice, up to level k: each of the steps of `generate` undone."""

@@ -26,4 +26,4 @@ class EncodeDecode:
         y = latents.encoded(model, batch, levels, k)[k]
         target, null = latents.condition(model, batch, batch.targets), latents.null(model, batch)
         y = ddim.sample(model, y, levels, k, target, null, self.guidance)
-        return EditResult(latents.images(model, y))
+        return EditResult(latents.images(model, y), notes=latents.cut(model, batch))

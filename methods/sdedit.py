@@ -28,4 +28,4 @@ class SDEdit:
             y = levels.path.noised(y, latents.start_noise(model, batch, noise), levels.levels[k])
         target, null = latents.condition(model, batch, batch.targets), latents.null(model, batch)
         y = ddim.sample(model, y, levels, k, target, null, self.guidance)
-        return EditResult(latents.images(model, y))
+        return EditResult(latents.images(model, y), notes=latents.cut(model, batch))

@@ -22,6 +22,7 @@ from methods.flows.predicted import inverted
 from methods.flows.solvers import Euler, Midpoint, Reusing
 from methods.rf_inversion import RFInversion
 from methods.rf_solver import RFSolver
+from methods.sdedit import SDEdit
 from methods.uni_edit import UniEdit, where_apart
 from methods.uni_inv import UniInv
 from tests.helpers.flow_folders import flux_folder, sd3_folder, sdxl_folder
@@ -349,3 +350,14 @@ def test_points_of_uni_edit_share_the_inversion(models):
             images = point(model, made, None).images
             assert (made.shared.rows, made.shared.spent) == (rows, spent)
             assert torch.equal(images, run(point, model, samples)[0].images)
+
+
+def test_the_journal_says_which_encoder_cuts_a_prompt(models):
+    long = " ".join(["a red cat"] * 40)
+    samples = [EditSample("0", pictures()[0].image, "a cat", long), *pictures()[1:2]]
+    for method in (SDEdit(0.5, 3.0, 2), FlowEdit(2)):
+        notes = run(method, models["flux"], samples)[0].notes
+        assert notes == [{"cut": "target prompt cut by 125 tokens in text_encoder"}, {}]
+    notes = run(SDEdit(0.5, 3.0, 2), models["sd3"], samples)[0].notes
+    parts = [f"target prompt cut by 125 tokens in {name}" for name in ("text_encoder", "text_encoder_2")]
+    assert notes == [{"cut": ", ".join(parts)}, {}]
