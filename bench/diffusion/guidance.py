@@ -6,7 +6,6 @@ at w <= 1, and so turns every w in [0, 1] into 1. It is linear in the network's 
 
 import torch
 
-from bench.errors import UserError
 from bench.types.model import Condition, DiffusionModel
 
 Scale = float | torch.Tensor
@@ -38,13 +37,7 @@ def mixed(free: torch.Tensor, given: torch.Tensor, w: Scale) -> torch.Tensor:
 
 
 def told(condition: Condition, w: Scale, distilled: bool) -> Condition:
-    """The condition that a row is evaluated with.
-
-    Raises:
-        UserError: a negative scale for a distilled model.
-    """
-    if distilled and not isinstance(w, torch.Tensor) and w < 0:
-        raise UserError(f"guidance {w:g}, expected at least 0: it is an input of this model")
+    """The condition that a row is evaluated with."""
     return condition.guided(w) if distilled else condition
 
 
