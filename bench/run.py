@@ -28,6 +28,8 @@ from bench.report.words import headline
 from bench.scores.complete import Completed, complete, left, unsettled
 
 OPTIONS = knobs.options
+HYDRA = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve", "--hydra-help", "--version", "--config-dir")
+"""Flags of Hydra's own that show something."""
 
 
 class SamplesFailed(UserError):
@@ -84,6 +86,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(typed, int):
             return typed
         argv = cli.as_hydra_reads(ranks.shared(typed))
+        cli.check_flags(argv, (*cli.FLAGS, *HYDRA))
         basic = launcher.is_basic(argv)
         if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in argv):
             jobs = cli.jobs(argv)
