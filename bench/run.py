@@ -1,5 +1,5 @@
-"""Edits and scores what a configuration, or a sweep (-m) of configurations, asks for; what is there
-already is not made again. hydra/launcher=slurm or gpus with workers= spreads the samples (docs/cluster.md).
+"""Edits and scores what a configuration, or a sweep (-m) of them, asks for and is not there yet.
+hydra/launcher=slurm or gpus with workers= spreads the samples (docs/cluster.md).
 
     python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
     python -m bench.run method=diffedit data=pie 'r=[0.3,0.5]' --cfg job     # only shows all knobs

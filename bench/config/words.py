@@ -42,11 +42,10 @@ def check_spaces(argv: list[str]) -> None:
     for first, second, *more in zip(argv, argv[1:], [*argv[2:], ""], strict=False):
         if _exists(first):
             continue
+        before = first.endswith(("=", ",")) and "=" not in second and re.match("[^-]", second)
         if second == "=" and more[0]:
             meant = [first, second, more[0]]
-        elif second.startswith("=") and "=" not in first:
-            meant = [first, second]
-        elif first.endswith(("=", ",")) and re.match("[^-]", second) and "=" not in second:
+        elif before or (second.startswith("=") and "=" not in first):
             meant = [first, second]
         else:
             continue
