@@ -1,5 +1,6 @@
 """Errors that are the user's to mend."""
 
+import re
 from difflib import get_close_matches
 
 from hydra.errors import CompactHydraException
@@ -57,10 +58,25 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
+def shown(value: object) -> str:
+    """A value as one types it; text that looks like a number is in quotes."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", value):
+        return f'"{value}" (text)'
+    return str(value)
+
+
 def short(value: object) -> str:
     """A value of a wrong kind in a message: `a list, [1, 2]`, cut off where it is long."""
     text = " ".join(str(value).split())
     return f"a {type(value).__name__}, {text[:60]}{'...' if len(text) > 60 else ''}"
+
+
+def close(name: str, valid: list[str]) -> list[str]:
+    """Valid names like `name`, in capitals or not, the closest first; at most three."""
+    folded = {one.lower(): one for one in valid}
+    return [folded[one] for one in get_close_matches(name.lower(), list(folded), n=3, cutoff=0.5)]
 
 
 MOST = 24
@@ -69,8 +85,7 @@ MOST = 24
 
 def nearest(name: str, valid: list[str]) -> str:
     """The part of a message that offers valid names close to `name`, or all of them."""
-    close = get_close_matches(name, valid, n=3, cutoff=0.5)
-    if close:
-        return "did you mean " + " or ".join(close) + "?"
+    if near := close(name, valid):
+        return "did you mean " + " or ".join(near) + "?"
     more = f" and {len(valid) - MOST} more" if len(valid) > MOST else ""
     return f"one of: {', '.join(sorted(valid)[:MOST])}{more}"

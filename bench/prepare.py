@@ -58,7 +58,11 @@ def prepare(words: list[str], download: bool = False, generate: bool = False) ->
         checkpoints.make(cfg["model"])
     except UserError as error:  # the data can be checked without it
         print(f"model={cfg['model']['name']} cannot be used yet: {error}", end="\n\n")
-    data = make_data(node)
+    try:
+        data = make_data(node)
+    except UserError:
+        _tell_listed(node, sources)
+        raise
     rows, bad = check(data, cfg["limit"])
     print(_table([*data.counts(), *rows]), end="\n\n")
     for finding in bad[:5]:
@@ -100,8 +104,21 @@ def _switch(argv: list[str], name: str) -> bool:
 
 def _sources(node: dict[str, Any]) -> list[Source]:
     kind = find(node["_target_"], f"data={node['name']}")
-    options = {name: value for name, value in validate.knobs(node).items() if name != "_target_"}
-    return kind.sources(**options) if hasattr(kind, "sources") else []
+    return kind.sources(**_options(node)) if hasattr(kind, "sources") else []
+
+
+def _tell_listed(node: dict[str, Any], sources: list[Source]) -> None:
+    """What can be said of annotation files where something else is missing."""
+    kind = find(node["_target_"], f"data={node['name']}")
+    if rows := kind.listed(**_options(node)) if hasattr(kind, "listed") else []:
+        print(_table(rows), end="\n\n")
+    for source in sources:
+        if source.found and source.found.is_file():
+            print(f"SHA-256 {hashing.sha256(source.found)}  {source.found}")
+
+
+def _options(node: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in validate.knobs(node).items() if name != "_target_"}
 
 
 def _files(sources: list[Source]) -> str:

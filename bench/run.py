@@ -1,5 +1,5 @@
-"""Edits and scores what a configuration, or a sweep (-m) of configurations, asks for; what is there
-already is not made again. hydra/launcher=slurm or gpus with workers= spreads the samples (docs/cluster.md).
+"""Edits and scores what a configuration, or a sweep (-m) of them, asks for and is not there yet.
+hydra/launcher=slurm or gpus with workers= spreads the samples (docs/cluster.md).
 
     python -m bench.run method=diffedit data=imagenet -m r=0.3,0.5,0.7,0.9
     python -m bench.run method=diffedit data=pie 'r=[0.3,0.5]' --cfg job     # only shows all knobs
@@ -28,6 +28,8 @@ from bench.report.words import headline
 from bench.scores.complete import Completed, complete, left, unsettled
 
 OPTIONS = knobs.options
+HYDRA = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve", "--hydra-help", "--version", "--config-dir")
+"""Flags of Hydra's own that show something."""
 
 
 class SamplesFailed(UserError):
@@ -84,6 +86,7 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(typed, int):
             return typed
         argv = cli.as_hydra_reads(ranks.shared(typed))
+        cli.check_flags(argv, (*cli.FLAGS, *HYDRA))
         basic = launcher.is_basic(argv)
         if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in argv):
             jobs = cli.jobs(argv)

@@ -43,6 +43,19 @@ def test_it_says_what_is_missing_and_who_gives_it(tmp_path, capsys):
     assert f"{tmp_path}/mapping_file.json" in printed.err
 
 
+@needs_shared
+def test_annotations_are_counted_without_the_pictures(tmp_path, capsys):
+    """FlexIT's rows; that the pictures are missing is said after them."""
+    file = next(SHARED.rglob("queries.csv"))
+    assert prepare.main(["data=imagenet", f"data.root={tmp_path / 'none'}", f"data.annotations={file}"]) == 2
+    printed = capsys.readouterr()
+    found = rows(printed.out)
+    assert (found["rows of queries.csv"], found["test rows"]) == (["2184", "2184", "ok"], ["1092", "1092", "ok"])
+    assert f"SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}  {file}" in printed.out
+    assert printed.err.count("error: missing: ") == 1
+    assert "ILSVRC2012 validation images" in printed.err
+
+
 def test_it_counts_hashes_and_names_the_licence(tmp_path, capsys):
     root = edits(tmp_path / "own")
     assert prepare.main(["data=manifest", f"data.root={root}", "model=shapes"]) == 0

@@ -17,9 +17,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import GrammarParseError
 
 from bench.config import files, words
+from bench.config.advice import unknown_knob
 from bench.config.knobs import CONF, GROUPS, names
 from bench.config.validate import RESERVED
-from bench.errors import UserError, nearest, one_line
+from bench.errors import UserError, close, nearest, one_line
 from bench.files import sources
 from bench.files.paths import folder_name
 
@@ -54,6 +55,8 @@ def as_hydra_reads(argv: list[str]) -> list[str]:
 def _as_typed(typed: str, sweep: bool) -> str:
     word = words.word(typed)
     if word is None or not word.names_path:
+        if word and word.knob not in GROUPS:
+            words.check_value(word.mark + word.knob, word.value)
         return typed
     knob = f"{word.knob}="
     if word.knob == "out":  # where results go is one folder, commas or not
@@ -88,13 +91,13 @@ def jobs(argv: list[str], sweeps: bool = True) -> list[DictConfig]:
     argv = as_hydra_reads(argv)
     sweep = argv[:1] in ([flag] for flag in FLAGS)
     overrides = argv[sweep:]
-    if flags := [word for word in argv if word.startswith("-")][sweep and sweeps :]:
-        raise UserError(f"unknown flag {flags[0]}; expected knob=value{' or -m, for a sweep' if sweeps else ''}")
+    check_flags(argv, FLAGS if sweeps else ())
     try:
         with initialize_config_dir(str(CONF), version_base="1.3"):
             parsed = _parse(overrides)
             for override in parsed:
                 _check_group(override)
+                _check_added(override, overrides)
             if not sweep:
                 _refuse_several(parsed, sweeps)
             batches = BasicSweeper.split_arguments(parsed, None)[0] if sweep else [overrides]
@@ -103,6 +106,14 @@ def jobs(argv: list[str], sweeps: bool = True) -> list[DictConfig]:
         raise
     except Exception as error:  # Hydra's own come in many kinds
         raise _reason(overrides, error) from error
+
+
+def check_flags(argv: list[str], known: tuple[str, ...]) -> None:
+    """Raises UserError for a flag that is none of the known ones."""
+    if flags := [word for word in argv if word.startswith("-") and word not in known]:
+        bare = flags[0].lstrip("-")
+        sweep = ", or -m, for a sweep" if "-m" in known else ""
+        raise UserError(f"unknown flag {flags[0]}; knobs have no dashes: {bare if '=' in bare else 'r=0.5'}{sweep}")
 
 
 def check_single(argv: list[str]) -> None:
@@ -152,6 +163,18 @@ def _check_group(override: Override) -> None:
         files.read(CONF / group / f"{name}.yaml")  # Hydra takes a list, or a word, without a word
 
 
+def _check_added(override: Override, overrides: list[str]) -> None:
+    """Raises UserError for a new knob at the top, which nothing would read but another knob's `${...}`."""
+    name = override.get_key_element().lstrip("+")
+    top = name.split(".")[0]
+    if not override.is_add() or top in (*GROUPS, "hydra") or any(f"${{{top}" in typed for typed in overrides):
+        return
+    known = [key for key in OmegaConf.to_container(_compose([])) if key != "valid"]
+    if top not in known:
+        meant = f"did you mean {found[0]}=, or" if (found := close(top, known)) else "did you mean"
+        raise UserError(f"{override.input_line}: there is no knob {top!r} at the top; {meant} +method.{name}=?")
+
+
 def _advice(swept: Override, sweeps: bool) -> str:
     """What to type instead of a word with several values and no -m."""
     typed, knob = swept.input_line, swept.get_key_element().lstrip("+")
@@ -181,16 +204,15 @@ def _reason(overrides: list[str], error: Exception) -> UserError:
             cfg = _compose(chosen)
     except Exception:
         return UserError(one_line(error))
-    known = list(_knobs(OmegaConf.to_container(cfg)))
+    composed = OmegaConf.to_container(cfg)
+    known = list(_knobs(composed))
     for override in parsed:
         key = override.get_key_element()
         if override.is_add() or key.startswith(("hydra", "+")) or key in GROUPS:
             continue
         key = key.lstrip("~")
         if key not in known and not any(name.startswith(key + ".") for name in known):
-            group = key.rpartition(".")[0]
-            beside = [name for name in known if name.rpartition(".")[0] == group] if override.is_delete() else known
-            return UserError(f"unknown knob {key!r}; {nearest(key, beside or known)}")
+            return UserError(unknown_knob(key, override.input_line, known, composed))
     return UserError(one_line(error))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.config import options
+from bench.config import options, words
 from bench.errors import UserError
 from bench.files.refused import why
 
@@ -30,7 +30,13 @@ def command(main: Main) -> Main:
 
     @functools.wraps(main)
     def wrapped(argv: list[str] | None = None) -> int:
-        if not any(word in HELP for word in (sys.argv[1:] if argv is None else argv)):
+        typed = sys.argv[1:] if argv is None else argv
+        if not any(word in HELP for word in typed):
+            try:
+                words.check_spaces(typed)
+            except UserError as error:
+                print(f"error: {error}", file=sys.stderr)
+                return 2
             return main(argv)
         known = getattr(module, "OPTIONS", {})
         print(options.told(module.__doc__, known() if callable(known) else known))

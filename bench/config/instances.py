@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from hydra.errors import HydraException
 from hydra.utils import instantiate
 
 from bench.config.guard import guard
-from bench.errors import UserError, nearest
+from bench.errors import UserError, close, nearest
 
 
 def instance(node: dict[str, Any], where: str) -> Any:
@@ -31,7 +32,7 @@ def instance(node: dict[str, Any], where: str) -> Any:
         except HydraException as error:
             cause = error.__cause__ or error
             if isinstance(cause, TypeError) and cause.__traceback__.tb_next is None:  # the call itself: other knobs
-                raise UserError(f"{where}: {cause}; it takes {_arguments(kind)}") from cause
+                raise UserError(f"{where}: {_wrong_call(cause, kind, where.partition('=')[0])}") from cause
             raise cause from None
 
 
@@ -66,6 +67,18 @@ def check_identity(facts: Any, where: str) -> None:
         raise UserError(f"{where}: identity() is no JSON ({error}); give hashes and options") from error
     if not isinstance(facts, dict):
         raise UserError(f"{where}: identity() gives {facts!r}; expected a dict of hashes and options")
+
+
+def _wrong_call(error: TypeError, kind: Callable[..., Any], group: str) -> str:
+    """Which knobs a class lacks, or does not have."""
+    known = list(inspect.signature(kind).parameters)
+    if found := re.search(r"unexpected keyword argument '(\w+)'", str(error)):
+        offer = f"{nearest(found[1], known)} " if close(found[1], known) else ""
+        return f"{kind.__name__} has no knob {found[1]!r}; {offer}it takes {_arguments(kind)}"
+    if (found := re.search(r"missing \d+ required .*?: (.*)", str(error))) and group in ("method", "data", "model"):
+        names = re.findall(r"'(\w+)'", found[1])
+        return f"{kind.__name__} needs {' '.join(f'+{group}.{name}=<value>' for name in names)}"
+    return f"{error}; it takes {_arguments(kind)}"
 
 
 def _arguments(kind: Callable[..., Any]) -> str:

@@ -54,10 +54,13 @@ def _several(name: str, value: str) -> list[str] | None:
     """Texts between commas; a path that exists is one, commas or not."""
     if value.lower() == "null":
         return None
+    words.check_value(name, value)
     return words.paths(value[1:-1] if re.fullmatch(r"\[.*\]", value) else value, f"{name}=")
 
 
 def _value(name: str, value: str, default: Any) -> Any:
+    if name not in words.PATHS:
+        words.check_value(name, value)
     if value.lower() == "null":
         return None
     if name in words.PATHS and not isinstance(default, bool):  # `run` is a switch, too

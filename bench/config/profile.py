@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config import files
+from bench.config.knobs import names
 from bench.errors import UserError, nearest
 from bench.files import weights
 from bench.files.paths import ROOT
@@ -59,7 +60,10 @@ def chosen(profile: dict[str, Any]) -> dict[str, Any]:
     names = [name if name in known else str(name).removesuffix(RANDOM) for name in wanted]  # as tables print it
     for name, typed in zip(names, wanted, strict=True):
         if name not in known:
-            raise UserError(f"metrics.columns={typed}, but {profile['name']} has no such column; {_listed(profile)}")
+            where = "".join(f"; metrics={other} has it" for other in _with(name)[:1])
+            raise UserError(
+                f"metrics.columns={typed}, but {profile['name']} has no such column{where}; {_listed(profile)}"
+            )
     if not names:
         raise UserError(f"no column of {profile['name']} is left to score; leave metrics.columns= and ~metrics. out")
     used = set().union(*(backbones(known[name]) for name in names))
@@ -68,6 +72,11 @@ def chosen(profile: dict[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in kept.items() if key != "columns"} | {"weights": entries}
     columns(found)  # which says what weights are not known
     return found
+
+
+def _with(column: str) -> list[str]:
+    """Profiles that have a column."""
+    return [name for name in names("metrics") if column in metrics(files.read(_file(name)))]
 
 
 def _listed(profile: dict[str, Any]) -> str:

@@ -6,7 +6,7 @@ dot, `cuda:number` for one of several cards. No torch."""
 import re
 from typing import Any
 
-from bench.errors import UserError, nearest
+from bench.errors import UserError, nearest, shown
 
 _PATH = "a path", lambda value: isinstance(value, str)
 _NAME = "a name", lambda value: isinstance(value, str | int | float) and not isinstance(value, bool)
@@ -57,7 +57,7 @@ def check(cfg: dict[str, Any]) -> None:
             raise UserError(f"metrics.{name}=null, expected {expected}")
     for name in ("index", "count"):
         if type(number := cfg["shard"].get(name)) is not int:
-            raise UserError(f"shard.{name}={number}, expected a whole number")
+            raise UserError(f"shard.{name}={shown(number)}, expected a whole number")
     if not 0 <= cfg["shard"]["index"] < cfg["shard"]["count"]:
         raise UserError(f"shard.index={cfg['shard']['index']}, expected 0 to shard.count-1={cfg['shard']['count'] - 1}")
 
@@ -71,7 +71,7 @@ def _check_form(cfg: dict[str, Any]) -> None:
     for group, keys in FORM.items():
         node = cfg.get(group) if group else cfg
         if not isinstance(node, dict):
-            raise UserError(f"{group}={node}, expected {group}=<name>, one of conf/{group}/")
+            raise UserError(f"{group}={shown(node)}, expected {group}=<name>, one of conf/{group}/")
         for key, expected in keys.items():
             name = f"{group}.{key}".lstrip(".")
             if key not in node and group == "metrics":
@@ -79,10 +79,12 @@ def _check_form(cfg: dict[str, Any]) -> None:
             if key not in node:
                 raise UserError(f"{name} is missing in conf/{group}/, in the file of {group}={node.get('name')}")
             if not expected[1](node[key]):
-                raise UserError(f"{name}={node[key]}, expected {expected[0]}")
+                raise UserError(f"{name}={shown(node[key])}, expected {expected[0]}")
         for key in ("valid", "weights"):
             if not isinstance(node.get(key, {}), dict):
-                raise UserError(f"{group}.{key}={node[key]}, expected a mapping such as {{name: value}}".lstrip("."))
+                raise UserError(
+                    f"{group}.{key}={shown(node[key])}, expected a mapping such as {{name: value}}".lstrip(".")
+                )
 
 
 def _check_node(node: dict[str, Any], prefix: str, shared: dict | None = None) -> None:
@@ -106,7 +108,7 @@ def _check_value(name: str, value: Any, rule: list, node: dict[str, Any]) -> Non
         if isinstance(value, str) and re.fullmatch(r"cuda:\d+", value) and "cuda:number" in rule:
             return
         if value not in rule or type(value) not in map(type, rule):
-            raise UserError(f"{name}={value}, {nearest(str(value), [str(option) for option in rule])}")
+            raise UserError(f"{name}={shown(value)}, {nearest(str(value), [str(option) for option in rule])}")
         return
     low, high, *names = rule
     most = high
@@ -119,6 +121,6 @@ def _check_value(name: str, value: Any, rule: list, node: dict[str, Any]) -> Non
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         also = "" if whole else "".join(f" or {option}" for option in names)
-        raise UserError(f"{name}={value}, expected a number from {low} to {most}{also}")
+        raise UserError(f"{name}={shown(value)}, expected a number from {low} to {most}{also}")
     if whole and not isinstance(value, int):
-        raise UserError(f"{name}={value}, expected a whole number")
+        raise UserError(f"{name}={shown(value)}, expected a whole number")

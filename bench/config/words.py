@@ -3,6 +3,7 @@
 
 import os
 import re
+import shlex
 from typing import NamedTuple
 
 from bench.errors import UserError
@@ -34,6 +35,29 @@ def word(typed: str) -> Word | None:
     """The parts of a word; None where it has not this form."""
     found = _WORD.fullmatch(typed)
     return Word(*found.groups()) if found else None
+
+
+def check_spaces(argv: list[str]) -> None:
+    """Raises UserError where a space stands around a `=` or after a comma: the shell makes two words of that."""
+    for first, second, *more in zip(argv, argv[1:], [*argv[2:], ""], strict=False):
+        if _exists(first):
+            continue
+        before = first.endswith(("=", ",")) and "=" not in second and re.match("[^-]", second)
+        if second == "=" and more[0]:
+            meant = [first, second, more[0]]
+        elif before or (second.startswith("=") and "=" not in first):
+            meant = [first, second]
+        else:
+            continue
+        raise UserError(f"{' '.join(meant)}: a space ends a word; type {shlex.quote(''.join(meant))}")
+
+
+def check_value(knob: str, value: str) -> None:
+    """Raises UserError where nothing is typed after a `=`, or Python's word for nothing."""
+    if not value.strip():
+        raise UserError(f"{knob}= has no value; type one after the =, or leave the word out")
+    if value == "None":
+        raise UserError(f"{knob}=None: None is Python's word for no value; type {knob}=null")
 
 
 def path(typed: str, what: str) -> str:

@@ -82,6 +82,11 @@ class Benchmark:
         return []
 
     @classmethod
+    def listed(cls, **options: Any) -> list[Count]:
+        """What `bench.prepare` reports of annotation files where something else is missing."""
+        return []
+
+    @classmethod
     def require(cls, **options: Any) -> list[Path]:
         """Where each of `sources` lies.
 

@@ -14,6 +14,7 @@ from bench.data.files.ilsvrc import ORIGIN, number_of, pictures_under
 from bench.data.preprocess import read_rgb
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256, sha256_of, sha256_of_files
+from bench.files.paths import find
 from bench.types import EditSample
 
 COLUMNS = ("path", "source", "source_id", "target", "target_id", "is_test")
@@ -73,6 +74,12 @@ class ImageNet(Benchmark):
             Source("ILSVRC2012 validation images", Path(root), "data.root", ORIGIN),
         ]
 
+    @classmethod
+    def listed(cls, annotations: str, **_: Any) -> list[Count]:
+        """Rows and splits of queries.csv."""
+        file = find(annotations)
+        return _counted(_read_queries(file)) if file else []
+
     def __getitem__(self, index: int) -> EditSample:
         position, row = self.rows[index]
         classes = row["source_id"], row["target_id"]
@@ -112,11 +119,8 @@ class ImageNet(Benchmark):
     def counts(self) -> list[Count]:
         """Rows, splits, and the classes of the split with their images."""
         per_class = Counter(row["target_id"] for _, row in self.rows)
-        test = sum(row["is_test"] for row in self._all)
         return [
-            Count("rows of queries.csv", len(self._all), 2184),
-            Count("test rows", test, 1092),
-            Count("dev rows", len(self._all) - test, 1092),
+            *_counted(self._all),
             Count(f"target classes of the {self.split} split", len(per_class), 273),
             Count("queries for each target class", "/".join(map(str, sorted(set(per_class.values())))), "4"),
             Count("classes that retrieve can draw from", len(self._of_class)),
@@ -135,6 +139,15 @@ _QUERIES = (
     "https://raw.githubusercontent.com/facebookresearch/SemanticImageTranslation/"
     "7aece383f04e12307372ba8c729a556dfaacd8e8/dataset/queries.csv"
 )
+
+
+def _counted(rows: list[dict[str, Any]]) -> list[Count]:
+    test = sum(row["is_test"] for row in rows)
+    return [
+        Count("rows of queries.csv", len(rows), 2184),
+        Count("test rows", test, 1092),
+        Count("dev rows", len(rows) - test, 1092),
+    ]
 
 
 def _read_queries(file: Path) -> list[dict[str, Any]]:

@@ -52,7 +52,7 @@ def test_overview_says_what_ran_and_on_what(still, out):
     assert "5 scored runs of 3 methods on pets & co (3 samples), shapes (14 samples)" in text
     assert "sdedit/r0.5_copy" in text  # without scores
     env = json.loads(next(out.glob("shapes/sdedit/*/env/*.json")).read_text())
-    assert (env["commit"] or "unknown commit")[:10] in text
+    assert (env["commit"] or "unknown")[:10] in text
     identity = json.loads(next(out.glob("shapes/sdedit/*/identity.json")).read_text())
     assert identity["model"]["files"]["unet/diffusion_pytorch_model.safetensors"] in text
     summary = json.loads(next(out.glob("shapes/sdedit/*/summary.*.json")).read_text())
