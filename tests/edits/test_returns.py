@@ -115,7 +115,7 @@ RUNS = {
     "Fewer": "method=Fewer returned 1 images for 2 samples",
     "Shape": "method=Shape returned a mask (2, 4, 4) of torch.float32; expected (2, 1, h, w)",
     "Bytes": "method=Bytes returned a mask (2, 1, 4, 4) of torch.uint8",
-    "Knobs": "missing 1 required positional argument: 'alpha'; it takes alpha, beta",
+    "Knobs": "method=Knobs: Knobs needs +method.alpha=<value>",
     "Breaks": f"method=Breaks: ValueError: my own bug ({__file__}, line ",
     "Uncallable": "Uncallable has no __call__",
     "Absent": "there is no tests.edits.test_returns.Absent; ",

@@ -115,8 +115,8 @@ class Slurm:
     def kill_node(self, name: str) -> None:
         """A node dies with all that runs on it."""
         _kill(self.folder / f"slurmd-{name}.pid")
-        for pid in _pids(lambda files: f"{self.folder}/slurmd-{name}.log" in files):
-            _kill_tree(pid)
+        steps = _pids(lambda files: f"{self.folder}/slurmd-{name}.log" in files)
+        _kill_together([pid for step in steps for pid in _tree(step)])
 
     def stop(self) -> None:
         """Ends every job and daemon."""
@@ -157,8 +157,17 @@ def _pids(is_wanted) -> list[int]:
     return found
 
 
-def _kill_tree(pid: int) -> None:
+def _tree(pid: int) -> list[int]:
+    """A process and what it started, parents first."""
     with suppress(OSError):
-        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            _kill_tree(int(child))
-        os.kill(pid, signal.SIGKILL)
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid, *(inner for child in children for inner in _tree(int(child)))]
+    return []
+
+
+def _kill_together(pids: list[int]) -> None:
+    """None of them lives to tell that another died."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            with suppress(OSError):
+                os.kill(pid, number)

@@ -161,7 +161,7 @@ def test_it_generates_sources(tmp_path, monkeypatch, capsys):
     ("words", "sentence"),
     [
         (["model._target_=tests.helpers.toy.Nothing"], "model=Nothing: .*tests.helpers.toy.Nothing"),
-        (["model._target_=tests.helpers.toy.Greys"], "model=Greys: .*missing 3 required"),
+        (["model._target_=tests.helpers.toy.Greys"], "model=Greys: Greys needs \\+model.spread=<value>"),
         (["model._target_=builtins.dict"], "builtins.dict is no checkpoint; expected a class such as"),
         ([], "model._target_ is not set; expected a class"),
     ],

@@ -270,7 +270,7 @@ def test_the_batch_size_decides_no_value(folder):
         ("+metrics.x=3", "metrics.x=3, expected a metric"),
         ("+metrics.x._target_=metrics.pixel.Nope", "there is no metrics.pixel.Nope; "),
         ("+metrics.x._target_=torchmetrics.image.Nope", "torchmetrics.image.Nope"),
-        ("+metrics.x={_target_: metrics.pixel.Psnr, regoin: frame}", "unexpected keyword argument 'regoin'"),
+        ("+metrics.x={_target_: metrics.pixel.Psnr, regoin: frame}", "Psnr has no knob 'regoin'; did you mean region?"),
         ("+metrics.x={_target_: torchmetrics.image.TotalVariation, region: masked}", "expected frame or edited"),
     ],
 )

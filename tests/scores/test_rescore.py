@@ -146,8 +146,8 @@ def test_a_choice_of_the_samples_leaves_what_is_stored_and_others_replace_it(mad
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([], "expected run=<folder> once"),
-        (["run=/nowhere"], "run=/nowhere is no folder"),
+        ([], "expected run=<folder or pattern>"),
+        (["run=/nowhere"], "run=/nowhere (there is no such folder)"),
         (["run={folder}", "r=0.5"], "r=0.5: a finished run is fixed"),
         (["run={folder}", "metrics=pixle"], "unknown metrics 'pixle'; did you mean pixel"),
         (["run={folder}/edits"], "is no run (it has no identity.json)"),
