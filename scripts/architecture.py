@@ -4,14 +4,32 @@ import torch
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from bench.models.checkpoint import Checkpoint
 from bench.models.latent_diffusion import LatentDiffusion
 from bench.models.stable_diffusion import StableDiffusion
+
+
+class Untrained(Checkpoint):
+    """Stable Diffusion 1.4's architecture as a model of runs."""
+
+    size = 512
+    notice = "random (untrained) weights, comparable with no paper"
+
+    def __init__(self):
+        self.schedule = StableDiffusion("bench/models/shapes").schedule
+
+    def identity(self) -> dict[str, str]:
+        return {"architecture": "Stable Diffusion 1.4", "weights": "random"}
+
+    def load(self, device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
+        return stable_diffusion(device, dtype)
 
 
 def stable_diffusion(device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
     """Stable Diffusion 1.4's, with random weights, on the embedded model's words."""
     folder = StableDiffusion("bench/models/shapes").folder
     tokenizer, torch_default = CLIPTokenizer.from_pretrained(folder / "tokenizer"), torch.get_default_dtype()
+    tokenizer.model_max_length = CLIPTextConfig().max_position_embeddings  # the embedded model reads fewer
     torch.set_default_dtype(dtype)
     try:
         with torch.device("meta"):
@@ -23,7 +41,7 @@ def stable_diffusion(device: torch.device, dtype: torch.dtype) -> LatentDiffusio
                 layers_per_block=2,
                 latent_channels=4,
             )
-        unet, vae = _filled(unet, device), _filled(vae, device)
+        unet, vae = (_filled(n, device).to(memory_format=torch.channels_last) for n in (unet, vae))
         with device:
             config = CLIPTextConfig(
                 vocab_size=len(tokenizer),
@@ -45,7 +63,8 @@ def _filled(network: torch.nn.Module, device: torch.device) -> torch.nn.Module:
     """A network of the meta device with small random weights. They repeat, since a billion draws take longer than what
     is to be measured."""
     network = network.to_empty(device=device)
-    draws = 0.03 * torch.randn(2**20, generator=torch.Generator().manual_seed(0)).to(device)
+    draws = torch.randn(2**20, generator=torch.Generator().manual_seed(0), dtype=torch.float32)  # alike in every dtype
+    draws = 0.03 * draws.to(device)
     for tensor in network.parameters():
         flat = tensor.data.view(-1)
         for part in flat.split(len(draws)):

@@ -85,50 +85,17 @@ def _clocked(model):
 
 
 def diffusers_loop(count: int = 16) -> None:
-    """The same edits by diffusers' pipelines, one image at a time, as their documentation calls them."""
-    from diffusers import DDIMInverseScheduler, DDIMScheduler, StableDiffusionDiffEditPipeline
-    from diffusers import StableDiffusionImg2ImgPipeline as Img2Img
-    from diffusers.utils import logging
-    from PIL import Image
+    """The same edits by diffusers' pipelines, one image at a time."""
+    from scripts.diffusers_loops import Loops
 
-    logging.set_verbosity_error()
-    folder = StableDiffusion(MODEL).folder
-    quiet = {"safety_checker": None, "requires_safety_checker": False, "dtype": torch.float32}
-    strength, guidance, steps = 0.8, 4.0, 50
+    source, strength, steps = StableDiffusion(MODEL), 0.8, 50
+    model = checkpoint.load(source, torch.device("cpu"), torch.float32)
+    loops = Loops(model, source.schedule, strength, steps, 4.0)
     samples = [plan(cli.jobs([])[0])[0].data[i] for i in range(count)]
-    pictures = [Image.fromarray(sample.image.transpose(1, 2, 0)) for sample in samples]
-
-    pipe = Img2Img.from_pretrained(folder, **quiet)
-    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
-    pipe.set_progress_bar_config(disable=True)
-    start = time.perf_counter()
-    for sample, picture in zip(samples, pictures, strict=True):
-        pipe(sample.target, picture, strength, num_inference_steps=steps, guidance_scale=guidance)
-    theirs = {"sdedit": (time.perf_counter() - start) / count}
-
-    pipe = StableDiffusionDiffEditPipeline.from_pretrained(folder, **quiet)
-    pipe.scheduler = DDIMScheduler.from_config(pipe.scheduler.config)
-    pipe.inverse_scheduler = DDIMInverseScheduler.from_config(pipe.scheduler.config)
-    pipe.set_progress_bar_config(disable=True)
-    start = time.perf_counter()
-    for sample, picture in zip(samples, pictures, strict=True):
-        mask = pipe.generate_mask(
-            picture, target_prompt=sample.target, source_prompt=sample.source, num_inference_steps=steps
-        )
-        inverted = pipe.invert(
-            prompt="", image=picture, inpaint_strength=strength, num_inference_steps=steps, guidance_scale=1.0
-        ).latents
-        pipe(
-            sample.target,
-            mask_image=mask,
-            image_latents=inverted,
-            inpaint_strength=strength,
-            num_inference_steps=steps,
-            guidance_scale=guidance,
-        )
-    theirs["diffedit"] = (time.perf_counter() - start) / count
-
-    for method, seconds in theirs.items():
+    for method, loop in (("sdedit", loops.sdedit), ("diffedit", loops.diffedit)):
+        start = time.perf_counter()
+        loop(samples)
+        seconds = (time.perf_counter() - start) / count
         with tempfile.TemporaryDirectory() as out:
             wall, _ = timed(out, f"method={method}", f"r={strength}", f"steps={steps}", f"limit={count}")
         ours = wall / count

@@ -31,6 +31,7 @@ from methods import branches
 from methods.controls import Call, p2p
 from methods.ddim import DDIM
 from methods.direct import Direct
+from methods.dual_branch import DualBranch
 from methods.negative_prompt import NegativePrompt
 from methods.siminversion import SimInversion
 from scripts.architecture import stable_diffusion
@@ -127,9 +128,9 @@ def maps_part(model, samples: list[EditSample], steps: int, repeats: int) -> Non
         )
 
 
-def paper_part(model, samples: list[EditSample], steps: int, repeats: int) -> None:
-    """Table 3 of the SimInversion paper, in units of DDIM."""
-    methods = {
+def compared(steps: int) -> dict[str, DualBranch]:
+    """The methods of the SimInversion paper's Table 3."""
+    return {
         "DDIM": DDIM(7.5, steps),
         "NP": NegativePrompt(7.5, steps),
         "SimInv-1": SimInversion(7.5, steps, w_s=1),
@@ -137,6 +138,11 @@ def paper_part(model, samples: list[EditSample], steps: int, repeats: int) -> No
         "SimInv-0.5": SimInversion(7.5, steps),
         "Direct": Direct(7.5, steps),
     }
+
+
+def paper_part(model, samples: list[EditSample], steps: int, repeats: int) -> None:
+    """Table 3 of the SimInversion paper, in units of DDIM."""
+    methods = compared(steps)
     variants = {
         "source branch kept": {"keep_source": True},
         "dropped when done (LocalBlend needs it)": {},

@@ -31,16 +31,16 @@ SIZE, BATCH = 512, 16
 CORES = len(os.sched_getaffinity(0))
 
 
-def tree(root: Path, count: int) -> list[str]:
-    """A data set of so many samples of four photographs; returns the words that choose it."""
+def tree(root: Path, count: int, size: int = SIZE) -> list[str]:
+    """A data set of so many samples of four photographs, `size` pixels a side; returns the words that choose it."""
     names = []
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
         picture = Image.fromarray(getattr(photographs, name)())
-        picture.resize((SIZE, SIZE), Image.Resampling.LANCZOS).save(root / f"{name}.jpg", quality=95)
+        picture.resize((size, size), Image.Resampling.LANCZOS).save(root / f"{name}.jpg", quality=95)
         names.append(f"{name}.jpg")
     rows = [{"id": f"{i:04d}", "image": names[i % 4], "source": "a", "target": "b"} for i in range(count)]
     (root / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return ["data=manifest", f"data.root={root}", f"data.size={SIZE}"]
+    return ["data=manifest", f"data.root={root}", f"data.size={size}"]
 
 
 def work() -> float:
