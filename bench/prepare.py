@@ -9,6 +9,7 @@ Fetches only what has an open, official address, and only with download=true. Ta
 """
 
 import sys
+from inspect import signature
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -60,8 +61,11 @@ def prepare(words: list[str], download: bool = False, generate: bool = False) ->
         print(f"model={cfg['model']['name']} cannot be used yet: {error}", end="\n\n")
     try:
         data = make_data(node)
-    except UserError:
-        _tell_listed(node, sources)
+    except UserError as error:
+        try:
+            _tell_listed(node, sources)
+        except UserError as more:
+            raise UserError("\n".join(dict.fromkeys([*str(error).splitlines(), *str(more).splitlines()]))) from None
         raise
     rows, bad = check(data, cfg["limit"])
     print(_table([*data.counts(), *rows]), end="\n\n")
@@ -103,22 +107,26 @@ def _switch(argv: list[str], name: str) -> bool:
 
 
 def _sources(node: dict[str, Any]) -> list[Source]:
-    kind = find(node["_target_"], f"data={node['name']}")
-    return kind.sources(**_options(node)) if hasattr(kind, "sources") else []
+    return _asked(node, "sources")
 
 
 def _tell_listed(node: dict[str, Any], sources: list[Source]) -> None:
     """What can be said of annotation files where something else is missing."""
-    kind = find(node["_target_"], f"data={node['name']}")
-    if rows := kind.listed(**_options(node)) if hasattr(kind, "listed") else []:
+    if rows := _asked(node, "listed"):
         print(_table(rows), end="\n\n")
     for source in sources:
         if source.found and source.found.is_file():
             print(f"SHA-256 {hashing.sha256(source.found)}  {source.found}")
 
 
-def _options(node: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in validate.knobs(node).items() if name != "_target_"}
+def _asked(node: dict[str, Any], what: str) -> list[Any]:
+    """What a class says of its options; nothing where it cannot say it, or a place that it needs is not set."""
+    kind = find(node["_target_"], f"data={node['name']}")
+    if not hasattr(kind, what):
+        return []
+    options = {name: value for name, value in validate.knobs(node).items() if name != "_target_"}
+    needed = [name for name, one in signature(getattr(kind, what)).parameters.items() if one.default is one.empty]
+    return [] if any(options.get(name, "") is None for name in needed) else getattr(kind, what)(**options)
 
 
 def _files(sources: list[Source]) -> str:

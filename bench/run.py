@@ -25,7 +25,7 @@ from bench.errors import UserError
 from bench.files import hashing
 from bench.files.write import make_folder, write
 from bench.report.words import headline
-from bench.scores.complete import Completed, complete, left, unsettled
+from bench.scores.complete import Completed, complete, left, shown, unsettled
 
 OPTIONS = knobs.options
 HYDRA = ("--cfg", "-c", "--info", "-i", "--package", "-p", "--resolve", "--hydra-help", "--version", "--config-dir")
@@ -99,7 +99,8 @@ def main(argv: list[str] | None = None) -> int:
     except UserError as error:
         return cli.fail(error)
     _failed.clear()
-    status = cli.launch(_job, argv)
+    with shown(lambda: runs):
+        status = cli.launch(_job, argv)
     failed = bool(_failed)
     if not basic:  # whose processes' errors nobody reads: the runs say how they are
         failed = _tell(left(runs))

@@ -21,7 +21,7 @@ from bench.errors import UserError
 from bench.files import hashing
 from bench.report.words import headline
 from bench.scores import rescore, selection
-from bench.scores.complete import Completed, complete
+from bench.scores.complete import Completed, complete, passed, shown
 from bench.scores.score import score
 from bench.scores.selection import Selection
 
@@ -60,12 +60,20 @@ def planned(typed: list[str]) -> list[Wanted]:
 def finished(typed: list[str]) -> list[str]:
     """Scores what is not scored yet, and says it; returns what went wrong."""
     failures: list[str] = []
+    wanted: list[Wanted] = []
     folders, words = _asked(typed)
     for folder in folders:
         try:
-            failures += _score(_wanted(folder, words))
+            wanted.append(_wanted(folder, words))
         except UserError as error:  # of one run; the others are scored
             failures.append(str(error))
+    with shown(lambda: [one.run for one in wanted]):
+        for one in wanted:
+            try:
+                failures += _score(one)
+            except UserError as error:
+                failures.append(str(error))
+            passed(one.run)
     hashing.remember()
     return list(dict.fromkeys(failures))
 

@@ -5,6 +5,7 @@ import hashlib
 import http.server
 import io
 import json
+import shutil
 import threading
 import zipfile
 
@@ -19,8 +20,10 @@ from bench.data.files import download
 from bench.data.manifest import Manifest
 from bench.edits import generate
 from bench.errors import UserError
-from tests.helpers import trees
+from tests.helpers import caption_trees, pie_trees, trees
 from tests.helpers.shared import SHARED, needs_shared
+
+_CAPTIONS = "annotations/captions_val2014.json"
 
 
 def rows(text):
@@ -54,6 +57,90 @@ def test_annotations_are_counted_without_the_pictures(tmp_path, capsys):
     assert f"SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}  {file}" in printed.out
     assert printed.err.count("error: missing: ") == 1
     assert "ILSVRC2012 validation images" in printed.err
+
+
+def _lose(*places):
+    """Deletes files and folders below a root."""
+
+    def lose(root):
+        for place in places:
+            shutil.rmtree(root / place) if (root / place).is_dir() else (root / place).unlink()
+
+    return lose
+
+
+@pytest.mark.parametrize(
+    ("data", "make", "lose", "counted", "missing"),
+    [
+        ("pie", pie_trees.pie, _lose("annotation_images"), ["samples", "type 1 (object)", "type 9 (style)"], "missing"),
+        (
+            "pie",
+            pie_trees.pie,
+            _lose("annotation_images/0_random_140/000000000007.jpg"),
+            ["samples", "type 0 (random)"],
+            "1 of 11 pictures",
+        ),
+        ("ti2i", pie_trees.ti2i, _lose("wild-ti2i"), ["samples", "pictures", "wild: prompts"], "26 of 55 pictures"),
+        (
+            "coco",
+            caption_trees.coco,
+            _lose("val2014"),
+            ["BISON items", "samples with these options", "filter=0.25 reference=first words=exact (paper: 272)"],
+            "missing: COCO's val2014 pictures",
+        ),
+        ("coco", caption_trees.coco, _lose(_CAPTIONS), ["BISON items"], "missing: COCO's captions_val2014.json"),
+        ("imagen", caption_trees.imagen, _lose("."), ["samples with these options", "slot top"], "missing: Imagen's"),
+        ("manifest", edits, _lose("dog.jpg"), ["samples", "samples with mask"], "line 2: there is no picture"),
+    ],
+)
+def test_what_is_there_is_counted_and_what_is_not_is_said(data, make, lose, counted, missing, tmp_path, capsys):
+    make(root := tmp_path / "data")
+    words = [f"data={data}", f"data.root={root}", "model=shapes"]
+    prepare.main(words)
+    whole = rows(capsys.readouterr().out)
+    lose(root)
+    assert prepare.main(words) == 2
+    printed = capsys.readouterr()
+    found = rows(printed.out)
+    assert {name: found[name] for name in counted} == {name: whole[name] for name in counted}
+    assert missing in printed.err
+
+
+def test_other_counts_of_what_is_there(tmp_path, capsys):
+    words = ["data=manifest", f"data.root={edits(tmp_path / 'own')}", "model=shapes"]
+    (tmp_path / "own/dog.jpg").unlink()
+    assert prepare.main(words) == 2
+    assert rows(capsys.readouterr().out)["pictures that are there"] == ["1", "2", "differs"]
+    caption_trees.coco(tmp_path / "coco")
+    (tmp_path / "coco/annotations/bison_annotations.cocoval2014.json").unlink()
+    assert prepare.main(["data=coco", f"data.root={tmp_path / 'coco'}", "model=shapes"]) == 2
+    found = rows(capsys.readouterr().out)
+    assert (found["captions"], found["pictures with captions"]) == (["10"], ["3"])
+    broken = pie_trees.pie_pp(tmp_path / "pp")
+    here = sum(row["folder"] != "9_change_style_80" for row in pie_trees.pie_pp_rows())
+    (broken / "9_change_style_80").mkdir(exist_ok=True)
+    (broken / "9_change_style_80/V1-00000-of-00001.parquet").write_bytes(b"PAR1")
+    assert prepare.main(["data=pie_pp", f"data.root={broken}", "model=shapes"]) == 2
+    printed = capsys.readouterr()
+    assert rows(printed.out)["samples"] == [str(here), "700", "differs"]
+    assert "9_change_style_80 cannot be read as parquet" in printed.err
+    assert prepare.main(["data=templated", f"data.root={tmp_path / 'none'}", "model=shapes"]) == 2
+    assert rows(capsys.readouterr().out)["samples with these options"] == ["360"]
+
+
+def test_all_that_is_wrong_is_said_at_once(tmp_path, capsys):
+    (tmp_path / "queries.csv").write_text("path,source\n")
+    words = ["data=imagenet", f"data.root={tmp_path / 'none'}", f"data.annotations={tmp_path / 'queries.csv'}"]
+    assert prepare.main([*words, "model=shapes"]) == 2
+    said = capsys.readouterr().err
+    assert "missing: ILSVRC2012 validation images" in said
+    assert f"{tmp_path / 'queries.csv'} has no column 'source_id'" in said
+
+
+@pytest.mark.parametrize(("data", "knob"), [("imagenet", "annotations"), ("pie", "root"), ("coco", "bison")])
+def test_a_place_that_is_not_set_is_a_sentence(data, knob, capsys):
+    assert prepare.main([f"data={data}", f"data.{knob}=null", "model=shapes"]) == 2
+    assert f"data.{knob} is not set; expected a file or folder" in capsys.readouterr().err
 
 
 def test_it_counts_hashes_and_names_the_licence(tmp_path, capsys):

@@ -14,6 +14,7 @@ from bench.data.files.annotations import field, read_json
 from bench.data.preprocess import read_rgb
 from bench.errors import UserError
 from bench.files.hashing import sha256, sha256_of_files
+from bench.files.paths import find
 from bench.types import EditSample
 
 WORDS = {
@@ -23,6 +24,10 @@ WORDS = {
 }
 """Readings of "words", which the paper leaves open: lower case without final punctuation; as written; runs of letters
 and digits."""
+
+
+BISON = 54_253
+"""Items that its owners state."""
 
 
 class Triple(NamedTuple):
@@ -70,8 +75,8 @@ class Coco(Benchmark):
         self.size, self.resample = size, resample
         self.options = {"reference": reference, "filter": filter, "words": words}
         *self.annotations, self.folder = self.require(root=root, captions=captions, bison=bison)
-        self._captions, self._items = _read(*self.annotations)
-        self.triples = self.select(reference, filter, words)
+        self._items = _Items(*self.annotations)
+        self.triples = self._items.select(reference, filter, words)
         self.ids = [triple.id for triple in self.triples]
         if not self.folder.is_dir():
             raise UserError(f"{self.folder} is no folder; expected COCO's val2014 pictures from {_PICTURES}")
@@ -118,20 +123,27 @@ class Coco(Benchmark):
             ),
         ]
 
-    def select(self, reference: str, filter: float | None, words: str) -> list[Triple]:
-        """The edits for one reading of reference caption, filter and words, in BISON's order."""
-        split, kept = WORDS[words], []
-        if reference == "first" and filter is None:
-            return [Triple(id_, image, self._captions[image][0], target) for id_, image, target in self._items]
-        pieces = {image: [split(caption) for caption in own] for image, own in self._captions.items()}
-        for id_, image, target in self._items:
-            query = split(target)
-            own = pieces[image][:1] if reference == "first" else pieces[image]
-            distances = [Levenshtein.distance(caption, query) for caption in own]
-            best = min(range(len(own)), key=distances.__getitem__)
-            if filter is None or distances[best] <= filter * len(own[best]):
-                kept.append(Triple(id_, image, self._captions[image][best], target))
-        return kept
+    @classmethod
+    def listed(
+        cls,
+        captions: str,
+        bison: str,
+        reference: str = "closest",
+        filter: float | None = None,
+        words: str = "plain",
+        **_: Any,
+    ) -> list[Count]:
+        """What `counts` says; of one of the two files alone, how much is in it."""
+        texts, items = find(captions), find(bison)
+        if texts and items:
+            both = _Items(texts, items)
+            return both.counts(both.select(reference, filter, words))
+        if items:
+            return [Count("BISON items", len(_entries(items)), BISON)]
+        if texts:
+            text, own = _captions(texts)
+            return [Count("captions", len(text)), Count("pictures with captions", len(own))]
+        return []
 
     def __getitem__(self, index: int) -> EditSample:
         triple = self.triples[index]
@@ -157,10 +169,40 @@ class Coco(Benchmark):
 
     def counts(self) -> list[Count]:
         """Items, pictures, and how many queries the paper's filter leaves under each reading of it."""
+        return self._items.counts(self.triples)
+
+
+class _Items:
+    """BISON's items, each with the captions of its input.
+
+    Raises:
+        UserError: the record and field that is wrong.
+    """
+
+    def __init__(self, captions: Path, bison: Path):
+        self._captions, self._items = _read(captions, bison)
+
+    def select(self, reference: str, filter: float | None, words: str) -> list[Triple]:
+        """The edits for one reading of reference caption, filter and words, in BISON's order."""
+        split, kept = WORDS[words], []
+        if reference == "first" and filter is None:
+            return [Triple(id_, image, self._captions[image][0], target) for id_, image, target in self._items]
+        pieces = {image: [split(caption) for caption in own] for image, own in self._captions.items()}
+        for id_, image, target in self._items:
+            query = split(target)
+            own = pieces[image][:1] if reference == "first" else pieces[image]
+            distances = [Levenshtein.distance(caption, query) for caption in own]
+            best = min(range(len(own)), key=distances.__getitem__)
+            if filter is None or distances[best] <= filter * len(own[best]):
+                kept.append(Triple(id_, image, self._captions[image][best], target))
+        return kept
+
+    def counts(self, chosen: list[Triple]) -> list[Count]:
+        """As `Coco.counts` gives them; `chosen` are the samples."""
         rows = [
-            Count("BISON items", len(self._items), 54_253),
-            Count("samples with these options", len(self.ids)),
-            Count("pictures", len({triple.image for triple in self.triples})),
+            Count("BISON items", len(self._items), BISON),
+            Count("samples with these options", len(chosen)),
+            Count("pictures", len({triple.image for triple in chosen})),
         ]
         for reference in ("closest", "first"):
             for words in WORDS:
@@ -193,12 +235,17 @@ def _captions(file: Path) -> tuple[dict[int, tuple[str, int]], dict[int, list[st
     return text, own
 
 
+def _entries(file: Path) -> list[Any]:
+    """Items of BISON's file, as they are written."""
+    content = read_json(file, dict, "github.com/facebookresearch/binary-image-selection")
+    return field(content, "data", list, str(file))
+
+
 def _read(captions: Path, file: Path) -> tuple[dict[int, list[str]], list[tuple[str, int, str]]]:
     """Captions of each picture that is an input, and (id, input, query) of each BISON item."""
     text, own = _captions(captions)
-    content = read_json(file, dict, "github.com/facebookresearch/binary-image-selection")
     items = {}
-    for position, entry in enumerate(field(content, "data", list, str(file))):
+    for position, entry in enumerate(_entries(file)):
         where = f"{file}, item {position}"
         try:
             number, caption, true = entry["bison_id"], entry["caption_id"], entry["true_image_id"]

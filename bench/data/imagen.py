@@ -79,6 +79,16 @@ def edits(pairs: str, styles: bool, seed: int) -> list[tuple[int, str, int]]:
     return found
 
 
+def _counted(samples: list[tuple[int, str, int]]) -> list[Count]:
+    pairs = sum(len(neighbours(choice, styles=True)) for choice in CHOICES)
+    rows = [
+        Count("prompts (the paper says 300; its grammar gives 360)", len(CHOICES), 360),
+        Count("ordered pairs that differ in one slot", pairs, 3960),
+        Count("samples with these options", len(samples)),
+    ]
+    return rows + [Count(f"slot {name}", sum(slot == name for _, slot, _ in samples)) for name in SLOTS]
+
+
 class Imagen(Benchmark):
     """Edits of one slot over Imagen's pictures, in the user's folder.
 
@@ -129,6 +139,11 @@ class Imagen(Benchmark):
         """The folder of pictures."""
         return [Source("Imagen's pictures", Path(root), "data.root", cls.origin)]
 
+    @classmethod
+    def listed(cls, pairs: str = "one", styles: bool = False, seed: int = 0, **_: Any) -> list[Count]:
+        """Prompts and samples, which no file lists: they follow from the grammar."""
+        return _counted(edits(pairs, styles, seed))
+
     def __getitem__(self, index: int) -> EditSample:
         source, slot, target = self.edits[index]
         return EditSample(
@@ -151,13 +166,7 @@ class Imagen(Benchmark):
 
     def counts(self) -> list[Count]:
         """Prompts, ordered pairs, samples of each slot."""
-        pairs = sum(len(neighbours(choice, styles=True)) for choice in CHOICES)
-        rows = [
-            Count("prompts (the paper says 300; its grammar gives 360)", len(CHOICES), 360),
-            Count("ordered pairs that differ in one slot", pairs, 3960),
-            Count("samples with these options", len(self.ids)),
-        ]
-        return rows + [Count(f"slot {name}", sum(slot == name for _, slot, _ in self.edits)) for name in SLOTS]
+        return _counted(self.edits)
 
     def _check_origin(self) -> None:
         if (self.folder / GENERATED).exists():

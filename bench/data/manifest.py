@@ -1,5 +1,6 @@
 """A user's own pictures: a folder with a `manifest.jsonl`, one edit a line."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -57,9 +58,24 @@ class Manifest(Benchmark):
         self.root, self.size, self.resample, self.mask_edit = folder, size, resample, mask_edit
         self.file = folder / "manifest.jsonl"
         self.annotations = [self.file]
-        self.lines: list[int] = []
-        self.rows = self._read()
+        found = _read(self.file)
+        self.lines, self.rows = list(found), list(found.values())
         self.ids = [str(row["id"]) for row in self.rows]
+        for line, row in found.items():
+            self._check_pictures(row, f"{self.file}, line {line}")
+
+    @classmethod
+    def listed(cls, root: str, **_: Any) -> list[Count]:
+        """What `counts` says, and how many of the pictures and masks are there."""
+        folder = find(root)
+        if folder is None or not (folder / "manifest.jsonl").is_file():
+            return []
+        rows = list(_read(folder / "manifest.jsonl").values())
+        there = []
+        for what, key in (("pictures", "image"), ("masks", "mask")):
+            if names := {row[key] for row in rows if row.get(key)}:
+                there.append(Count(f"{what} that are there", sum(listed(folder / name) for name in names), len(names)))
+        return [*_counted(rows), *there]
 
     def __getitem__(self, index: int) -> EditSample:
         row = self.rows[index]
@@ -91,8 +107,7 @@ class Manifest(Benchmark):
 
     def counts(self) -> list[Count]:
         """Samples, and how many have what is optional."""
-        named = [Count(f"samples with {name}", sum(bool(row.get(name)) for row in self.rows)) for name in OPTIONAL]
-        return [Count("samples", len(self.ids)), *named]
+        return _counted(self.rows)
 
     def real_image(self, class_id: int, rng: np.random.Generator) -> np.ndarray:
         """A random source picture of the class."""
@@ -104,49 +119,7 @@ class Manifest(Benchmark):
     def _mask(self, name: str) -> np.ndarray:
         return read_mask(self.root / name, self.size, self.mask_edit, name)
 
-    def _read(self) -> list[dict]:
-        text = read_text(self.file, "write it as UTF-8 text, one JSON object a line")
-        rows, seen = [], {}
-        for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028 inside a prompt
-            if not line.strip():
-                continue
-            where = f"{self.file}, line {number}"
-            try:
-                row = parsed(line)
-            except RepeatedKeyError as error:
-                raise UserError(f"{where} has the field {error.args[0]!r} twice; leave one out") from None
-            except ValueError as error:
-                raise UserError(f"{where} is not JSON ({error}); expected one object a line") from None
-            self._check(row, where)
-            if str(row["id"]) in seen:
-                raise UserError(f"{where}: id {row['id']!r} was used on line {seen[str(row['id'])]}; ids must differ")
-            seen[str(row["id"])] = number
-            self.lines.append(number)
-            rows.append(row)
-        if not rows:
-            raise UserError(f"{self.file} lists no sample; write one JSON object a line with {', '.join(REQUIRED)}")
-        return rows
-
-    def _check(self, row: object, where: str) -> None:
-        if not isinstance(row, dict):
-            raise UserError(f"{where} holds {type(row).__name__}; expected a JSON object with {', '.join(REQUIRED)}")
-        for name in row:
-            if name not in _KINDS:
-                raise UserError(f"{where}: unknown field {name!r}; {nearest(name, [*REQUIRED, *OPTIONAL])}")
-        for name in REQUIRED:
-            if name not in row:
-                raise UserError(f"{where}: field {name!r} is missing; every line needs {', '.join(REQUIRED)}")
-        for name, value in row.items():
-            if not isinstance(value, _KINDS[name]) or isinstance(value, bool):
-                expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in _KINDS[name])
-                raise UserError(f"{where}: {name} is {value!r}; expected {expected}")
-        if row["id"] == "":
-            raise UserError(f"{where}: id is empty; it names the files of the results")
-        if why := unfit(str(row["id"])):
-            raise UserError(f"{where}: id {why}")
-        for name, kind in (("classes", int), ("blend", str)):
-            if row.get(name) is not None and [type(value) for value in row[name]] != [kind, kind]:
-                raise UserError(f"{where}: {name} is {row[name]!r}; expected two {kind.__name__}, of source and target")
+    def _check_pictures(self, row: dict, where: str) -> None:
         if not listed(self.root / row["image"]):
             raise UserError(f"{where}: there is no picture {self.root / row['image']}; paths are relative to data.root")
         if row.get("mask"):
@@ -163,6 +136,59 @@ class Manifest(Benchmark):
         if sizes[0] != sizes[1]:
             (w, h), (mw, mh) = sizes
             raise UserError(f"{where}: mask {row['mask']} is {mw}x{mh} px, its picture {w}x{h}; they must be equal")
+
+
+def _counted(rows: list[dict]) -> list[Count]:
+    """Samples, and how many have what is optional."""
+    named = [Count(f"samples with {name}", sum(bool(row.get(name)) for row in rows)) for name in OPTIONAL]
+    return [Count("samples", len(rows)), *named]
+
+
+def _read(file: Path) -> dict[int, dict]:
+    """Rows of a manifest, by their lines; whether their pictures are there is not asked."""
+    text = read_text(file, "write it as UTF-8 text, one JSON object a line")
+    rows: dict[int, dict] = {}
+    seen: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines would also split at U+2028 inside a prompt
+        if not line.strip():
+            continue
+        where = f"{file}, line {number}"
+        try:
+            row = parsed(line)
+        except RepeatedKeyError as error:
+            raise UserError(f"{where} has the field {error.args[0]!r} twice; leave one out") from None
+        except ValueError as error:
+            raise UserError(f"{where} is not JSON ({error}); expected one object a line") from None
+        _check(row, where)
+        if str(row["id"]) in seen:
+            raise UserError(f"{where}: id {row['id']!r} was used on line {seen[str(row['id'])]}; ids must differ")
+        seen[str(row["id"])] = number
+        rows[number] = row
+    if not rows:
+        raise UserError(f"{file} lists no sample; write one JSON object a line with {', '.join(REQUIRED)}")
+    return rows
+
+
+def _check(row: object, where: str) -> None:
+    if not isinstance(row, dict):
+        raise UserError(f"{where} holds {type(row).__name__}; expected a JSON object with {', '.join(REQUIRED)}")
+    for name in row:
+        if name not in _KINDS:
+            raise UserError(f"{where}: unknown field {name!r}; {nearest(name, [*REQUIRED, *OPTIONAL])}")
+    for name in REQUIRED:
+        if name not in row:
+            raise UserError(f"{where}: field {name!r} is missing; every line needs {', '.join(REQUIRED)}")
+    for name, value in row.items():
+        if not isinstance(value, _KINDS[name]) or isinstance(value, bool):
+            expected = " or ".join("null" if kind is type(None) else kind.__name__ for kind in _KINDS[name])
+            raise UserError(f"{where}: {name} is {value!r}; expected {expected}")
+    if row["id"] == "":
+        raise UserError(f"{where}: id is empty; it names the files of the results")
+    if why := unfit(str(row["id"])):
+        raise UserError(f"{where}: id {why}")
+    for name, kind in (("classes", int), ("blend", str)):
+        if row.get(name) is not None and [type(value) for value in row[name]] != [kind, kind]:
+            raise UserError(f"{where}: {name} is {row[name]!r}; expected two {kind.__name__}, of source and target")
 
 
 def _text(value: str | int | None) -> str | None:

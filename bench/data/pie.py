@@ -13,7 +13,7 @@ from bench.data.files.annotations import field, inside, read_json
 from bench.data.preprocess import fit, read_rgb, stored_size
 from bench.errors import BadSample, UserError, nearest
 from bench.files.hashing import sha256, sha256_of_files
-from bench.files.paths import listed
+from bench.files.paths import find, listed
 from bench.types import EditSample
 
 FOLDERS = {
@@ -66,12 +66,7 @@ class PieTypes(Benchmark):
         brackets: str,
         where: Path,
     ):
-        if isinstance(types, str | int):
-            types = [types]
-        try:
-            kept = set(TYPES if types is None else map(_type, types))
-        except ValueError as error:
-            raise UserError(f"data.types: {error}") from None
+        kept = chosen(types)
         self.records = [record for record in records if record.type in kept]
         self.size, self.resample, self.brackets = size, resample, brackets
         self.ids = [record.id for record in self.records]
@@ -102,10 +97,7 @@ class PieTypes(Benchmark):
 
     def counts(self) -> list[Count]:
         """Samples in all and of each type, and pictures of another size than their masks."""
-        of_type = {name: sum(record.type == name for record in self.records) for name in TYPES}
-        rows = [Count("samples", len(self.ids), sum(map(_expected, TYPES)))]
-        rows += [Count(f"type {i} ({name})", of_type[name], _expected(name)) for i, name in enumerate(TYPES)]
-        return [*rows, Count("pictures not 512x512", sum(map(self._differs, self.records)), 0)]
+        return [*counted(self.records), Count("pictures not 512x512", sum(map(self._differs, self.records)), 0)]
 
     def result_names(self, index: int) -> dict[str, str]:
         """By id, or in the benchmark's own folder tree, as PnPInversion's runners save them."""
@@ -151,9 +143,7 @@ class Pie(PieTypes):
         brackets: str = STRIP,
     ):
         file, self.folder = self.require(root=root)
-        self.annotations = [file]
-        mapping = read_json(file, dict, _ORIGIN)
-        records = [_record(id_, entry, f"{file}, record {id_!r}") for id_, entry in mapping.items()]
+        self.annotations, records = [file], _records(file)
         self._file = {r.id: inside(self.folder, r.path, f"{file}, record {r.id!r}") for r in records}
         super().__init__(records, types, size, resample, brackets, file)
         missing = [record for record in self.records if not listed(self._file[record.id])]
@@ -171,6 +161,12 @@ class Pie(PieTypes):
             Source("PIE-Bench's annotation_images", Path(root) / "annotation_images", "data.root", _ORIGIN),
         ]
 
+    @classmethod
+    def listed(cls, root: str, types: list | str | int | None = None, **_: Any) -> list[Count]:
+        """Records of the mapping file, in all and of each type."""
+        file, kept = find(Path(root) / "mapping_file.json"), chosen(types)
+        return counted([record for record in _records(file) if record.type in kept]) if file else []
+
     def identity(self) -> dict[str, Any]:
         """Size, and the hashes of the mapping file and of the pictures."""
         return {
@@ -184,6 +180,26 @@ class Pie(PieTypes):
 
 
 _ORIGIN = "the form linked in the README of github.com/cure-lab/PnPInversion (its authors send a link)"
+
+
+def chosen(types: list | str | int | None) -> set[str]:
+    """Names of edit types; None means all. Raises: UserError: there is no such type."""
+    try:
+        return set(TYPES if types is None else map(_type, [types] if isinstance(types, str | int) else types))
+    except ValueError as error:
+        raise UserError(f"data.types: {error}") from None
+
+
+def counted(records: list[Record]) -> list[Count]:
+    """Samples in all and of each type."""
+    of_type = {name: sum(record.type == name for record in records) for name in TYPES}
+    rows = [Count(f"type {i} ({name})", of_type[name], _expected(name)) for i, name in enumerate(TYPES)]
+    return [Count("samples", len(records), sum(map(_expected, TYPES))), *rows]
+
+
+def _records(file: Path) -> list[Record]:
+    mapping = read_json(file, dict, _ORIGIN)
+    return [_record(id_, entry, f"{file}, record {id_!r}") for id_, entry in mapping.items()]
 
 
 def _record(id_: str, entry: Any, where: str) -> Record:

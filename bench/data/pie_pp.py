@@ -1,15 +1,17 @@
 """PIE-Bench++: the hub's version of PIE-Bench, with prompts rewritten for several edits at once."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from bench.data.base import Source
+from bench.data.base import Count, Source
 from bench.data.files.annotations import field
 from bench.data.files.parquet import ImageTable
-from bench.data.pie import FOLDERS, STRIP, TYPES, PieTypes, Record, mask_of
+from bench.data.pie import FOLDERS, STRIP, TYPES, PieTypes, Record, chosen, counted, mask_of
 from bench.errors import UserError
 from bench.files.hashing import sha256_of_files
+from bench.files.paths import find
 
 
 class PiePlusPlus(PieTypes):
@@ -37,13 +39,11 @@ class PiePlusPlus(PieTypes):
         (folder,) = self.require(root=root)
         records, self._table = [], {}
         for type_ in TYPES:
-            files = sorted((folder / FOLDERS[type_]).glob("*.parquet"))
-            if not files:
+            if not (files := _files(folder, type_)):
                 continue
             self.annotations = [*self.annotations, *files]
             table = ImageTable(files, _COLUMNS)
-            for row, entry in enumerate(table.rows()):
-                record = _rewritten(entry, type_, f"{files[0].parent}, row {row}")
+            for row, record in enumerate(_records(table, type_, files[0].parent)):
                 if record.id in self._table:
                     raise UserError(f"{files[0].parent}, row {row}: id {record.id!r} is there twice; ids must differ")
                 self._table[record.id] = table, row
@@ -56,6 +56,16 @@ class PiePlusPlus(PieTypes):
     def sources(cls, root: str, **_: Any) -> list[Source]:
         """The folder of parquet files."""
         return [Source("PIE-Bench++", Path(root), "data.root", _HOW, hub=_HUB)]
+
+    @classmethod
+    def listed(cls, root: str, types: list | str | int | None = None, **_: Any) -> list[Count]:
+        """Rows of the folders that can be read, in all and of each type."""
+        records, kept = [], chosen(types)
+        for type_ in [name for name in TYPES if name in kept] if (folder := find(root)) else ():
+            with suppress(UserError):  # said of the first such folder when the data set is made
+                if files := _files(folder, type_):
+                    records += _records(ImageTable(files, _COLUMNS), type_, files[0].parent)
+        return counted(records) if records else []
 
     def identity(self) -> dict[str, Any]:
         """Size, and the hashes of the parquet files."""
@@ -70,6 +80,14 @@ class PiePlusPlus(PieTypes):
 _HUB = "UB-CVML-Group/PIE_Bench_pp"
 _HOW = f"`hf download --repo-type dataset {_HUB} --local-dir data/pie_pp`"
 _COLUMNS = ("image", "id", "source_prompt", "target_prompt", "blended_words", "mask")
+
+
+def _files(folder: Path, type_: str) -> list[Path]:
+    return sorted((folder / FOLDERS[type_]).glob("*.parquet"))
+
+
+def _records(table: ImageTable, type_: str, where: Path) -> list[Record]:
+    return [_rewritten(entry, type_, f"{where}, row {row}") for row, entry in enumerate(table.rows())]
 
 
 def _rewritten(entry: dict[str, Any], type_: str, where: str) -> Record:

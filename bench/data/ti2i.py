@@ -8,7 +8,7 @@ from bench.data.files.annotations import field, inside, read_json
 from bench.data.preprocess import read_rgb
 from bench.errors import UserError
 from bench.files.hashing import sha256, sha256_of_files
-from bench.files.paths import listed
+from bench.files.paths import find, listed
 from bench.types import EditSample
 
 BASES = ("", "data/annotation_images/", "data/annotation_images/ti2i_benchmark/")
@@ -36,16 +36,8 @@ class Ti2i(Benchmark):
     def __init__(self, root: str, annotations: str, size: int, resample: str = "bicubic"):
         self.size, self.resample = size, resample
         file, folder = self.require(root=root, annotations=annotations)
-        self.annotations = [file]
-        mapping = read_json(file, dict, _MAPPING)
-        self.ids, self.rows = [], []
-        for id_, entry in mapping.items():
-            where = f"{file}, record {id_!r}"
-            path, target = field(entry, "image_path", str, where), field(entry, "editing_prompt", str, where)
-            for base in BASES:  # without it a path may lead elsewhere
-                inside(folder, path.removeprefix(base), where)
-            self.ids.append(id_)
-            self.rows.append((path, field(entry, "original_prompt", str, where) or None, target))
+        self.annotations, rows = [file], _read(file, folder)
+        self.ids, self.rows = list(rows), list(rows.values())
         base = next((b for b in BASES if all(listed(folder / p.removeprefix(b)) for p, _, _ in self.rows)), None)
         if base is None:
             lost = [p for p, _, _ in self.rows if not any(listed(folder / p.removeprefix(b)) for b in BASES)]
@@ -62,6 +54,12 @@ class Ti2i(Benchmark):
             Source("TI2I's mapping_file_ti2i_benchmark.json", Path(annotations), "data.annotations", _MAPPING),
             Source("TI2I's pictures", Path(root), "data.root", _PICTURES),
         ]
+
+    @classmethod
+    def listed(cls, root: str, annotations: str, **_: Any) -> list[Count]:
+        """Prompts of the mapping file, and the pictures that it names."""
+        file = find(annotations)
+        return _counted(list(_read(file, Path(root)).values())) if file else []
 
     def __getitem__(self, index: int) -> EditSample:
         path, source, target = self.rows[index]
@@ -85,13 +83,33 @@ class Ti2i(Benchmark):
 
     def counts(self) -> list[Count]:
         """Prompts and pictures, in all and in each half."""
-        wild = [path for path, _, _ in self.rows if "wild-ti2i" in path]
-        return [
-            Count("samples", len(self.ids), 223),
-            Count("pictures", len({path for path, _, _ in self.rows}), 55),
-            Count("wild: prompts", len(wild), 78),
-            Count("wild: pictures", len(set(wild)), 26),
-        ]
+        return _counted(self.rows)
+
+
+_Row = tuple[str, str | None, str]
+"""Path, source prompt and target prompt."""
+
+
+def _read(file: Path, folder: Path) -> dict[str, _Row]:
+    """Rows of the mapping file, by id."""
+    rows = {}
+    for id_, entry in read_json(file, dict, _MAPPING).items():
+        where = f"{file}, record {id_!r}"
+        path, target = field(entry, "image_path", str, where), field(entry, "editing_prompt", str, where)
+        for base in BASES:  # without it a path may lead elsewhere
+            inside(folder, path.removeprefix(base), where)
+        rows[id_] = path, field(entry, "original_prompt", str, where) or None, target
+    return rows
+
+
+def _counted(rows: list[_Row]) -> list[Count]:
+    wild = [path for path, _, _ in rows if "wild-ti2i" in path]
+    return [
+        Count("samples", len(rows), 223),
+        Count("pictures", len({path for path, _, _ in rows}), 55),
+        Count("wild: prompts", len(wild), 78),
+        Count("wild: pictures", len(set(wild)), 26),
+    ]
 
 
 _MAPPING = "the dataset_txt/ folder of github.com/xiaotianqing/InstDiffEdit"

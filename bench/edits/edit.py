@@ -10,11 +10,11 @@ from typing import Any
 
 import torch
 from torch.nn.functional import interpolate
-from tqdm import tqdm
 
-from bench.config import validate
+from bench.config import progress, validate
 from bench.config.guard import by_signal, place, said
 from bench.config.instances import instance
+from bench.config.progress import Count
 from bench.data.reading import read
 from bench.data.text import placed
 from bench.diffusion import device as devices
@@ -83,12 +83,12 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
     for index, id_ in enumerate(first.data.ids):
         if keys := tuple(key for key, ids in pending.items() if id_ in ids):
             groups[keys].append(index)
-    count = sum(map(len, pending.values()))
+    counts = {str(run.folder): Count(len(run.share) - len(pending[run.key]), len(pending[run.key])) for run in runs}
     others = len({run.cfg["method"]["name"] for run in runs}) - 1
     label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}" + (f" and {others} more" if others else "")
     with (
-        tqdm(total=count, unit="image", desc=label, disable=None) as bar,
-        Saver(first.cfg["batch_size"], stopped, bar.update) as saver,
+        progress.at_work("editing", label, counts) as step,
+        Saver(first.cfg["batch_size"], stopped, lambda run, count: step(str(run.folder), count)) as saver,
     ):
         plans = [list(plan) for _, plan in groupby(runs, lambda run: id(run.data))]
         editors = [_Editor(plan, model, methods, device, stopped, saver) for plan in plans]

@@ -58,6 +58,11 @@ class Run:
         return self.data.ids[: self.cfg["limit"]]
 
     @property
+    def share(self) -> list[str]:
+        """Those of this shard."""
+        return self.ids[self.cfg["shard"]["index"] :: self.cfg["shard"]["count"]]
+
+    @property
     def store(self) -> Store:
         """The run's folder, for this shard of it."""
         return Store(self.folder, (self.cfg["shard"]["index"], self.cfg["shard"]["count"]))
@@ -68,9 +73,8 @@ class Run:
         A sample that cannot be read has failed for good; one that broke the method (its entry has a traceback) is
         tried again by the next command, after its user has mended the method.
         """
-        journal, shard = self.store.journal(), self.cfg["shard"]
-        of_shard = self.ids[shard["index"] :: shard["count"]]
-        return [id_ for id_ in of_shard if id_ not in journal or "traceback" in journal[id_]]
+        journal = self.store.journal()
+        return [id_ for id_ in self.share if id_ not in journal or "traceback" in journal[id_]]
 
     @cached_property
     def folder(self) -> Path:

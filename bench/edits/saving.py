@@ -29,10 +29,10 @@ class Saver:
     Args:
         batch_size: two batches are under way at most, or two pictures a thread; who brings more waits.
         stopped: by the key of a run, why it cannot be written: added to.
-        tell: is given the number of samples that were entered.
+        tell: is given a run, and the number of its samples that were entered.
     """
 
-    def __init__(self, batch_size: int, stopped: dict[str, UserError], tell: Callable[[int], Any]):
+    def __init__(self, batch_size: int, stopped: dict[str, UserError], tell: Callable[[Run, int], Any]):
         self._most, self._stopped, self._tell = 2 * max(batch_size, threads.count()), stopped, tell
         self._writers = ThreadPoolExecutor(threads.count(), "write")
         self._clerk = ThreadPoolExecutor(1, "journal")
@@ -89,7 +89,7 @@ class Saver:
                     run.store.record(done)
             except UserError as error:
                 done, refused = [], error
-            self._tell(len(done))
+            self._tell(run, len(done))
             if refused:
                 self._stopped.setdefault(run.key, refused)
 

@@ -14,6 +14,7 @@ nothing of it is written, which is no error (exit status 0); the last shard to f
 
 import sys
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from bench.files import hashing
 from bench.reproduce import items, outcomes
 from bench.reproduce.items import Item
 from bench.reproduce.make import Made, out_of, reproduce, samples_of
+from bench.scores.complete import shown
 
 OPTIONS = {
     "to": Option(None, "folder for tables and figures; null: out"),
@@ -125,16 +127,18 @@ def _make(argv: list[str], edited: bool = True, first: bool = True) -> tuple[lis
     """
     chosen, words, settings = _split(argv)
     problems, written, waiting = [], False, 0
-    for item in chosen if first else [item for item in chosen if item.runs]:
-        try:
-            made = reproduce(item, words, settings, edited)
-        except UserError as error:
-            made = Made([], [str(error)])
-        problems += [line for problem in made.problems for line in problem.splitlines()]
-        if made.files:
-            print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
-        written |= bool(made.files)
-        waiting += made.waiting
+    wanted = cache(lambda: planned(argv))
+    with shown(lambda: [one.run for one in wanted()], lambda: [one.run for one in wanted() if one.scored]):
+        for item in chosen if first else [item for item in chosen if item.runs]:
+            try:
+                made = reproduce(item, words, settings, edited)
+            except UserError as error:
+                made = Made([], [str(error)])
+            problems += [line for problem in made.problems for line in problem.splitlines()]
+            if made.files:
+                print("\n".join(f"written: {file}" for file in made.files), end="\n\n", flush=True)
+            written |= bool(made.files)
+            waiting += made.waiting
     hashing.remember()
     if settings["page"] and written:
         _page(words, settings)

@@ -1,14 +1,17 @@
 """Runs to edits and scores: what is missing is made, what is whole is scored. Torch only where something is missing."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
+from bench.config import progress
+from bench.config.progress import Count
 from bench.edits.folder import Held
 from bench.edits.plan import Run
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
 from bench.scores.score import failures, is_scored, score
-from bench.scores.stored import Scored
+from bench.scores.stored import Scored, summary_file
 
 
 @dataclass
@@ -53,24 +56,60 @@ def complete(runs: list[Run], scored: bool = True, edited: bool = True, patient:
     Yields:
         what came of each run, in order.
     """
-    stopped = _edit(runs, scored, patient) if edited else _not_begun(runs)
-    for run in runs:
-        done = Completed(run)
-        try:
-            if run.key in stopped:
-                raise stopped[run.key]
-            journal = run.store.journal()
-            done.failures += failures(run, journal)
-            done.waiting = len(set(run.ids) - journal.keys())
-            if done.waiting and not edited:
-                done.failures.append(_lacking(run, done.waiting))
-                done.waiting = 0
-            if scored and not done.waiting:
-                done.take(score(run))
-        except UserError as why:
-            done.stopped = str(why)
-            done.failures.append(done.stopped)
-        yield done
+    with shown(lambda: runs):
+        stopped = _edit(runs, scored, patient) if edited else _not_begun(runs)
+        for run in runs:
+            done = Completed(run)
+            try:
+                if run.key in stopped:
+                    raise stopped[run.key]
+                journal = run.store.journal()
+                done.failures += failures(run, journal)
+                done.waiting = len(set(run.ids) - journal.keys())
+                if done.waiting and not edited:
+                    done.failures.append(_lacking(run, done.waiting))
+                    done.waiting = 0
+                if scored and not done.waiting:
+                    done.take(score(run))
+            except UserError as why:
+                done.stopped = str(why)
+                done.failures.append(done.stopped)
+            passed(run)
+            yield done
+
+
+def shown(runs: Callable[[], list[Run]], scored: Callable[[], list[Run]] | None = None) -> AbstractContextManager[None]:
+    """One line on the terminal for the edits of a command and one for its scores, as long as this lasts.
+
+    Args:
+        runs: all of the command, asked for when there is something to show.
+        scored: those of them that are scored; None: all.
+    """
+    return progress.whole(
+        editing=lambda: {str(run.folder): _edited(run) for run in runs()},
+        scoring=lambda: {_scores_of(run): _scored(run) for run in (scored or runs)()},
+    )
+
+
+def passed(run: Run) -> None:
+    """Whatever a run still lacks, the lines do not wait for it."""
+    progress.passed("editing", str(run.folder))
+    progress.passed("scoring", _scores_of(run))
+
+
+def _edited(run: Run) -> Count:
+    left = len(run.pending())
+    return Count(len(run.share) - left, left)
+
+
+def _scored(run: Run) -> Count:
+    journal = run.store.journal()
+    count = sum("error" not in journal.get(id_, {}) for id_ in run.ids)
+    return Count(count, 0) if is_scored(run) else Count(0, count)
+
+
+def _scores_of(run: Run) -> str:
+    return str(summary_file(run.folder, run.cfg["metrics"]["name"]))
 
 
 AGAIN = "the same command goes on"

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from bench.config import profile as profiles
+from bench.config import progress
 from bench.config.instances import find, instance
+from bench.config.progress import Count
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.edits.folder import Store
@@ -20,7 +21,7 @@ from bench.scores.columns import HALVES, notes, read_column, read_sets
 from bench.scores.features import Recall
 from bench.scores.pictures import Pairs, batches, on_device
 from bench.scores.returns import checked
-from bench.scores.stored import Fact
+from bench.scores.stored import Fact, summary_file
 from bench.scores.work import Work, load, without_value
 from bench.types import EditData, PairMetric, SetMetric
 
@@ -153,7 +154,9 @@ def _score(run: Run, pairs: Pairs, ids: list[str], recall: Recall, work: Work) -
     """Takes pictures through the metrics, as many at once as memory allows."""
     device, classes = devices.pick(run.cfg["device"]), getattr(pairs.data, "target_classes", None)
     portion = Portion(run.cfg["metrics"]["batch_size"], device)
-    with tqdm(total=len(ids), unit="image", desc=f"score {run.folder.name[:24]}", disable=None) as bar:
+    what = f"{run.cfg['data']['name']} {run.cfg['method']['name']}"
+    key = str(summary_file(run.folder, run.cfg["metrics"]["name"]))
+    with progress.at_work("scoring", what, {key: Count(len(work.ids) - len(ids), len(ids))}) as step:
         for found in batches(pairs, ids, portion.most):
             while found:
                 part = found[: portion.most]
@@ -167,7 +170,7 @@ def _score(run: Run, pairs: Pairs, ids: list[str], recall: Recall, work: Work) -
                         raise UserError(_too_small(run, device, work.at)) from None
                     raise
                 found = found[len(part) :]
-                bar.update(len(part))
+                step(key, len(part))
 
 
 def _too_small(run: Run, device: torch.device, name: str) -> str:

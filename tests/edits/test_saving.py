@@ -121,7 +121,7 @@ def test_a_sample_is_entered_once_its_picture_is_on_disk_and_not_before(tmp_path
         store, key = made, "k"
 
     told, stopped = [], {}
-    with Saver(2, stopped, told.append) as saver:
+    with Saver(2, stopped, lambda run, count: told.append(count)) as saver:
         saver.save(Run, [{"id": "a"}, {"id": "b"}], {"edit_sha256": (made.edit_file, Rows())})
         time.sleep(0.1)
         assert not lines(tmp_path)

@@ -5,14 +5,15 @@ import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_erosion
-from tqdm import tqdm
 
+from bench.config import progress
 from bench.files.refused import writing
 from bench.files.write import atomic, write
 
@@ -41,6 +42,7 @@ class Thumbs:
         write(stamp, made_with)
         self._pool = ThreadPoolExecutor(min(8, os.cpu_count() or 1))
         self._used: set[Path] = set()
+        self._due: list[Callable[[], None]] = []
 
     def ending(self, side: int) -> str:
         """Format of the thumbnails of pictures of so many pixels a side."""
@@ -51,18 +53,21 @@ class Thumbs:
         self._used.add(self.folder / name)
         return self.folder / name
 
-    def copy(self, pairs: list[tuple[Path, Path]], what: str) -> None:
-        """Thumbnails of picture files, (picture, thumbnail) each."""
-        self.each(self._copy, _stale(pairs), what)
+    def relative(self, place: Path) -> str:
+        """A folder of thumbnails as the page, which lies beside all of them, names it."""
+        return place.relative_to(self.folder.parent).as_posix()
 
-    def copy_masks(self, pairs: list[tuple[Path, Path]], what: str) -> None:
+    def copy(self, pairs: list[tuple[Path, Path]]) -> None:
+        """Thumbnails of picture files, (picture, thumbnail) each, which `finish` writes."""
+        self._due += [partial(self._copy, *pair) for pair in _stale(pairs)]
+
+    def copy_masks(self, pairs: list[tuple[Path, Path]]) -> None:
         """The same for masks that methods worked with: to be laid over their edits."""
-        self.each(self._copy_mask, _stale(pairs), what)
+        self._due += [partial(self._copy_mask, *pair) for pair in _stale(pairs)]
 
-    def each(self, work: Callable[[Any], None], jobs: list, what: str | None = None) -> None:
-        """Does `work` with each job, several at once; what is said to take its time is given a bar."""
-        done = self._pool.map(work, jobs)
-        list(tqdm(done, f"thumbnails of {what}", len(jobs), leave=False, disable=None if what and jobs else True))
+    def each(self, work: Callable[[Any], None], jobs: list) -> None:
+        """Does `work` with each job, several at once."""
+        list(self._pool.map(work, jobs))
 
     def save(self, pixels: np.ndarray, file: Path) -> None:
         """uint8 `[3, H, W]`."""
@@ -81,7 +86,11 @@ class Thumbs:
             overlay.save(temporary, format="PNG", transparency=bytes([0, veil, 255]), optimize=True)
 
     def finish(self) -> None:
-        """Deletes folders of thumbnails that the page does not show, so that it carries nothing along."""
+        """Writes what is due, and deletes folders of thumbnails that the page does not show, so that it carries nothing
+        along."""
+        with progress.line("page, 3 of 3: edits and masks", len(self._due)) as bar:
+            for _ in self._pool.map(lambda copy: copy(), self._due):
+                bar.update()
         self._pool.shutdown()
         with writing(self.folder):
             for folder in self.folder.glob("*/*/*"):
@@ -91,16 +100,14 @@ class Thumbs:
                 if not any(folder.iterdir()):
                     folder.rmdir()
 
-    def _copy(self, pair: tuple[Path, Path]) -> None:
-        picture, file = pair
+    def _copy(self, picture: Path, file: Path) -> None:
         with Image.open(picture) as image:
             if max(image.size) <= SMALL and file.suffix == ".png":
                 write(file, picture.read_bytes())
             else:
                 self._save(image.convert("RGB"), file)
 
-    def _copy_mask(self, pair: tuple[Path, Path]) -> None:
-        picture, file = pair
+    def _copy_mask(self, picture: Path, file: Path) -> None:
         with Image.open(picture) as image:
             self.save_mask(np.asarray(image) > 127, file, OWN, veil=70)
 

@@ -1,12 +1,14 @@
 """Every two runs compared as `python -m bench.compare` compares them, for the page to show those that one chooses.
 No torch."""
 
+import math
+from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
 import pandas as pd
-from tqdm import tqdm
 
+from bench.config import progress
 from bench.errors import UserError
 from bench.report import words
 from bench.report.page.answers import groups
@@ -28,16 +30,22 @@ def two(table: pd.DataFrame, index: dict[str, int], leaders: set[int]) -> list[d
     Args:
         leaders: places of runs that are kept where there are too many.
     """
-    return [_pairs(name, runs, index, leaders) for name, runs in groups(table) if len(runs) > 1]
+    several = [(name, runs) for name, runs in groups(table) if len(runs) > 1]
+    total = sum(math.comb(min(len(runs), MOST), 2) for _, runs in several)
+    with progress.line("page, 1 of 3: runs compared", total, unit="pair") as bar:
+        return [_pairs(name, runs, index, leaders, bar.update) for name, runs in several]
 
 
-def _pairs(name: str, runs: list[Scored], index: dict[str, int], leaders: set[int]) -> dict[str, Any]:
+def _pairs(
+    name: str, runs: list[Scored], index: dict[str, int], leaders: set[int], tell: Callable[[int], Any]
+) -> dict[str, Any]:
     first = sorted(runs, key=lambda run: index[str(run.folder)] not in leaders)[:MOST]
     kept = [run for run in runs if run in first]
     chosen, texts = list(combinations(kept, 2)), {}
     found: list[Comparison | UserError] = []
-    for start in tqdm(range(0, len(chosen), _TOGETHER), f"pairs of {name}", disable=None, leave=False):
+    for start in range(0, len(chosen), _TOGETHER):
         found += compared(chosen[start : start + _TOGETHER])
+        tell(len(chosen[start : start + _TOGETHER]))
     keys = [" ".join(str(index[str(run.folder)]) for run in pair) for pair in chosen]
     return {
         "title": name,
