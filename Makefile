@@ -12,7 +12,7 @@ demo: $(VENV)/.installed
 	$(BIN)/python -m bench.report
 
 test: $(VENV)/.testable
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 
 docs: $(VENV)/.documentable
 	$(BIN)/python -m sphinx -W --keep-going -q docs docs/_build
