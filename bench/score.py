@@ -17,6 +17,7 @@ from bench.cluster.task import Wanted
 from bench.config import cli, options
 from bench.config.command import command
 from bench.config.options import Option
+from bench.config.words import of_shards
 from bench.errors import UserError
 from bench.files import hashing
 from bench.report.words import headline
@@ -52,7 +53,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def planned(typed: list[str]) -> list[Wanted]:
     """What the words name, for tasks of a cluster: the pictures are there, or are taken over."""
-    share = [word for word in typed if word.startswith("shard.")]
+    share = of_shards(typed)
     folders, words = _asked([word for word in typed if word not in share])
     return [_wanted(folder, words, share) for folder in folders]
 

@@ -3,6 +3,7 @@ any later command can."""
 
 import io
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -68,7 +69,7 @@ class Slurm:
         executor = self.executor(folder, launcher.settings)
         with _refused():
             jobs = [job.job_id for job in executor.submit_array(tasks)]
-        array = jobs[0].split("_")[0]
+        (array,) = whole(jobs)
         try:
             settings = launcher.settings | dict.fromkeys(_GPUS) if light else launcher.settings
             executor = self.executor(folder, settings, {"slurm_dependency": f"afterany:{array}"})
@@ -102,13 +103,12 @@ class Slurm:
     def shown(self, launcher: Launcher) -> str:
         """As `Engine`: the lines that sbatch reads."""
         script = self.executor(Path("%j"), launcher.settings)._executor._make_submission_file_text("", "")
-        lines = [line for line in script.splitlines() if line.startswith("#SBATCH") and "put=" not in line]
-        lines = [line for line in lines if "error=" not in line]
+        lines = [line for line in script.splitlines() if re.match(r"#SBATCH(?!.*(put|error)=)", line)]
         return "\n".join([*lines, f"#SBATCH --array=0-{launcher.workers - 1}", "and a last job: --dependency=afterany"])
 
     def states(self, ids: Sequence[str]) -> dict[str, State]:
         """As `Engine`; jobs that ended are known for some minutes."""
-        asked = ",".join(dict.fromkeys(id_.split("_")[0] for id_ in ids))
+        asked = ",".join(whole(ids))
         listed = subprocess.run(
             ["squeue", "-h", "-r", "-t", "all", "-o", "%i|%T|%r", "-j", asked],
             capture_output=True,
@@ -158,6 +158,11 @@ class Local:
 
 
 ENGINES: dict[str, Engine] = {"slurm": Slurm(), "gpus": Local()}
+
+
+def whole(ids: Sequence[str]) -> list[str]:
+    """Ids of jobs, those of an array's tasks as the array's."""
+    return list(dict.fromkeys(id_.split("_")[0] for id_ in ids))
 
 
 def _is_ours(pid: int) -> bool:

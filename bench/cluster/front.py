@@ -51,49 +51,49 @@ def launched(
     if "%" in str(folder):
         raise UserError(f"out={folder.parent}: SLURM reads a % in a path otherwise; choose another out=")
     with lock(folder / ".lock", wait=True):
-        own = [record for record in records.living(folder) if _is_same(record, command, launcher)]
-        record = own[0] if own else _submit(command, launcher, wanted, open_, folder, heavy(launcher.words))
-    print(going_on(record) if own else f"{_named(record)}; logs: {folder}{_advice(launcher, open_)}", flush=True)
+        living = records.living(folder)
+        if own := [record for record in living if _is_same(record, command, launcher)]:
+            record, said = own[0], going_on(own[0])
+        else:
+            keys, batches = list(dict.fromkeys(one.run.key for one in open_)), _batches(open_)
+            _refuse_shared(keys, living)
+            count = launcher.workers if batches else min(launcher.workers, len(open_))  # to score alone, one for a run
+            ids = _submit(command, launcher, count, wanted, folder, heavy(launcher.words))
+            record = Record(command, launcher.words, launcher.engine, ids, keys, str(folder))
+            records.save(record, folder)
+            said = f"{_named(record)}; logs: {folder}{_advice(launcher.workers, batches)}"
+    print(said, flush=True)
     if not launcher.wait:
         return 0
     return watch(record, Progress([one.run for one in wanted if one.edited], folder / WEIGHTS))
 
 
 def _is_done(one: Wanted) -> bool:
-    if one.edited and one.run.pending():
-        return False
-    return not one.scored or is_scored(one.run)
+    return is_scored(one.run) if one.scored else not (one.edited and one.run.pending())
 
 
 def _is_same(record: Record, command: str, launcher: Launcher) -> bool:
     return (record.command, record.words) == (command, launcher.words)
 
 
-def _submit(
-    command: str, launcher: Launcher, wanted: list[Wanted], open_: list[Wanted], folder: Path, heavy: bool
-) -> Record:
-    keys = list(dict.fromkeys(one.run.key for one in open_))
-    for other in records.living(folder):
+def _refuse_shared(keys: list[str], living: list[Record]) -> None:
+    """Raises UserError where other jobs are about some of these runs."""
+    for other in living:
         if shared := len(set(keys) & set(other.keys)):
             raise UserError(
                 f"{shared} of these runs are being made by {_named(other)}, submitted by: {_typed(other)}; wait for "
                 f"them, or stop them with {other.stops}"
             )
-    count = _workers(launcher, open_)
+
+
+def _submit(command: str, launcher: Launcher, count: int, wanted: list[Wanted], folder: Path, heavy: bool) -> list[str]:
+    """Starts so many tasks and the last job; returns their ids."""
     facts = {"words": launcher.words, "cwd": os.getcwd(), "code": code()}
     tasks = [Task(command, shard=(i, count), **facts) for i in range(count)]
     networks = heavy or any(one.run.cfg["metrics"].get("weights") for one in wanted if one.scored)
     light = not networks or all(one.run.cfg["device"] == "cpu" for one in wanted)
-    engine = ENGINES[launcher.engine]
-    ids = engine.submit(tasks, Task(command, shard=None, **facts), folder / "%j", launcher, light)
-    record = Record(command, launcher.words, launcher.engine, ids, keys, str(folder))
-    records.save(record, folder)
-    return record
-
-
-def _workers(launcher: Launcher, open_: list[Wanted]) -> int:
-    """As many as asked for; to score alone, one for each run at most."""
-    return launcher.workers if _batches(open_) else min(launcher.workers, len(open_))
+    last = Task(command, shard=None, **facts)
+    return ENGINES[launcher.engine].submit(tasks, last, folder / "%j", launcher, light)
 
 
 def _batches(open_: list[Wanted]) -> int:
@@ -101,16 +101,15 @@ def _batches(open_: list[Wanted]) -> int:
     return max((-(-len(one.run.pending()) // one.run.cfg["batch_size"]) for one in open_ if one.edited), default=0)
 
 
-def _advice(launcher: Launcher, open_: list[Wanted]) -> str:
-    if not 0 < (batches := _batches(open_)) < launcher.workers:
+def _advice(workers: int, batches: int) -> str:
+    if not 0 < batches < workers:
         return ""
     few = "one batch" if batches == 1 else f"{batches} batches"
-    return f"; a run lacks {few} at most, which {launcher.workers} workers share: their batches are smaller"
+    return f"; a run lacks {few} at most, which {workers} workers share: their batches are smaller"
 
 
 def _named(record: Record) -> str:
-    ids = list(dict.fromkeys(id_.split("_")[0] for id_ in record.ids))
-    return f"{len(record.ids) - 1} tasks and a last job ({', '.join(ids)})"
+    return f"{len(record.ids) - 1} tasks and a last job ({', '.join(record.jobs)})"
 
 
 def _typed(record: Record) -> str:

@@ -17,6 +17,8 @@ ENGINES = {"SlurmLauncher": "slurm", "LocalLauncher": "gpus"}
 """Launchers of hydra-submitit-launcher whose settings are taken. Its waiting loop is not used: it ends with the first
 failure, and with the connection."""
 OPTIONS = ("workers", "wait")
+_DEFAULT = {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"}
+"""Hydra's, which no file of ours replaces."""
 _SAME = {"submitit_slurm": "slurm", "submitit_local": "gpus"}
 _EXTRA = "pip install 'edit-bench[cluster]'"
 
@@ -57,7 +59,7 @@ def chosen(argv: list[str]) -> Launcher | None:
     Raises:
         UserError: what is wrong with them.
     """
-    options = {knob: value for typed in argv if (knob := _knob(typed)) in OPTIONS for value in [typed.split("=", 1)[1]]}
+    options = {words.knob(typed): typed.partition("=")[2] for typed in argv if words.knob(typed) in OPTIONS}
     node = _node(argv)
     engine = ENGINES.get(node["_target_"].rpartition(".")[2])
     if engine is None:
@@ -67,7 +69,7 @@ def chosen(argv: list[str]) -> Launcher | None:
         return None
     if importlib.util.find_spec("submitit") is None:
         raise UserError(f"hydra/launcher={engine} needs submitit; {_EXTRA}")
-    if sharded := [typed for typed in argv if _knob(typed).split(".")[0] == "shard"]:
+    if sharded := words.of_shards(argv):
         raise UserError(f"{sharded[0]}: hydra/launcher={engine} shares the samples by itself; say workers= instead")
     for key in ("nodes", "tasks_per_node"):
         if node.get(key, 1) != 1:
@@ -100,16 +102,11 @@ def _switch(typed: str) -> bool:
 
 
 def _is_about_launching(typed: str) -> bool:
-    return _knob(typed) in OPTIONS or _is_hydras(typed)
+    return words.knob(typed) in OPTIONS or _is_hydras(typed)
 
 
 def _is_hydras(typed: str) -> bool:
-    return _knob(typed).startswith(("hydra/launcher", "hydra.launcher"))
-
-
-def _knob(typed: str) -> str:
-    word = words.word(typed)
-    return word.knob if word else ""
+    return words.knob(typed).startswith(("hydra/launcher", "hydra.launcher"))
 
 
 def _node(argv: list[str]) -> dict[str, Any]:
@@ -118,7 +115,9 @@ def _node(argv: list[str]) -> dict[str, Any]:
     if place and "://" not in place and not Path(place).is_dir():
         raise UserError(f"EDIT_BENCH_CONF={place} is no folder; expected one that holds hydra/launcher/<name>.yaml")
     typed = [re.sub(r"^(hydra/launcher=)(\w+)$", _as_ours, word) for word in argv if _is_hydras(word)]
-    typed += [word for word in argv if _knob(word) == "experiment" and "," not in word]
+    typed += [word for word in argv if words.knob(word) == "experiment" and "," not in word]
+    if not typed:  # as nearly every command, which need not compose a configuration for this
+        return _DEFAULT
     try:
         with initialize_config_dir(str(cli.CONF), version_base="1.3"):
             node = compose("config", overrides=typed, return_hydra_config=True).hydra.launcher

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench.cluster.engines import ENGINES, State
+from bench.cluster.engines import ENGINES, State, whole
 from bench.cluster.task import OUTCOME
 from bench.files.hashing import sha256_of
 from bench.files.write import write
@@ -31,9 +31,14 @@ class Record:
     folder: str
 
     @property
+    def jobs(self) -> list[str]:
+        """Ids as one names them, of an array that of all its tasks."""
+        return whole(self.ids)
+
+    @property
     def stops(self) -> str:
         """What to type to stop them."""
-        return f"{ENGINES[self.engine].stop} {' '.join(dict.fromkeys(id_.split('_')[0] for id_ in self.ids))}"
+        return f"{ENGINES[self.engine].stop} {' '.join(self.jobs)}"
 
     def states(self) -> dict[str, State]:
         """How its jobs are; what has left an outcome has ended, whatever is said of it."""

@@ -43,8 +43,7 @@ def watch(record: Record, progress: Progress) -> int:
 
 def going_on(record: Record) -> str:
     """What is said of jobs that nobody watches."""
-    ids = list(dict.fromkeys(id_.split("_")[0] for id_ in record.ids))
-    return f"jobs {', '.join(ids)} go on; {record.stops} stops them; the same command shows them"
+    return f"jobs {', '.join(record.jobs)} go on; {record.stops} stops them; the same command shows them"
 
 
 def _until_over(record: Record, progress: Progress) -> dict[str, State]:

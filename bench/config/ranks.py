@@ -43,7 +43,7 @@ def rank() -> Rank | None:
 
 def own(argv: list[str]) -> Rank | None:
     """The rank that decides this command's shard; None where the process is alone, or the words say a shard."""
-    return None if any(_knob(typed).split(".")[0] == "shard" for typed in argv) else rank()
+    return None if words.of_shards(argv) else rank()
 
 
 def shared(argv: list[str]) -> list[str]:
@@ -52,17 +52,12 @@ def shared(argv: list[str]) -> list[str]:
     if found := own(argv):
         print(f"rank {found.index} of {found.count}: edits its share (shard.count=1 would edit all)", flush=True)
         added += [f"shard.index={found.index}", f"shard.count={found.count}"]
-    asked = [typed.partition("=")[2] for typed in argv if _knob(typed) == "device"]
+    asked = [typed.partition("=")[2] for typed in argv if words.knob(typed) == "device"]
     visible = visible_gpus()
     if (here := rank()) and len(visible) > 1 and (not asked or asked[-1] in ("auto", "cuda")):
-        argv = [typed for typed in argv if _knob(typed) != "device"]
+        argv = [typed for typed in argv if words.knob(typed) != "device"]
         added.append(f"device=cuda:{here.local % len(visible)}")
     return [*argv, *added]
-
-
-def _knob(typed: str) -> str:
-    word = words.word(typed)
-    return word.knob if word else ""
 
 
 def visible_gpus() -> list[str]:

@@ -37,6 +37,17 @@ def word(typed: str) -> Word | None:
     return Word(*found.groups()) if found else None
 
 
+def knob(typed: str) -> str:
+    """The knob that a word sets, without its mark; empty for what sets none."""
+    found = word(typed)
+    return found.knob if found else ""
+
+
+def of_shards(argv: list[str]) -> list[str]:
+    """The words that say which share of the samples a process edits."""
+    return [typed for typed in argv if knob(typed).split(".")[0] == "shard"]
+
+
 def check_spaces(argv: list[str]) -> None:
     """Raises UserError where a space stands around a `=` or after a comma: the shell makes two words of that."""
     for first, second, *more in zip(argv, argv[1:], [*argv[2:], ""], strict=False):
