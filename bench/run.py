@@ -72,7 +72,7 @@ def planned(words: list[str]) -> list[Wanted]:
 def finished(words: list[str]) -> list[str]:
     """Scores what tasks have left, and says how far the runs are; returns what went wrong."""
     failed, _ = _told(complete([one.run for one in planned(words)], edited=False))
-    if not failed and any(word in cli.FLAGS for word in words):
+    if not failed and cli.sweeps(words):
         print(_hint(words))
     return failed
 
@@ -88,13 +88,13 @@ def main(argv: list[str] | None = None) -> int:
         argv = cli.as_hydra_reads(ranks.shared(typed))
         cli.check_flags(argv, (*cli.FLAGS, *HYDRA))
         basic = launcher.is_basic(argv)
-        if not any(word.startswith("-") and word not in ("-m", "--multirun") for word in argv):
+        if not any(word.startswith("-") and word not in cli.FLAGS for word in argv):
             jobs = cli.jobs(argv)
             runs = [run for cfg in jobs for run in plan(cfg)]  # every job of a sweep is checked before the first starts
             for out in {cfg.out for cfg in jobs}:
                 _tell_earlier(Path(out))
                 notes = make_folder(Path(out) / ".hydra") / "multirun.yaml"
-                if "-m" in argv or "--multirun" in argv:
+                if cli.sweeps(argv):
                     write(notes, "\n" * 2**16)  # room for Hydra's own, who shows a stack trace where there is none
     except UserError as error:
         return cli.fail(error)
@@ -107,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     elif ranks.own(typed):  # one that fails has the others killed, who are still at work
         failed = not all(isinstance(error, SamplesFailed) for error in _failed)
         failed |= not unsettled(runs) and _tell(left(runs))
-    if not status and ("-m" in argv or "--multirun" in argv):
+    if not status and cli.sweeps(argv):
         print(_hint(argv))
     return status or int(failed)
 

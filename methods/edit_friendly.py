@@ -43,9 +43,9 @@ class EditFriendly:
         self, model: DiffusionModel, batch: EditBatch, grid: Grid, noise: Noise
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
         """The source at levels 0 to n, and the noise of each step, cleanest first; that of the cleanest step is 0."""
-        x0, path, shape = latents.clean(model, batch), grid.path, latents.clean(model, batch).shape[1:]
-        levels = enumerate(grid.levels[1:], 1)
-        noisy = [x0, *(path.noised(x0, noise(f"edit_friendly {k}", tuple(shape)), level) for k, level in levels)]
+        x0, path = latents.clean(model, batch), grid.path
+        shape, levels = tuple(x0.shape[1:]), enumerate(grid.levels[1:], 1)
+        noisy = [x0, *(path.noised(x0, noise(f"edit_friendly {k}", shape), level) for k, level in levels)]
         untold, null = latents.untold(batch.sources), latents.null(model, batch)
         words, w = (null, 1.0) if untold else (latents.condition(model, batch, batch.sources), self.w_s)
         draws = [torch.zeros_like(x0)]

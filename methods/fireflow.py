@@ -18,17 +18,5 @@ class FireFlow(InvertAndInject):
 
     version = 1
 
-    def __init__(
-        self,
-        steps: int,
-        w_s: float = 1.0,
-        w_t: float = 2.0,
-        inject: int = 1,
-        first_block: int = 0,
-        last_block: int | None = None,
-        features: str = "replace_v",
-    ):
-        super().__init__(steps, w_s, w_t, inject, first_block, last_block, features)
-
     def solver(self) -> type[Solver]:
         return Reusing

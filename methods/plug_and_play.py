@@ -59,15 +59,15 @@ class PlugAndPlay:
         Raises:
             UserError: inversion passes some of them by.
         """
-        finer, count = model.grid(self.inversion_steps), len(batch.samples)
-        if passed := set(model.grid(self.steps).timesteps) - set(finer.timesteps):
+        finer, timesteps = model.grid(self.inversion_steps), model.grid(self.steps).timesteps
+        if passed := set(timesteps) - set(finer.timesteps):
             raise UserError(
                 f"method.inversion_steps={self.inversion_steps} passes by timestep {min(passed)} of "
                 f"steps={self.steps}: set 999 or as many as the steps"
             )
-        trajectory = latents.inverted(model, batch, finer, self.inversion_steps, [None] * count, 1.0)
+        trajectory = latents.inverted(model, batch, finer, self.inversion_steps, [None] * len(batch.samples), 1.0)
         at = dict(zip(finer.timesteps, trajectory[1:], strict=True))
-        return [at[t] for t in model.grid(self.steps).timesteps]
+        return [at[t] for t in timesteps]
 
     def generate(self, model: DiffusionModel, batch: EditBatch, source: list[torch.Tensor]) -> torch.Tensor:
         """Clean latents of the edit."""

@@ -37,6 +37,11 @@ LISTS = ("data.types", "model.clips", "metrics.table")
 FLAGS = ("-m", "--multirun")
 
 
+def sweeps(argv: list[str]) -> bool:
+    """Whether the words ask for a sweep."""
+    return any(word in FLAGS for word in argv)
+
+
 def flags_first(argv: list[str]) -> list[str]:
     """Moves -m/--multirun before the overrides: Hydra 1.3 refuses a flag between them."""
     return [word for word in argv if word in FLAGS][:1] + [word for word in argv if word not in FLAGS]

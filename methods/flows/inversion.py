@@ -30,12 +30,12 @@ class InvertAndInject(ABC):
     def __init__(
         self,
         steps: int,
-        w_s: float,
-        w_t: float,
-        inject: int,
-        first_block: int,
-        last_block: int | None,
-        features: str,
+        w_s: float = 1.0,
+        w_t: float = 2.0,
+        inject: int = 1,
+        first_block: int = 0,
+        last_block: int | None = None,
+        features: str = "replace_v",
     ):
         self.steps, self.w_s, self.w_t, self.inject = steps, w_s, w_t, inject
         self.first_block, self.last_block, self.features = first_block, last_block, features
