@@ -149,7 +149,7 @@ def cut(model: DiffusionModel | CodesModel, batch: EditBatch) -> list[dict[str, 
 
 
 def _cuts(model: DiffusionModel | CodesModel, text: str) -> dict[str, int]:
-    """Tokens that each text encoder has no room for; an encoder of codes has one, without a name."""
+    """Tokens that each text encoder has no room for; a single one needs no name."""
     if hasattr(model, "cuts"):
         return model.cuts(text)
     excess = model.excess(text)

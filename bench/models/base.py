@@ -70,11 +70,6 @@ class Model(ABC):
         """Nothing is ever cut."""
         return 0
 
-    def cuts(self, query: Query) -> dict[str, int]:
-        """One text encoder, which needs no name."""
-        excess = self.excess(query)
-        return {"": excess} if excess else {}
-
     def attention(self) -> list[AttentionLayer]:
         """Raises: UserError: none of its layers can be steered."""
         raise UserError("this model's attention cannot be steered; use control=none or another model")

@@ -1,12 +1,12 @@
 """DiT's transformer and autoencoder."""
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, DiTTransformer2DModel
+from diffusers import DDIMScheduler, DiTTransformer2DModel
 
 from bench.models import classes
 from bench.models.autoencoded import AutoencodedModel
 from bench.models.folder import DiffusersFolder
-from bench.models.loading import network
+from bench.models.loading import autoencoder, network
 from bench.types import Condition, Query
 
 
@@ -25,7 +25,7 @@ class DiffusionTransformer(AutoencodedModel):
     def load(cls, checkpoint: DiffusersFolder, device: torch.device, dtype: torch.dtype) -> "DiffusionTransformer":
         """Reads the folder of a checkpoint; strict. Raises: UserError: a part lacks parameters."""
         transformer = network(checkpoint, DiTTransformer2DModel, "transformer", device, dtype)
-        vae = network(checkpoint, AutoencoderKL, "vae", device, dtype).to(memory_format=torch.channels_last)
+        vae = autoencoder(checkpoint, device, dtype)
         return cls(transformer, vae, DDIMScheduler.from_pretrained(checkpoint.folder / "scheduler"))
 
     def condition(self, queries: list[Query]) -> Condition:

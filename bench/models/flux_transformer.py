@@ -3,11 +3,11 @@
 from dataclasses import dataclass, replace
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
+from diffusers import FlowMatchEulerDiscreteScheduler, FluxTransformer2DModel
 
 from bench.errors import UserError
 from bench.models.flow import FlowModel
-from bench.models.loading import network
+from bench.models.loading import autoencoder, network
 from bench.models.prompted_folder import PromptedFolder
 from bench.models.text_encoders import Prompts, TextEncoder
 from bench.types import Condition, Query
@@ -73,7 +73,7 @@ class FluxModel(FlowModel):
         """
         where = (device, dtype)
         transformer = network(checkpoint, FluxTransformer2DModel, "transformer", *where)
-        vae = network(checkpoint, AutoencoderKL, "vae", device, torch.float32).to(memory_format=torch.channels_last)
+        vae = autoencoder(checkpoint, device, torch.float32)
         clip = TextEncoder.clip(checkpoint, "text_encoder", False, *where)
         t5 = TextEncoder.t5(checkpoint, "text_encoder_2", checkpoint.t5_tokens, *where)
         scheduler = FlowMatchEulerDiscreteScheduler.from_config(checkpoint.schedule)

@@ -2,23 +2,19 @@
 
 import logging
 
-import diffusers
 import torch
-import transformers
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
 from bench.diffusion import prompts
 from bench.errors import BadSample
 from bench.models.folder import DiffusersFolder
-from bench.models.loading import network
+from bench.models.loading import autoencoder, network
 from bench.models.text_encoders import tokens
 from bench.models.unet import UNetModel
 from bench.types import Condition, Query, Token
 
 _log = logging.getLogger(__name__)
-diffusers.utils.logging.disable_progress_bar()
-transformers.utils.logging.disable_progress_bar()
 _KEPT_TEXTS = 256  # prompts whose states are kept for the next batch
 
 
@@ -41,7 +37,7 @@ class LatentDiffusion(UNetModel):
         """
         folder, where = checkpoint.folder, (device, dtype)
         unet = network(checkpoint, UNet2DConditionModel, "unet", *where).to(memory_format=torch.channels_last)
-        vae = network(checkpoint, AutoencoderKL, "vae", *where).to(memory_format=torch.channels_last)
+        vae = autoencoder(checkpoint, *where)
         text_encoder = network(checkpoint, CLIPTextModel, "text_encoder", *where)
         tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer")
         made = cls(unet, vae, text_encoder, tokenizer, DDIMScheduler.from_pretrained(folder / "scheduler"))

@@ -2,12 +2,17 @@
 
 from typing import TypeVar
 
+import diffusers
 import torch
+import transformers
+from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 
 from bench.errors import UserError
 from bench.models.folder import DiffusersFolder
 
+diffusers.utils.logging.disable_progress_bar()
+transformers.utils.logging.disable_progress_bar()
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 
@@ -33,3 +38,8 @@ def network(
     if module.dtype != dtype:
         module = module.to(dtype)
     return module.to(device).eval().requires_grad_(False)
+
+
+def autoencoder(checkpoint: DiffusersFolder, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+    """The `vae` of a folder, as `network` reads it."""
+    return network(checkpoint, AutoencoderKL, "vae", device, dtype).to(memory_format=torch.channels_last)

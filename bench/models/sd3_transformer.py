@@ -1,11 +1,11 @@
 """Stable Diffusion 3's transformer, autoencoder and text encoders."""
 
 import torch
-from diffusers import AutoencoderKL, FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
+from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel
 from torch.nn.functional import pad
 
 from bench.models.flow import FlowModel
-from bench.models.loading import network
+from bench.models.loading import autoencoder, network
 from bench.models.prompted_folder import PromptedFolder
 from bench.models.text_encoders import Prompts, TextEncoder
 from bench.types import Condition
@@ -42,7 +42,7 @@ class StableDiffusion3Model(FlowModel):
         """
         where = (device, dtype)
         transformer = network(checkpoint, SD3Transformer2DModel, "transformer", *where)
-        vae = network(checkpoint, AutoencoderKL, "vae", device, torch.float32).to(memory_format=torch.channels_last)
+        vae = autoencoder(checkpoint, device, torch.float32)
         clips = [TextEncoder.clip(checkpoint, name, True, *where) for name in ("text_encoder", "text_encoder_2")]
         t5 = None
         if "text_encoder_3" in checkpoint.networks:

@@ -3,9 +3,9 @@
 from typing import Any
 
 import torch
-from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
+from diffusers import DDIMScheduler, UNet2DConditionModel
 
-from bench.models.loading import network
+from bench.models.loading import autoencoder, network
 from bench.models.prompted_folder import PromptedFolder
 from bench.models.text_encoders import Prompts, TextEncoder
 from bench.models.unet import UNetModel
@@ -40,7 +40,7 @@ class StableDiffusionXLModel(UNetModel):
         """
         where = (device, dtype)
         unet = network(checkpoint, UNet2DConditionModel, "unet", *where).to(memory_format=torch.channels_last)
-        vae = network(checkpoint, AutoencoderKL, "vae", device, torch.float32).to(memory_format=torch.channels_last)
+        vae = autoencoder(checkpoint, device, torch.float32)
         encoders = [
             TextEncoder.clip(checkpoint, name, projected, *where)
             for name, projected in (("text_encoder", False), ("text_encoder_2", True))

@@ -3,9 +3,7 @@
 import logging
 from collections.abc import Callable
 
-import diffusers
 import torch
-import transformers
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5TokenizerFast
 
 from bench.diffusion import prompts
@@ -15,8 +13,6 @@ from bench.models.loading import network
 from bench.types import Condition, Query, Token
 
 _log = logging.getLogger(__name__)
-diffusers.utils.logging.disable_progress_bar()
-transformers.utils.logging.disable_progress_bar()
 _KEPT_TEXTS = 256  # prompts whose conditions are kept for the next batch
 
 

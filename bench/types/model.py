@@ -181,10 +181,8 @@ class DiffusionModel(Protocol):
         exceeds the context is cut."""
 
     def excess(self, query: Query) -> int:
-        """Number of a prompt's tokens that no text encoder has room for."""
-
-    def cuts(self, query: Query) -> dict[str, int]:
-        """Text encoder -> number of a prompt's tokens that it has no room for; without those that read all of it."""
+        """Number of a prompt's tokens that no text encoder has room for. A model with several encoders has
+        `cuts(query)` besides: encoder -> number of tokens that it has no room for, without those that read all."""
 
     def attention(self) -> list[AttentionLayer]:
         """Its attention layers in call order. Raises: UserError: it has none that can be steered."""
