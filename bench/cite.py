@@ -26,7 +26,7 @@ from bench.scores.stored import Scored
 
 OPTIONS = {
     **selection.OPTIONS,
-    "out": Option("results/runs", "folder of the runs that are named by data=, method= or a pattern"),
+    **selection.OUT,
     "profile": Option(None, "metric profile, such as pie-v2; null: each"),
 }
 

@@ -24,7 +24,7 @@ from bench.scores.selection import Selection
 
 OPTIONS = {
     **selection.OPTIONS,
-    "out": Option("results/runs", "folder of the runs that are named by data=, method= or a pattern"),
+    **selection.OUT,
     "profile": Option(None, "metric profile, such as pie-v2; null: the only one that both runs have"),
 }
 COLUMNS = ["metric", "heading", "higher_is_better", "a", "b", "difference", "lo", "hi", "n", "left_out", "groups"]

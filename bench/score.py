@@ -28,13 +28,13 @@ from bench.scores.selection import Selection
 
 OPTIONS = {
     **selection.OPTIONS,
-    "out": Option("results/runs", "folder of the runs that are named by data=, method= or a pattern"),
+    **selection.OUT,
     "metrics": Option(None, "profile; null: the run's, or that of the data"),
     "metrics.columns": Option(None, "only these of its columns, a list"),
     "device": Option("auto", "auto, cpu or cuda"),
     "limit": Option(None, "only the first so many samples"),
 }
-OWN = {name: OPTIONS[name] for name in (*selection.OPTIONS, "out")}
+OWN = selection.OPTIONS | selection.OUT
 
 
 @command

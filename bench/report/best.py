@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
-from bench.report.seeds import Alike
+from bench.report.seeds import Alike, of_pictures
 from bench.scores.best_of import aligned
 from bench.scores.stored import Fact
 from bench.statistics.intervals import mean_interval
@@ -43,17 +42,10 @@ def best(values: list[Value], fact: Fact) -> Value | None:
 
 def _apart(one: Value, other: Value, fact: Fact) -> bool:
     if one.point and other.point and fact.kind == "pair":
-        first, second = aligned([_scores(point, fact.name) for point in (one.point, other.point)])
+        first, second = aligned([of_pictures(point.runs, fact.name) for point in (one.point, other.point)])
         change = (first[fact.name] - second[fact.name]).to_numpy(np.float64)
         _, low, high, _ = mean_interval(change, first.group.tolist())
         return bool(low > 0 or high < 0)
     if None in (one.lo, one.hi, other.lo, other.hi):
         return False
     return one.lo > other.hi or one.hi < other.lo
-
-
-def _scores(point: Alike, metric: str) -> pd.DataFrame:
-    """A metric of each picture with its group, of several seeds their mean."""
-    tables = aligned([run.table for run in point.runs])
-    scores = pd.concat([table[metric] for table in tables], axis=1).replace([np.inf, -np.inf], np.nan)
-    return tables[0][["group"]].assign(**{metric: scores.mean(axis=1, skipna=False)})

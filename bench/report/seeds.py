@@ -60,6 +60,13 @@ def _average(values: list[float | None]) -> float | None:
     return None if None in values else float(np.mean(values))
 
 
+def of_pictures(runs: list[Scored], metric: str) -> pd.DataFrame:
+    """`group` and `type` of each picture that all runs have, and its mean score; NaN where one is not finite."""
+    tables = aligned([run.table for run in runs])
+    scores = pd.concat([table[metric] for table in tables], axis=1).replace([np.inf, -np.inf], np.nan)
+    return tables[0][["group", "type"]].assign(**{metric: scores.mean(axis=1, skipna=False)})
+
+
 def _mean(facts: list[Fact], runs: list[Scored]) -> Fact:
     """What is said of a metric of all the runs: its mean over the seeds, with the interval of that over pictures."""
     first = facts[0]
@@ -72,15 +79,13 @@ def _mean(facts: list[Fact], runs: list[Scored]) -> Fact:
             halves = np.mean([fact.halves for fact in facts], axis=0)
             lo, hi = half_sample_interval(value, halves, runs[0].table[first.halves_of].fillna("").tolist())
         return replace(first, value=value, lo=finite(lo), hi=finite(hi))
-    tables = aligned([run.table for run in runs])
-    scores = pd.concat([table[first.name] for table in tables], axis=1).replace([np.inf, -np.inf], np.nan)
-    means = scores.mean(axis=1, skipna=False)
-    groups_of, types = tables[0].group.tolist(), tables[0].type.fillna("").tolist()
+    scores = of_pictures(runs, first.name)
+    means, groups_of = scores[first.name].to_numpy(), scores.group.tolist()
     if runs[0].summary.protocol.get("mean") == "types":
-        value, lo, hi, n = mean_over_types(means.to_numpy(), types, groups_of)
+        value, lo, hi, n = mean_over_types(means, scores.type.fillna("").tolist(), groups_of)
     else:
-        value, lo, hi, n = mean_interval(means.to_numpy(), groups_of)
-    groups = tables[0].group[means.notna()].nunique()
+        value, lo, hi, n = mean_interval(means, groups_of)
+    groups = scores.group[np.isfinite(means)].nunique()
     lacking_value = max(fact.n_nan or 0 for fact in facts)
     return replace(
         first, value=finite(value), lo=finite(lo), hi=finite(hi), n=n, n_nan=lacking_value, groups=groups, types={}

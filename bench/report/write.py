@@ -26,17 +26,14 @@ TEX |= {
     ">": r"$>$",
     "|": r"$|$",
     "[": "{[}",  # which after a line's end would be an argument of it
-}
-TEX |= {raised: f"$^{{{plain}}}$" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
-TEX |= {
     "→": r"$\to$",
     "←": r"$\leftarrow$",
     "≥": r"$\geq$",
     "≤": r"$\leq$",
-    "≠": r"$\neq$",
     "∞": r"$\infty$",
     "↳": r"$\hookrightarrow$",
 }
+TEX |= {raised: f"$^{{{plain}}}$" for raised, plain in zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True)}
 _NARROW = 12  # letters in a line of a heading
 
 

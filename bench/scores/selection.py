@@ -17,6 +17,7 @@ OPTIONS = {
     "method": Option(None, "only runs of this method, or of several: sdedit,diffedit", several=True),
     "run": Option(None, "only these: folders, or patterns such as 'sdedit/r0.5*' or 'shapes/*/*seed1*'", several=True),
 }
+OUT = {"out": Option("results/runs", "folder of the runs that are named by data=, method= or a pattern")}
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,11 @@ MOST = 4
 """Names that a sentence lists."""
 
 
-def groups(table: pd.DataFrame) -> list[tuple[str, list[Scored]]]:
-    """Runs whose samples are the same pictures, scored by one profile, each with what that is called."""
+Groups = list[tuple[str, list[Scored]]]
+
+
+def groups(table: pd.DataFrame) -> Groups:
+    """Runs whose samples are the same pictures, scored by one profile, after what that is called."""
     found: dict[str, list[Scored]] = {}
     others: dict[str, list[dict[str, Any]]] = {}
     for run in table.scored:
@@ -35,10 +38,10 @@ def groups(table: pd.DataFrame) -> list[tuple[str, list[Scored]]]:
     return named
 
 
-def answers(table: pd.DataFrame, index: dict[str, int]) -> list[dict[str, Any]]:
+def answers(found: Groups, index: dict[str, int]) -> list[dict[str, Any]]:
     """For each data set and profile `title`, `notices`, `main` (a sentence), `more` (further ones), and `tables`: who
     leads, and curves against each other."""
-    return [_answer(name, runs, index) for name, runs in groups(table)]
+    return [_answer(name, runs, index) for name, runs in found]
 
 
 def _answer(name: str, runs: list[Scored], index: dict[str, int]) -> dict[str, Any]:

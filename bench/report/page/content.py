@@ -10,7 +10,7 @@ import pandas as pd
 from bench.edits.environment import environment
 from bench.edits.folder import Store
 from bench.report import tables, unfinished, words
-from bench.report.page.answers import answers
+from bench.report.page.answers import answers, groups
 from bench.report.page.kinds import kinds
 from bench.report.page.two import two
 from bench.report.seeds import alike
@@ -27,7 +27,8 @@ def contents(table: pd.DataFrame, out: Path, chosen: Selection) -> dict[str, Any
     """
     index = {folder: i for i, folder in enumerate(dict.fromkeys(table.folder))}
     parts, when = [part for _, part in table.groupby(["data", "profile"])], datetime.now(timezone.utc)
-    answered = answers(table, index)
+    found = groups(table)
+    answered = answers(found, index)
     leaders = {row["run"] for one in answered for part in one["tables"][:1] for row in part["rows"]}
     return {
         "made": {"when": f"{when:%Y-%m-%d %H:%M} UTC", "commit": words.commit(environment())},
@@ -35,8 +36,8 @@ def contents(table: pd.DataFrame, out: Path, chosen: Selection) -> dict[str, Any
         "answers": answered,
         "overview": [_runs(table, index), _unscored(out, chosen), _weights(table)],
         "tables": [_table(part, index) for part in parts],
-        "types": kinds(table, index),
-        "pairs": two(table, index, leaders),
+        "types": kinds(found, index),
+        "pairs": two(found, index, leaders),
         "plots": [_plot(part, index) for part in parts],
     }
 

@@ -3,24 +3,22 @@
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bench.report import words
-from bench.report.page.answers import groups
+from bench.report.page.answers import Groups
 from bench.report.page.contenders import contenders
 from bench.report.seeds import Alike
+from bench.report.tables import UNLIKE
 from bench.scores import protocol
 from bench.scores.stored import Fact, Scored
 from bench.statistics.intervals import FEW, mean_intervals
 
-_UNLIKE = "≠"
 
-
-def kinds(table: pd.DataFrame, index: dict[str, int]) -> list[dict[str, Any]]:
+def kinds(found: Groups, index: dict[str, int]) -> list[dict[str, Any]]:
     """For each data set and profile `title` and `choices`: metric -> a table with a row for each operating point and a
     column for each edit type. Nothing for samples without types."""
-    found = [(name, _choices(runs, index)) for name, runs in groups(table)]
-    return [{"title": name, "choices": choices} for name, choices in found if choices]
+    made = [(name, _choices(runs, index)) for name, runs in found]
+    return [{"title": name, "choices": choices} for name, choices in made if choices]
 
 
 def _choices(runs: list[Scored], index: dict[str, int]) -> dict[str, Any]:
@@ -38,13 +36,13 @@ def _choices(runs: list[Scored], index: dict[str, int]) -> dict[str, Any]:
                 continue
             for kind, cell in zip(types, cells, strict=True):
                 counts.setdefault(kind, set()).add(cell[3:] if cell else (0, 0))
-            mark = f" {_UNLIKE}" if point.runs[0] in apart else ""
+            mark = f" {UNLIKE}" if point.runs[0] in apart else ""
             rows.append((name, point, cells, mark))
         if not types or not rows:
             continue
         shared = {kind: found.pop() if len(found) == 1 else None for kind, found in counts.items()}
         made[words.of(fact)] = _table(fact, types, rows, shared, runs, index) | {
-            "remarks": [f"{_UNLIKE} scored otherwise: {why}" for why in dict.fromkeys(apart.values())]
+            "remarks": [f"{UNLIKE} scored otherwise: {why}" for why in dict.fromkeys(apart.values())]
         }
     return made
 

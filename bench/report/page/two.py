@@ -6,12 +6,10 @@ from collections.abc import Callable
 from itertools import combinations
 from typing import Any
 
-import pandas as pd
-
 from bench.config import progress
 from bench.errors import UserError
 from bench.report import words
-from bench.report.page.answers import groups
+from bench.report.page.answers import Groups
 from bench.report.pairs import COLUMNS, Comparison, cells, compared, remarks
 from bench.scores.stored import Scored
 
@@ -20,7 +18,7 @@ MOST = 100
 _TOGETHER = 256  # pairs whose differences are held at a time
 
 
-def two(table: pd.DataFrame, index: dict[str, int], leaders: set[int]) -> list[dict[str, Any]]:
+def two(found: Groups, index: dict[str, int], leaders: set[int]) -> list[dict[str, Any]]:
     """For each data set and profile that has two runs: `title`, `profile`, `runs`, places in the gallery's list,
     `left_out`, how many more there are, and `pairs`, `A B` -> lines of cells, `n` and remarks, or why they do not
     compare. Texts that many pairs share are in `texts`, and lines have their numbers.
@@ -30,7 +28,7 @@ def two(table: pd.DataFrame, index: dict[str, int], leaders: set[int]) -> list[d
     Args:
         leaders: places of runs that are kept where there are too many.
     """
-    several = [(name, runs) for name, runs in groups(table) if len(runs) > 1]
+    several = [(name, runs) for name, runs in found if len(runs) > 1]
     total = sum(math.comb(min(len(runs), MOST), 2) for _, runs in several)
     with progress.line("page, 1 of 3: runs compared", total, unit="pair") as bar:
         return [_pairs(name, runs, index, leaders, bar.update) for name, runs in several]

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bench.report import tables
+from bench.report.page.answers import groups
 from bench.statistics.intervals import mean_interval
 
 UP = {"match": True, "keep": True, "far": False}
@@ -56,6 +57,6 @@ def _fact(name, values, groups):
 
 
 def collected(out):
-    """The runs under a folder, and the place of each in the gallery's list."""
+    """The runs under a folder, in groups, and the place of each in the gallery's list."""
     table = tables.collect(out)
-    return table, {folder: i for i, folder in enumerate(dict.fromkeys(table.folder))}
+    return groups(table), {folder: i for i, folder in enumerate(dict.fromkeys(table.folder))}
