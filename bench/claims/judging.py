@@ -10,7 +10,8 @@ from scipy.special import stdtr
 from bench.claims.sample import Sample
 from bench.report import words
 from bench.scores.stored import Fact
-from bench.statistics.intervals import FEW, half_sample_error, half_sample_interval, mean_interval, sign_flip_p
+from bench.statistics.flips import sign_flip_p
+from bench.statistics.intervals import FEW, half_sample_error, half_sample_interval, mean_interval
 
 LEVEL = 0.05
 INCOMPARABLE = "not comparable"

@@ -13,7 +13,7 @@ from bench.config.matching import matches
 from bench.report import words
 from bench.scores import seal
 from bench.scores.stored import Scored
-from bench.statistics.intervals import holm
+from bench.statistics.flips import holm
 
 
 @dataclass

@@ -10,7 +10,7 @@ from bench.report import words
 from bench.scores import protocol
 from bench.scores.best_of import aligned
 from bench.scores.stored import Scored
-from bench.statistics.intervals import holm
+from bench.statistics.flips import holm
 from bench.statistics.paired import paired
 
 LEVEL = 0.05

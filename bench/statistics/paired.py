@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.statistics.intervals import mean_intervals, sign_flip_ps
+from bench.statistics.flips import sign_flip_ps
+from bench.statistics.intervals import mean_intervals
 
 _TOGETHER = 1024  # columns held at a time, each with its resamples
 
@@ -18,7 +19,7 @@ class Paired:
         n, groups: finite differences, and the groups that these are of.
         effect: mean over standard deviation of the groups' mean differences (Cohen's d of paired values); NaN for fewer
             than two groups or without spread.
-        p: of `bench.statistics.intervals.sign_flip_ps`; NaN without any difference.
+        p: of `bench.statistics.flips.sign_flip_ps`; NaN without any difference.
     """
 
     mean: float

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bench.statistics.intervals import FLIPS, sign_flip_p
+from bench.statistics.flips import FLIPS, sign_flip_p
 
 
 def test_random_flips_count_the_observed_one_and_so_are_never_0():

@@ -3,14 +3,13 @@ import pytest
 import scipy.stats
 import torch
 
+from bench.statistics.flips import holm, sign_flip_p
 from bench.statistics.intervals import (
     half_sample_interval,
     half_samples,
-    holm,
     mean_interval,
     mean_intervals,
     mean_over_types,
-    sign_flip_p,
 )
 from scripts.coverage import coverage
 

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.statistics.intervals import mean_interval, sign_flip_p
+from bench.statistics.flips import sign_flip_p
+from bench.statistics.intervals import mean_interval
 from bench.statistics.paired import paired
 
 

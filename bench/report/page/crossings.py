@@ -14,7 +14,7 @@ from bench.report.pairs import LEVEL
 from bench.scores import protocol
 from bench.scores.stored import Fact, Scored
 from bench.statistics import curves
-from bench.statistics.intervals import holm
+from bench.statistics.flips import holm
 
 
 @dataclass(eq=False)

@@ -10,7 +10,8 @@ from bench.report.seeds import Alike
 from bench.scores import protocol
 from bench.scores.best_of import aligned
 from bench.scores.stored import Fact, Scored, Summary
-from bench.statistics.intervals import LEAST, holm, mean_intervals, sign_flips
+from bench.statistics.flips import holm, sign_flips
+from bench.statistics.intervals import LEAST, mean_intervals
 from bench.statistics.paired import Paired, paired
 from bench.statistics.ranks import Rank, ranks, resampled_means
 
