@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from bench import run
-from bench.data.coco import WORDS, Coco
+from bench.data.bison import WORDS
+from bench.data.coco import Coco
 from bench.data.preprocess import read_rgb
 from bench.edits.folder import Store
 from bench.errors import BadSample, UserError
