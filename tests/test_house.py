@@ -128,7 +128,7 @@ def test_metrics_and_methods_open_no_files():
 
 
 def test_beside_the_packages_of_bench_lie_its_commands_and_little_else():
-    commands = {"run", "prepare", "score", "compare", "oracle", "inception_stats", "export_flexit", "cite"}
+    commands = {"run", "prepare", "score", "compare", "oracle", "inception_stats", "export_flexit"}
     names = {path.name for path in (ROOT / "bench").iterdir() if path.is_file()}
     assert names <= {f"{stem}.py" for stem in {"__init__", "__main__", "api", "errors"} | commands}
 

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from bench import cite, run
+from bench import run
+from bench.cite import __main__ as cite
 from bench.report import words
 
 RUN = ["limit=3", "steps=2", "metrics=shapes", "metrics.columns=[kept,mse]"]

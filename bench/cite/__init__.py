@@ -1,0 +1,1 @@
+"""What a number rests on, in a line for a paper."""
