@@ -22,7 +22,8 @@ from PIL import Image
 
 from bench.config import cli
 from bench.data.preprocess import UNREADABLE, as_rgb
-from bench.edits.plan import Run, plan, points
+from bench.edits.plan import plan, points
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.files.write import write, write_png
 from bench.models import checkpoint as checkpoints

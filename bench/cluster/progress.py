@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.edits.plan import Run
+from bench.edits.run import Run
 
 
 class Progress:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.config.command import refusal
-from bench.edits.plan import Run
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.files import hashing
 from bench.files.lock import Busy

@@ -21,8 +21,8 @@ from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.diffusion.noise import SampleNoise
 from bench.edits.kept import Cache
-from bench.edits.plan import Run
 from bench.edits.returns import check, faults
+from bench.edits.run import Run
 from bench.edits.saving import Saver, failure
 from bench.errors import BadSample, NotFinite, UserError
 from bench.files.hashing import sha256, sha256_of

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bench.config.guard import told
 from bench.diffusion.device import Rows
-from bench.edits.plan import Run
+from bench.edits.run import Run
 from bench.errors import BadSample, NotFinite, UserError
 from bench.files import threads
 

@@ -4,7 +4,7 @@ from itertools import groupby
 from typing import Any
 
 from bench.config.instances import find
-from bench.edits.plan import Run
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
 

@@ -9,7 +9,8 @@ from omegaconf import DictConfig
 
 from bench.config import cli, validate
 from bench.edits import verify
-from bench.edits.plan import Run, plan, points
+from bench.edits.plan import plan, points
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.reproduce.items import Item, knob_of, merged
 from bench.scores import seal, stored

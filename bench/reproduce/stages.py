@@ -19,7 +19,7 @@ from bench.config import validate
 from bench.diffusion import device as devices
 from bench.diffusion.grid import grid_for
 from bench.diffusion.noise import SampleNoise
-from bench.edits.plan import Run
+from bench.edits.run import Run
 from bench.models import checkpoint as checkpoints
 from bench.report import sheets
 from bench.reproduce.items import Item

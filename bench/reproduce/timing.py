@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 from omegaconf import OmegaConf
 
-from bench.edits.plan import Run, plan
+from bench.edits.plan import plan
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.report.write import csv
 from bench.reproduce.items import Item

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from bench.config import progress
 from bench.config.progress import Count
 from bench.edits.folder import Held
-from bench.edits.plan import Run
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
 from bench.scores.score import failures, is_scored, score

@@ -13,7 +13,7 @@ from bench.config.progress import Count
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.edits.folder import Store
-from bench.edits.plan import Run
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.files import weights
 from bench.models import checkpoint as checkpoints

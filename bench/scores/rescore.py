@@ -10,7 +10,8 @@ from bench.config import cli, files, validate
 from bench.config import profile as profiles
 from bench.edits.folder import Store
 from bench.edits.identity import of_data
-from bench.edits.plan import Run, make_data, plan
+from bench.edits.plan import make_data, plan
+from bench.edits.run import Run
 from bench.errors import UserError, nearest
 from bench.files import weights
 

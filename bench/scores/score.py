@@ -9,7 +9,8 @@ from typing import Any
 from bench.config import profile as profiles
 from bench.config.guard import BrokenCode
 from bench.edits.folder import Store
-from bench.edits.plan import Run, make_data
+from bench.edits.plan import make_data
+from bench.edits.run import Run
 from bench.errors import SourcesLost, UserError
 from bench.files import weights
 from bench.files.hashing import sha256, sha256_of

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.config import profile as profiles
-from bench.edits.plan import Run
+from bench.edits.run import Run
 from bench.files.hashing import sha256_of
 from bench.statistics import intervals
 from bench.types import SAMPLE
