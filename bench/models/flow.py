@@ -9,6 +9,7 @@ from bench.diffusion.path import Flow
 from bench.errors import UserError
 from bench.models import attention, joint_attention
 from bench.models.autoencoded import AutoencodedModel
+from bench.models.flow_folder import PATCH
 from bench.models.text_encoders import Prompts
 from bench.types import AttentionHook, AttentionLayer, Condition, Grid, Query, Token
 
@@ -31,7 +32,7 @@ class FlowModel(AutoencodedModel):
 
     def __init__(self, side: int, transformer, vae, prompts: Prompts, scheduler, words: int):
         super().__init__(side, vae)
-        self.multiple *= 2
+        self.multiple *= PATCH
         self.transformer, self.prompts, self.scheduler, self.words = transformer, prompts, scheduler, words
         self._layers: dict[AttentionLayer, torch.nn.Module] | None = None
 
@@ -39,7 +40,7 @@ class FlowModel(AutoencodedModel):
         return self._grid(steps, (self.size // self.multiple) ** 2)
 
     def grid_for(self, steps: int, latents: torch.Tensor) -> Grid:
-        return self._grid(steps, latents.shape[-1] * latents.shape[-2] // 4)
+        return self._grid(steps, latents.shape[-1] * latents.shape[-2] // PATCH**2)
 
     def _grid(self, steps: int, tokens: int) -> Grid:
         """What the folder's scheduler visits. Levels shift with the number of tokens where the file says so."""

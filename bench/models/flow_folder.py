@@ -5,6 +5,7 @@ from pathlib import Path
 from bench.errors import UserError
 from bench.models.prompted_folder import PromptedFolder
 
+PATCH = 2  # cells of the latents along a side of a token
 _NUMBERS = ("shift", "base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len")
 
 
@@ -12,6 +13,7 @@ class FlowFolder(PromptedFolder):
     """A level is sigma, from 1 down to 0; the folder's scheduler says which are visited."""
 
     offers = ("denoiser", "flow")
+    multiple = 8 * PATCH
     scheduler = ("_class_name", "num_train_timesteps")
 
     def check_schedule(self, file: Path) -> None:

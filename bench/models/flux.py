@@ -3,15 +3,13 @@
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
-from bench.models.flow_folder import FlowFolder
+from bench.models.flow_folder import PATCH, FlowFolder
 from bench.types import AttentionLayer
 
 if TYPE_CHECKING:
     import torch
 
     from bench.models.flux_transformer import FluxModel
-
-_PATCH = 2  # cells of the latents along a side of a token
 
 
 class Flux(FlowFolder):
@@ -32,7 +30,6 @@ class Flux(FlowFolder):
     takes = "FLUX.1"
     pipelines = ("FluxPipeline", "FluxImg2ImgPipeline")
     gated = True
-    multiple = 8 * _PATCH
     classes: ClassVar = {
         "transformer": "FluxTransformer2DModel",
         "vae": "AutoencoderKL",
@@ -72,7 +69,7 @@ class Flux(FlowFolder):
                 "above 1, or null for both"
             )
         self.guided = bool(self.config["transformer"]["guidance_embeds"])
-        cells = _PATCH**2 * self.config["vae"]["latent_channels"]
+        cells = PATCH**2 * self.config["vae"]["latent_channels"]
         if (channels := self.config["transformer"]["in_channels"]) != cells:
             raise UserError(
                 f"model folder {self.folder} takes {channels} channels a token, not the latents' {cells} alone (those "
@@ -91,5 +88,5 @@ class Flux(FlowFolder):
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:
         counts = {"double": config["transformer"]["num_layers"], "single": config["transformer"]["num_single_layers"]}
-        layers = [AttentionLayer(n, place, _PATCH, False) for place, count in counts.items() for n in range(count)]
+        layers = [AttentionLayer(n, place, PATCH, False) for place, count in counts.items() for n in range(count)]
         return {"flow": True, "distilled": True, "layers": tuple(layers)}

@@ -6,9 +6,8 @@ from dataclasses import replace
 import torch
 from diffusers.models.embeddings import apply_rotary_emb
 
+from bench.models.flow_folder import PATCH
 from bench.types import AttentionLayer
-
-_FACTOR = 2  # cells of the latents along a side of a token
 
 
 def find(transformer, words: tuple[int, int]) -> dict[AttentionLayer, torch.nn.Module]:
@@ -22,7 +21,7 @@ def find(transformer, words: tuple[int, int]) -> dict[AttentionLayer, torch.nn.M
 
     def add(place: str, module: torch.nn.Module, words: tuple[int, int] | None) -> None:
         index = sum(layer.place == place for layer in found)
-        found[AttentionLayer(index, place, _FACTOR, False, words)] = module
+        found[AttentionLayer(index, place, PATCH, False, words)] = module
 
     singles = getattr(transformer, "single_transformer_blocks", None)
     for block in transformer.transformer_blocks:

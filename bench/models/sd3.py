@@ -4,15 +4,13 @@ until it is loaded."""
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
-from bench.models.flow_folder import FlowFolder
+from bench.models.flow_folder import PATCH, FlowFolder
 from bench.types import AttentionLayer
 
 if TYPE_CHECKING:
     import torch
 
     from bench.models.sd3_transformer import StableDiffusion3Model
-
-_PATCH = 2  # cells of the latents along a side of a token
 
 
 class StableDiffusion3(FlowFolder):
@@ -28,7 +26,6 @@ class StableDiffusion3(FlowFolder):
     takes = "Stable Diffusion 3 or 3.5"
     pipelines = ("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline")
     gated = True
-    multiple = 8 * _PATCH
     classes: ClassVar = {
         "transformer": "SD3Transformer2DModel",
         "vae": "AutoencoderKL",
@@ -81,4 +78,4 @@ class StableDiffusion3(FlowFolder):
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:
         count = config["transformer"]["num_layers"]
-        return {"flow": True, "layers": tuple(AttentionLayer(n, "joint", _PATCH, False) for n in range(count))}
+        return {"flow": True, "layers": tuple(AttentionLayer(n, "joint", PATCH, False) for n in range(count))}
