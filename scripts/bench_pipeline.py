@@ -4,9 +4,9 @@
 
 For each sleep (ms a picture, 512 px, batches of 16): the processor's work a picture, over all cores; what is allowed
 from the first batch handed over to the last returned, and what it took. Where the work is less than 0.8 of the sleep,
-1.05 of the sleep are allowed. Else the row says CPU-bound: 1.1 of the work are, and the work is to be at most 1.3 of
-that of Pillow alone, which reads, encodes and writes the same pictures. Photographs as JPEG, edits as PNG. The exit
-status is 1 where a row is not as expected.
+1.05 of the sleep are allowed. Else the row says CPU-bound: 1.1 of the longer of both are, and the work is to be at most
+1.3 of that of Pillow alone, which reads, encodes and writes the same pictures. Photographs as JPEG, edits as PNG. The
+exit status is 1 where a row is not as expected.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def row(words: list[str], out: Path, sleep: float, pictures: int, alone: float) 
     took = Sleeper.calls[-1][1] - Sleeper.calls[0][0]
     done = sum("edit_sha256" in entry for entry in runs[0].store.journal().values())
     bound = each / CORES >= 0.8 * sleep
-    limit = pictures * (1.1 * each / CORES if bound else 1.05 * sleep)
+    limit = pictures * (1.1 * max(each / CORES, sleep) if bound else 1.05 * sleep)
     fine = done == pictures and took <= limit and (not bound or each <= 1.3 * alone)
     said = f"CPU-bound, work is {each / alone:.2f} of Pillow's alone; " if bound else ""
     print(

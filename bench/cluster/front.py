@@ -58,7 +58,7 @@ def launched(
             keys, batches = list(dict.fromkeys(one.run.key for one in open_)), _batches(open_)
             _refuse_shared(keys, living)
             count = launcher.workers if batches else min(launcher.workers, len(open_))  # to score alone, one for a run
-            ids = _submit(command, launcher, count, wanted, folder, heavy(launcher.words))
+            ids = _submit(command, launcher, count, open_, folder, heavy(launcher.words))
             record = Record(command, launcher.words, launcher.engine, ids, keys, str(folder))
             records.save(record, folder)
             said = f"{_named(record)}; logs: {folder}{_advice(launcher.workers, batches)}"
@@ -87,9 +87,10 @@ def _refuse_shared(keys: list[str], living: list[Record]) -> None:
 
 
 def _submit(command: str, launcher: Launcher, count: int, wanted: list[Wanted], folder: Path, heavy: bool) -> list[str]:
-    """Starts so many tasks and the last job; returns their ids."""
+    """Starts so many tasks and the last job for what is not done; returns their ids."""
     facts = {"words": launcher.words, "cwd": os.getcwd(), "code": code()}
-    tasks = [Task(command, shard=(i, count), **facts) for i in range(count)]
+    lacking = tuple(dict.fromkeys(id_ for one in wanted if one.edited for id_ in one.run.pending()))
+    tasks = [Task(command, shard=(i, count), lacking=lacking, **facts) for i in range(count)]
     networks = heavy or any(one.run.cfg["metrics"].get("weights") for one in wanted if one.scored)
     light = not networks or all(one.run.cfg["device"] == "cpu" for one in wanted)
     last = Task(command, shard=None, **facts)

@@ -3,6 +3,7 @@ there is something to edit."""
 
 import io
 import json
+import logging
 import os
 import signal
 import sys
@@ -63,6 +64,7 @@ class Task:
         cwd: where it was typed.
         code: hash of the program then.
         shard: index and count; None for the last job.
+        lacking: samples that some run lacked then: each task edits its share of them, so that all have as much to do.
         gpu: the card to use, as CUDA_VISIBLE_DEVICES names it; None: as it comes.
         after: processes to wait for.
     """
@@ -72,6 +74,7 @@ class Task:
     cwd: str
     code: str
     shard: tuple[int, int] | None
+    lacking: tuple[str, ...] = ()
     gpu: str | None = None
     after: tuple[int, ...] = ()
 
@@ -90,6 +93,8 @@ class Task:
         from submitit import JobEnvironment
 
         tee = _Tee(sys.stdout)
+        logging.basicConfig(stream=sys.stdout, format="%(message)s")
+        logging.getLogger("bench").setLevel(logging.INFO)
         with redirect_stdout(tee):
             try:
                 if self.code != code():
@@ -117,11 +122,14 @@ class Task:
 
     def _share(self, index: int, count: int) -> list[str]:
         wanted = import_module(self.command).planned([*self.words, f"shard.index={index}", f"shard.count={count}"])
-        print(f"task {index} of {count}: {_pending(wanted)} edits to make", flush=True)
+        own, edited = frozenset(self.lacking[index::count]), [one.run for one in wanted if one.edited]
+        for run in edited:
+            run.own = own
+        print(f"task {index} of {count}: {_pending(edited)} edits to make", flush=True)
         if index == 0:
-            _weigh([one.run for one in wanted if one.edited])
+            _weigh(edited)
         problems = []
-        for done in complete([one.run for one in wanted if one.edited], scored=False):
+        for done in complete(edited, scored=False, tried=[one.run for one in wanted if one.scored]):
             problems += [done.stopped] if done.stopped else []
         # What is whole is scored by whoever comes first: each begins elsewhere.
         first = index * len(wanted) // count
@@ -156,8 +164,8 @@ def _weigh(runs: list[Run]) -> None:
     write(file, json.dumps(known | costs))
 
 
-def _pending(wanted: list[Wanted]) -> int:
-    return sum(len(run.pending()) for run in {one.run.key: one.run for one in wanted if one.edited}.values())
+def _pending(runs: list[Run]) -> int:
+    return sum(len(run.pending()) for run in {run.key: run for run in runs}.values())
 
 
 def _lacks(run: Run) -> bool:

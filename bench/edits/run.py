@@ -24,6 +24,7 @@ class Run:
         checkpoint: of the model; None for a method that uses none.
         identity: everything that decides pixels; `key` is its hash.
         results: pictures made elsewhere, for a method that uses them.
+        own: the samples that are this process's, among others; None: every `shard.count`-th.
     """
 
     cfg: dict[str, Any]
@@ -31,6 +32,7 @@ class Run:
     checkpoint: Checkpoint | None
     identity: dict[str, Any]
     results: Results | None = None
+    own: frozenset[str] | None = None
 
     @cached_property
     def key(self) -> str:
@@ -45,6 +47,8 @@ class Run:
     @property
     def share(self) -> list[str]:
         """Those of this shard."""
+        if self.own is not None:
+            return [id_ for id_ in self.ids if id_ in self.own]
         return self.ids[self.cfg["shard"]["index"] :: self.cfg["shard"]["count"]]
 
     @property

@@ -1,6 +1,7 @@
 """What a file `conf/model/<name>.yaml` makes: where a model's files are, whether they are whole, how they are loaded.
 No torch: all of it is asked before a run starts, also for a model that is then not needed."""
 
+import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,7 @@ def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -
     if key not in _loaded:
         _loaded.clear()  # one model at a time is in memory
         _loaded[key] = _load(checkpoint, device, dtype)
+        logging.getLogger(__name__).info("loaded %s onto %s", made_by.__qualname__, device)
     return _loaded[key]
 
 

@@ -1,6 +1,6 @@
 """Runs to edits and scores: what is missing is made, what is whole is scored. Torch only where something is missing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -43,7 +43,13 @@ class Completed:
         return f"{self.run.folder}: {self.scores.summary.n} of {self.scores.summary.n_expected} scored."
 
 
-def complete(runs: list[Run], scored: bool = True, edited: bool = True, patient: bool = False) -> Iterator[Completed]:
+def complete(
+    runs: list[Run],
+    scored: bool = True,
+    edited: bool = True,
+    patient: bool = False,
+    tried: Collection[Run] | None = None,
+) -> Iterator[Completed]:
     """Edits what this shard of the runs lacks, then scores run after run, as far as no other shard has to add to it.
     A run that something stops costs the others nothing.
 
@@ -52,12 +58,15 @@ def complete(runs: list[Run], scored: bool = True, edited: bool = True, patient:
         scored: whether scores are wanted, and not pictures alone.
         edited: whether edits may be made; otherwise those that lack are failures, and what is there is scored.
         patient: waits for other processes that are editing these runs, instead of saying so.
+        tried: runs that must be such as can be scored here, or are not edited; None: all, if scores are wanted.
 
     Yields:
         what came of each run, in order.
     """
     with shown(lambda: runs):
-        stopped = _edit(runs, scored, patient) if edited else _not_begun(runs)
+        if tried is None:
+            tried = runs if scored else ()
+        stopped = _edit(runs, {run.key for run in tried}, patient) if edited else _not_begun(runs)
         for run in runs:
             done = Completed(run)
             try:
@@ -143,7 +152,7 @@ def _not_begun(runs: list[Run]) -> dict[str, UserError]:
     }
 
 
-def _edit(runs: list[Run], scored: bool, patient: bool) -> dict[str, UserError]:
+def _edit(runs: list[Run], tried: set[str], patient: bool) -> dict[str, UserError]:
     """Why a run was stopped, by its key, if anything stopped it, such as a metric that could not score it then."""
     stopped: dict[str, UserError] = {}
     if not (pending := [run for run in runs if run.pending()]):
@@ -156,9 +165,9 @@ def _edit(runs: list[Run], scored: bool, patient: bool) -> dict[str, UserError]:
         if not (together := [run for run in group if run.pending()]):
             continue  # another row was the same run
         try:
-            if scored:
-                for metrics in {sha256_of(run.cfg["metrics"]): run.cfg["metrics"] for run in together}.values():
-                    ready(metrics)
+            profiles = [run.cfg["metrics"] for run in together if run.key in tried]
+            for metrics in {sha256_of(profile): profile for profile in profiles}.values():
+                ready(metrics)
             stopped |= edit(together)
             for run in together if patient else ():
                 while isinstance(stopped.get(run.key), Held):

@@ -135,6 +135,26 @@ def test_a_table_is_what_one_process_writes(inline, tmp_path):
     assert all(value > 0 for value in weights.values())
 
 
+def test_what_lacks_is_shared_evenly(inline, tmp_path):
+    words = [*COPY, f"out={tmp_path}"]
+    assert run.main([*words, "shard.index=0", "shard.count=2"]) == 0
+    before = {file: len(file.read_text().splitlines()) for file in tmp_path.glob("*/*/*/edits-*.jsonl")}
+    assert run.main([*words, *GPUS]) == 0
+    after = {file: len(file.read_text().splitlines()) for file in tmp_path.glob("*/*/*/edits-*.jsonl")}
+    assert sorted(count - before.get(file, 0) for file, count in after.items()) == [1, 1]
+
+
+def test_a_metric_that_cannot_score_stops_tasks_before_they_edit(inline, tmp_path, monkeypatch, capsys):
+    (tmp_path / "my_metric.py").write_text("class Mine:\n    def __init__(self):\n        raise RuntimeError('no')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    words = ["method=copy", "limit=4", "device=cpu", "metrics=pixel", "+metrics.mine._target_=my_metric.Mine"]
+    assert run.main([*words, f"out={tmp_path}", *GPUS]) == 1
+    said = capsys.readouterr().err
+    assert "task 0 (" in said
+    assert "metrics.mine: RuntimeError: no" in said
+    assert not lines(tmp_path)
+
+
 def test_failed_samples_of_every_run_are_named(inline, tmp_path, capsys):
     rows = [{"id": str(i), "image": "dog.jpg", "source": "a", "target": "b"} for i in range(3)]
     data = manifest(tmp_path / "data", [*rows, {"id": "bad", "image": "bad.jpg", "source": "a", "target": "b"}])
