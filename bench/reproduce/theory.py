@@ -30,7 +30,7 @@ from bench.reproduce.items import Item, merged
 from bench.reproduce.outcomes import text
 from bench.reproduce.verdicts import NOT_RUN, Cell, Shown, judge
 from bench.statistics.intervals import mean_interval
-from bench.theory import PARTS, WORDS, measure, plots
+from bench.theory import PARTS, WORDS, measure, plots, quantities
 from bench.types import EditData
 
 VERSION = 1
@@ -251,5 +251,5 @@ def _with_published(found: measure.Measured, of_part: list[Cell]) -> pd.DataFram
     curves, printed = found.curves(), {cell.metric: cell.published for cell in of_part}
     if not all(printed.get(name) for name in _CONSTANTS):
         return curves
-    theirs = measure.bounds(found.alphas, *(float(printed[name]) for name in _CONSTANTS))
+    theirs = quantities.bounds(found.alphas, *(float(printed[name]) for name in _CONSTANTS))
     return curves.assign(**{f"published_{name}": theirs[name] for name in ("sdedit", "encode_decode")})

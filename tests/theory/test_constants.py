@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench.diffusion.device import to_float
-from bench.theory import measure
+from bench.theory import quantities
 from tests.helpers.attentive import Attentive, batch, ddim, levels
 
 PAIRS = [("a red star", "a blue star"), ("one green cat", "a big dog"), ("the sea", "the moon")]
@@ -36,7 +36,7 @@ def start():
 
 def test_the_gap_is_the_mean_relative_step_of_an_inversion_at_one_half(start):
     model, made = start
-    table = pd.DataFrame(measure.gap(model, made, [2, 5]))
+    table = pd.DataFrame(quantities.gap(model, made, [2, 5]))
     for steps in (2, 5):
         times, alphas = levels(model, steps)
         z, gaps = made.x0, []
@@ -54,7 +54,7 @@ def test_constants_are_the_loop_written_out(start):
     """Along the encoding without words: C of eps(Q), K2 of eps(Q) - eps(none), K1 of the difference quotients of
     eps(none) to the next latents and to latents a hundredth aside; root mean squares."""
     model, made = start
-    table, noise = pd.DataFrame(measure.constants(model, made, 4)), torch.Generator().manual_seed(0)
+    table, noise = pd.DataFrame(quantities.constants(model, made, 4)), torch.Generator().manual_seed(0)
     (times, alphas), z = levels(model, 4), made.x0
     for j, t in enumerate(times):
         free, given = model.eps(z, t, made.null), model.eps(z, t, made.target)
@@ -77,9 +77,9 @@ def test_estimates_are_the_largest_but_for_k2_which_is_the_mean_of_each_samples_
         {"id": "b", "t": 2, "c": 5, "k2": 3, "k1_along": 1, "k1_aside": 2},
         {"id": "b", "t": 3, "c": 4, "k2": 5, "k1_along": 1, "k1_aside": 1},
     ]
-    assert measure.estimates(pd.DataFrame(rows)) == {"C": 5, "K1": 4, "K2": (2 + 5) / 2}
+    assert quantities.estimates(pd.DataFrame(rows)) == {"C": 5, "K1": 4, "K2": (2 + 5) / 2}
     swapped = pd.DataFrame(rows).rename(columns={"k1_along": "k1_aside", "k1_aside": "k1_along"})
-    assert measure.estimates(swapped)["K1"] == 4
+    assert quantities.estimates(swapped)["K1"] == 4
 
 
 def test_the_reconstruction_error_is_the_round_trips_length(start):
@@ -93,14 +93,14 @@ def test_the_reconstruction_error_is_the_round_trips_length(start):
         for j in (2, 1, 0):
             eps = w * model.eps(z, times[j], made.source) + (1 - w) * model.eps(z, times[j], made.null)
             z = ddim(z, eps, alphas[j + 1], alphas[j])
-        rows = measure.reconstruction(model, made, 3, [w])
+        rows = quantities.reconstruction(model, made, 3, [w])
         assert [row["error"] for row in rows] == pytest.approx(length(z - made.x0).tolist())
 
 
 def test_the_best_scale_is_measured_along_one_half_and_not_held_to_bounds(start):
     """w* = (x_0 - x_c) x_0 / |x_0 - x_c|^2, x the change of a prediction over the step."""
     model, made = start
-    table, z = pd.DataFrame(measure.scale(model, made, 4)), made.x0
+    table, z = pd.DataFrame(quantities.scale(model, made, 4)), made.x0
     times, alphas = levels(model, 4)
     for j, t in enumerate(times):
         given, free = model.eps(z, t, made.source), model.eps(z, t, made.null)
@@ -114,7 +114,7 @@ def test_the_best_scale_is_measured_along_one_half_and_not_held_to_bounds(start)
 
 def test_bounds_are_equation_5():
     """(C + 1) tau, and K2 tau / sqrt(tau^2 + 1) (tau + sqrt(tau^2 + 1))^K1, tau = sqrt(1 / alpha-bar - 1)."""
-    curves = measure.bounds(np.array([0.5, 0.2]), 1.5, 2, 0.1)  # tau = 1 and 2
+    curves = quantities.bounds(np.array([0.5, 0.2]), 1.5, 2, 0.1)  # tau = 1 and 2
     assert curves.t.tolist() == [0, 1]
     assert curves.tau.tolist() == pytest.approx([1, 2])
     assert curves.sdedit.tolist() == pytest.approx([2.5, 5])

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bench import theory
-from bench.theory import measure
+from bench.theory import measure, quantities
 from bench.theory.__main__ import main
 from bench.types import Condition
 from tests.helpers.models import Gaussian
@@ -23,7 +23,7 @@ class Batch:
 
 def test_bounds_cross_where_the_papers_constants_say():
     """C = 1, K1 = 3, K2 = 0.02 cross at tau = 3.500, near timestep 712 of Stable Diffusion's schedule."""
-    curves = measure.bounds(Gaussian().alphas_cumprod, 1, 3, 0.02)
+    curves = quantities.bounds(Gaussian().alphas_cumprod, 1, 3, 0.02)
     after = curves[curves.encode_decode > curves.sdedit].iloc[0]
     assert after.tau == pytest.approx(3.5, abs=0.02)
     assert after.t == pytest.approx(712, abs=2)
@@ -31,13 +31,13 @@ def test_bounds_cross_where_the_papers_constants_say():
 
 def test_reconstruction_error_falls_with_the_steps_and_does_not_depend_on_w_without_words():
     model, batch = Gaussian(), Batch()
-    errors = [pd.DataFrame(measure.reconstruction(model, batch, steps, [0, 0.5, 2])) for steps in (25, 100)]
+    errors = [pd.DataFrame(quantities.reconstruction(model, batch, steps, [0, 0.5, 2])) for steps in (25, 100)]
     assert errors[0].groupby("id").error.std().max() < 1e-12
     assert 0.15 < errors[1].error.mean() / errors[0].error.mean() < 0.35
 
 
 def test_steps_times_gap_hardly_changes():
-    table = pd.DataFrame(measure.gap(Gaussian(), Batch(), [50, 100, 500]))
+    table = pd.DataFrame(quantities.gap(Gaussian(), Batch(), [50, 100, 500]))
     means = table.groupby("steps").steps_x_gap.mean()
     assert means.max() / means.min() < 1.1
 
@@ -45,7 +45,7 @@ def test_steps_times_gap_hardly_changes():
 def test_constants_of_the_analytic_model():
     """eps is linear in x with slope sqrt(1 - a) / (a s^2 + 1 - a), and there is no difference that words make."""
     model, batch = Gaussian(), Batch()
-    table = pd.DataFrame(measure.constants(model, batch, 20))
+    table = pd.DataFrame(quantities.constants(model, batch, 20))
     assert (table.k2 == 0).all()
     for j, t in enumerate(model.grid(20).timesteps):
         a = model.alphas_cumprod[t]
