@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import interpolate
 
 from bench.config import progress, validate
 from bench.config.guard import by_signal, place, said
@@ -20,6 +19,7 @@ from bench.data.text import placed
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.diffusion.noise import SampleNoise
+from bench.edits import sizes
 from bench.edits.kept import Cache
 from bench.edits.returns import check, faults
 from bench.edits.run import Run
@@ -215,12 +215,14 @@ class _Editor:
         if wrong := check(result, batch, f"method={run.cfg['method']['name']}"):
             raise BadSample("; ".join(wrong.values()), wrong)
         samples = batch.samples
+        images, masks, returned = sizes.brought_back(result, samples[0].image.shape[1:])
+        if returned and (fault := self._fault(run, batch)):  # a model that does not decode what it was given
+            raise UserError(fault)
         notes = result.notes or [{}] * len(samples)
-        entries = [{"id": s.id, **costs, **note} for s, note in zip(samples, notes, strict=True)]
-        pictures = {"edit_sha256": (run.store.edit_file, devices.Rows(result.images))}
-        if result.mask is not None:
-            masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
-            pictures["mask_sha256"] = run.store.mask_file, devices.Rows((masks * 255).round().to(torch.uint8))
+        entries = [{"id": s.id, **costs, **note, **returned} for s, note in zip(samples, notes, strict=True)]
+        pictures = {"edit_sha256": (run.store.edit_file, devices.Rows(images))}
+        if masks is not None:
+            pictures["mask_sha256"] = run.store.mask_file, devices.Rows(masks)
         self.saver.save(run, entries, pictures)
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:

@@ -13,8 +13,8 @@ from bench.statistics import intervals
 from bench.types import SAMPLE
 
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
-NOTES = ("blend", "words", "cut")
-"""Of the journal: what became of a sample's words."""
+NOTES = ("blend", "words", "cut", "returned")
+"""Of the journal: what became of a sample's words, and the size in which its edit came."""
 
 
 def summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def _mean(costs: list[float | None]) -> float | None:
 
 
 def _notes(journal: dict, ids: list[str]) -> list[str]:
-    """For each kind of note that the method left on words: how many samples have one, and the first."""
+    """For each kind of note on its edit: how many samples have one, and the first."""
     found = {kind: [(id_, journal[id_][kind]) for id_ in ids if kind in journal[id_]] for kind in NOTES}
     return [f"{kind}: {len(n)} samples, the first is {n[0][0]!r}: {n[0][1]}" for kind, n in found.items() if n]
 
