@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from bench.config import profile as profiles
+from bench.edits.identity import edited_at
 from bench.edits.run import Run
 from bench.files.hashing import sha256_of
 from bench.statistics import intervals
@@ -78,6 +79,8 @@ def _protocol(run: Run) -> dict[str, Any]:
     data, profile = run.data, run.cfg["metrics"]
     brackets = {"brackets": data.brackets} if hasattr(data, "brackets") else {}
     size = profile.get("size") or run.identity["data"].get("size")
+    if other := edited_at(run.identity):
+        size = f"{size}, edited at {other}"
     return {"size": size, **brackets, "jpeg": profile.get("jpeg"), "mean": profile["mean"]}
 
 
