@@ -95,7 +95,8 @@ def _composed(words: list[str]) -> dict[str, Any]:
         raise UserError(f"{len(jobs)} data sets at once; bench.prepare checks one")
     cfg = OmegaConf.to_container(jobs[0], resolve=True)
     validate.check(cfg)
-    cfg["data"]["size"] = cfg["data"]["size"] or cfg["model"]["size"] or SOME_SIZE
+    model = cfg["model"]
+    cfg["data"]["size"] = cfg["data"]["size"] or model["size"] or model.get("made_for") or SOME_SIZE
     return cfg
 
 

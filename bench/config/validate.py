@@ -28,12 +28,14 @@ FORM = {
         "limit": _ONE_OR_NONE,
     },
     "data": {"_target_": _CLASS, "name": _NAME, "size": _SIZE},
-    "model": {"_target_": _CLASS, "name": _NAME, "size": _SIZE, "dtype": _ONE, "notice": _TEXT},
+    "model": {"_target_": _CLASS, "name": _NAME, "size": _SIZE, "made_for": _SIZE, "dtype": _ONE, "notice": _TEXT},
     "metrics": {"name": _NAME, "backbone": _TEXT, "plot": _TABLE, "table": _LIST},
     "method": {"_target_": _CLASS, "name": _NAME, "uses": _NAMES},
 }
 """What other modules take for granted of a configuration: group ("" for the top) -> key -> what it is, in words and as
 a test."""
+OPTIONAL = ("made_for",)
+"""Of these, what a configuration may lack."""
 RESERVED = ("valid", "name", "uses", "needs", "only", "classes", "published_nfe", "given", "families")
 """Keys of a group that describe it and are no knobs of its class."""
 
@@ -74,7 +76,7 @@ def _check_form(cfg: dict[str, Any]) -> None:
             raise UserError(f"{group}={shown(node)}, expected {group}=<name>, one of conf/{group}/")
         for key, expected in keys.items():
             name = f"{group}.{key}".lstrip(".")
-            if key not in node and group == "metrics":
+            if key not in node and (group == "metrics" or key in OPTIONAL):
                 continue  # `profile.chosen` says what a profile needs
             if key not in node:
                 raise UserError(f"{name} is missing in conf/{group}/, in the file of {group}={node.get('name')}")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.nn.functional import interpolate
 
 from bench.config import progress, validate
 from bench.config.guard import by_signal, place, said
@@ -20,6 +19,7 @@ from bench.data.text import placed
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted
 from bench.diffusion.noise import SampleNoise
+from bench.edits import sizes
 from bench.edits.kept import Cache
 from bench.edits.returns import check, faults
 from bench.edits.run import Run
@@ -143,9 +143,10 @@ class _Editor:
     def _batch(self, samples: list[EditSample], runs: list[Run]) -> list[Run]:
         """One batch. Returns the runs that memory was too small for."""
         shared = Shared(self._rows, self._clock)
+        given = sizes.given(samples, sizes.editing_size(self.first, samples[0]))
         batch = EditBatch(
-            samples,
-            torch.stack([torch.from_numpy(sample.image) for sample in samples]).to(self.device),
+            given,
+            torch.stack([torch.from_numpy(sample.image) for sample in given]).to(self.device),
             shared,
             self.first.data.real_image,
             points=[self.methods[run.key] for run in runs],
@@ -154,7 +155,7 @@ class _Editor:
         noise = SampleNoise(self.first.cfg["seed"], [sample.id for sample in samples], self.device)
         for done, run in enumerate(runs):
             try:
-                self._save(run, batch, *self._call(run, batch, noise))
+                self._save(run, samples, batch, *self._call(run, batch, noise))
             except UserError as error:
                 self.stopped[run.key] = UserError(self._fault(run, batch) or str(error))
             except (Exception, SystemExit) as error:
@@ -162,7 +163,7 @@ class _Editor:
                     raise
                 if self.portion.halved(error, len(samples)):
                     return runs[done:]
-                self._failed(run, batch, error)
+                self._failed(run, samples, batch, error)
         return []
 
     def _call(self, run: Run, batch: EditBatch, noise: SampleNoise) -> tuple[EditResult, dict[str, float]]:
@@ -182,16 +183,15 @@ class _Editor:
         with torch.inference_mode():
             return faults(self.model, batch)
 
-    def _failed(self, run: Run, batch: EditBatch, error: BaseException) -> None:
+    def _failed(self, run: Run, samples: list[EditSample], batch: EditBatch, error: BaseException) -> None:
         """Goes on without the samples that the method names; where it names none, finds them one by one."""
-        samples = batch.samples
         bad = {s.id: placed(s, error.ids[s.id]) for s in samples if isinstance(error, BadSample) and s.id in error.ids}
         if isinstance(error, NotFinite) and error.count == len(samples):
             bad = {samples[row].id: str(error) for row in error.rows}
         if exhausted(error):
             self.stopped[run.key] = UserError(
-                f"out of memory on {self.device} with a single image; use a smaller data.size or, on a GPU, "
-                "model.dtype=float16"
+                f"out of memory on {self.device} with a single image; use a smaller data.size or model.size or, on a "
+                "GPU, model.dtype=float16"
             )
         elif bad:
             self.saver.record(run, [{"id": id_, "error": why} for id_, why in bad.items()])
@@ -211,16 +211,19 @@ class _Editor:
                     f"{run.store.journal_file}"
                 )
 
-    def _save(self, run: Run, batch: EditBatch, result: EditResult, costs: dict[str, float]) -> None:
+    def _save(
+        self, run: Run, samples: list[EditSample], batch: EditBatch, result: EditResult, costs: dict[str, float]
+    ) -> None:
         if wrong := check(result, batch, f"method={run.cfg['method']['name']}"):
             raise BadSample("; ".join(wrong.values()), wrong)
-        samples = batch.samples
+        if result.images.shape != batch.images.shape and (fault := self._fault(run, batch)):
+            raise UserError(fault)  # a model that does not decode what it was given
+        images, masks, returned = sizes.brought_back(result, samples[0].image.shape[1:])
         notes = result.notes or [{}] * len(samples)
-        entries = [{"id": s.id, **costs, **note} for s, note in zip(samples, notes, strict=True)]
-        pictures = {"edit_sha256": (run.store.edit_file, devices.Rows(result.images))}
-        if result.mask is not None:
-            masks = interpolate(result.mask.float(), result.images.shape[-2:], mode="nearest")[:, 0]
-            pictures["mask_sha256"] = run.store.mask_file, devices.Rows((masks * 255).round().to(torch.uint8))
+        entries = [{"id": s.id, **costs, **note, **returned} for s, note in zip(samples, notes, strict=True)]
+        pictures = {"edit_sha256": (run.store.edit_file, devices.Rows(images))}
+        if masks is not None:
+            pictures["mask_sha256"] = run.store.mask_file, devices.Rows(masks)
         self.saver.save(run, entries, pictures)
 
     def _cache(self, samples: list[EditSample], shared: Shared) -> Cache:

@@ -50,6 +50,7 @@ def generate(cfg: dict[str, Any]) -> Path:
         "dtype": cfg["model"]["dtype"],
         **{knob: cfg[knob] for knob in ("guidance", "steps", "seed")},
         "wording": node["wording"],
+        **({"size": cfg["model"]["size"]} if cfg["model"]["size"] else {}),
     }
     record = folder / GENERATED
     if record.exists() and read_json(record, dict, Templated.origin) != json.loads(json.dumps(made_by)):
@@ -97,7 +98,8 @@ def _pictures(model: DiffusionModel, cfg: dict[str, Any], numbers: list[int], de
     steps, noise = model.grid(cfg["steps"]), SampleNoise(cfg["seed"], [f"{i:03d}" for i in numbers], device)
     prompts = [prompt(CHOICES[i], cfg["data"]["wording"]) for i in numbers]
     with torch.inference_mode():
-        shape = tuple(model.encode(torch.zeros(1, 3, model.size, model.size, device=device)).shape[1:])
+        side = cfg["model"]["size"] or model.size
+        shape = tuple(model.encode(torch.zeros(1, 3, side, side, device=device)).shape[1:])
         try:
             condition = model.condition(prompts)
         except BadSample as error:

@@ -41,13 +41,32 @@ def compose(
     identity = {
         "identity_version": IDENTITY_VERSION,
         "data": of_data(cfg["data"], data),
-        "model": model and {**model, "dtype": cfg["model"]["dtype"], **_foreign(cfg["model"])},
+        "model": model and {**model, "dtype": cfg["model"]["dtype"], **_edited_at(cfg), **_foreign(cfg["model"])},
         "pictures": data.pool() if "pictures" in method["uses"] else None,
         "method": _knobs(method) | content,
         "code": {role: _stamp(role, target, method) for role, target in _classes(method)},
         "seed": cfg["seed"] if "noise" in method["uses"] else None,
     }
     return json.loads(json.dumps(rounded(identity), sort_keys=True))  # as it is read again from the run's folder
+
+
+_SIZE = "edited at"
+
+
+def model_size(folder: Path) -> int | None:
+    """Pixels a side that a stored run was edited at, where those are not its data's. Its configuration does not tell:
+    earlier ones have the size there that the model was made for."""
+    return edited_at(json.loads((folder / "identity.json").read_text()))
+
+
+def edited_at(identity: dict[str, Any]) -> int | None:
+    """The same of a run's identity."""
+    return (identity.get("model") or {}).get(_SIZE)
+
+
+def _edited_at(cfg: dict[str, Any]) -> dict[str, int]:
+    """Runs whose two sizes are one have the key that they had before there was a choice."""
+    return {_SIZE: cfg["model"]["size"]} if cfg["model"]["size"] else {}
 
 
 def of_data(node: dict[str, Any], data: EditData) -> dict[str, Any]:
@@ -77,6 +96,8 @@ def told(identity: dict[str, Any]) -> dict[str, Any]:
     code = identity.get("code", {role: {"version": 1} for role in roles})  # earlier identities lack it
     parts = {"data": identity["data"], "model": identity["model"] or {}}
     found = {f"{part}.{name}": _short(value) for part, facts in parts.items() for name, value in facts.items()}
+    if f"model.{_SIZE}" in found:
+        found["model.size"] = found.pop(f"model.{_SIZE}")
     found |= {name: _short(value) for name, value in identity["method"].items() if isinstance(value, dict)}
     for role, facts in code.items():
         name = "version" if "version" in facts else "code"

@@ -44,6 +44,8 @@ def plan(cfg: DictConfig) -> list[Run]:
             checkpoint = checkpoints.make(node)
             checkpoints.check_fits(checkpoint, *wanted)
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
+        if resolved["model"]["size"] == resolved["data"]["size"] or not used:
+            resolved["model"]["size"] = None
     except UserError as error:
         problems.append(str(error))
         resolved["data"]["size"] = resolved["data"]["size"] or SOME_SIZE  # what else is wrong is said too
@@ -65,7 +67,7 @@ def plan(cfg: DictConfig) -> list[Run]:
     if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
         resolved["model"]["notice"] = notice(resolved, checkpoint)
         if hasattr(checkpoint, "check_size"):
-            checkpoint.check_size(resolved["data"]["size"])
+            checkpoint.check_size(editing_size(resolved))
     points = [_at(resolved, point) for point in expand(method)]
     if checkpoint and hasattr(checkpoint, "check_steps"):
         for steps in {point["method"].get("steps") for point in points} - {None}:
@@ -88,21 +90,29 @@ SOME_SIZE = 64
 
 
 def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None = None) -> int:
-    """Pixels a side of the data set: its own option, else what the model's configuration or its files say, which are
-    looked for only then.
+    """Pixels a side of the data set: its own option, else what the model edits at or was made for, as its configuration
+    or its files say, which are looked for only then.
 
     Raises:
         UserError: they are not there, or do not say.
     """
-    stated = resolved["data"]["size"] or resolved["model"]["size"]
-    return stated or (checkpoint or checkpoints.make(resolved["model"])).size
+    node = resolved["model"]
+    stated = resolved["data"]["size"] or node["size"] or node.get("made_for")
+    return stated or (checkpoint or checkpoints.make(node)).size
+
+
+def editing_size(resolved: dict[str, Any]) -> int:
+    """Pixels a side at which a model edits, of a configuration that says the data's."""
+    return resolved["model"]["size"] or resolved["data"]["size"]
 
 
 def notice(resolved: dict[str, Any], checkpoint: Checkpoint) -> str | None:
     """What every table and plot made with a model must say: what its configuration says, and what its files show."""
     said = [resolved["model"]["notice"], getattr(checkpoint, "notice", None)]
     if hasattr(checkpoint, "told"):
-        said.append(checkpoint.told(resolved["data"]["size"]))
+        said.append(checkpoint.told(editing_size(resolved)))
+    if resolved["model"]["size"]:
+        said.append(f"edited at {resolved['model']['size']} px, scored at {resolved['data']['size']} px")
     return "; ".join(dict.fromkeys(filter(None, said))) or None
 
 

@@ -6,12 +6,14 @@ from typing import Any
 import torch
 
 from bench.diffusion import device as devices
+from bench.edits import sizes
 from bench.errors import UserError
 from bench.types import DiffusionModel, EditBatch, EditResult
 
 
 def check(result: Any, batch: EditBatch, who: str) -> dict[str, str]:
-    """Whether a method's result is what `EditResult` says.
+    """Whether a method's result is what `EditResult` says. Its pictures may have another size than the batch's, which
+    `bench.edits.sizes` brings back.
 
     Args:
         who: what the method is called in messages.
@@ -32,10 +34,12 @@ def check(result: Any, batch: EditBatch, who: str) -> dict[str, str]:
         raise UserError(f"{who} returned images as a {type(images).__name__}; expected a torch.Tensor")
     if images.ndim and len(images) != count:
         raise UserError(f"{who} returned {len(images)} images for {count} samples; expected one for each")
-    expected = (count, 3, *size)
-    if tuple(images.shape) != expected or images.dtype != torch.uint8:
+    shape, expected = tuple(images.shape), (count, 3, *size)
+    pictures = images.ndim == 4 and shape[:2] == expected[:2] and 0 not in shape and images.dtype == torch.uint8
+    if not (pictures and sizes.alike(shape[2:], size)):
         raise UserError(
-            f"{who} returned images {tuple(images.shape)} of {images.dtype}; expected {expected} of torch.uint8"
+            f"{who} returned images {shape} of {images.dtype}; expected {expected} of torch.uint8, or the same frame "
+            "at another size"
         )
     wrong = _check_mask(mask, batch, who) if mask is not None else {}
     if notes is not None and (why := _wrong_notes(notes, count)):

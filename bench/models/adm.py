@@ -34,6 +34,11 @@ class ADM(ConvertedFolder):
         if betas != "linear":
             raise UserError(f"{self.folder}/scheduler has the beta_schedule {betas!r}; expected linear")
 
+    @property
+    def multiple(self) -> int:
+        """What the UNet shrinks by."""
+        return 2 ** (len(self.config["unet"]["block_out_channels"]) - 1)
+
     def load(self, device: "torch.device", dtype: "torch.dtype") -> "PixelDiffusion":
         from bench.models.adm_unet import PixelDiffusion
 

@@ -15,10 +15,11 @@ def check_sides(images: torch.Tensor, multiple: int, largest: int | None = None)
     """Raises UserError where a side of images `[B, 3, H, W]` is no multiple of what the networks need, or larger than
     they can place."""
     height, width = images.shape[-2:]
+    told, way = f"images of {width}x{height} px; this model", "set data.size or model.size"
     if largest and max(height, width) > largest:
-        raise UserError(f"images of {width}x{height} px; this model takes {largest} px a side at most: set data.size")
+        raise UserError(f"{told} takes {largest} px a side at most: {way}")
     if height % multiple or width % multiple:
-        raise UserError(f"images of {width}x{height} px; this model needs multiples of {multiple}: set data.size")
+        raise UserError(f"{told} needs multiples of {multiple}: {way}")
 
 
 def timestep(t: float, like: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from bench.types import DiffusionModel, Geometry
 if TYPE_CHECKING:
     import torch
 
-HARNESS = ("size", "guidance", "dtype", "notice", "start_layer", "tower", "queries")
+HARNESS = ("size", "made_for", "guidance", "dtype", "notice", "start_layer", "tower", "queries")
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 
@@ -43,6 +43,8 @@ class Checkpoint(ABC):
         guided: whether guidance other than 1 can be asked of it.
         distilled: guidance is one of its inputs, so that it is not negative.
         notice: what every table and plot made with it must say, such as that it was never trained; None for nothing.
+        multiple: pixels that a side of a picture must be a multiple of; pictures of their own size are brought to it.
+        square: whether it takes squares alone.
     """
 
     offers: str | tuple[str, ...] = "denoiser"
@@ -50,6 +52,8 @@ class Checkpoint(ABC):
     guided: bool = True
     distilled: bool = False
     notice: str | None = None
+    multiple: int = 8
+    square: bool = False
 
     @property
     @abstractmethod

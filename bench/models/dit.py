@@ -22,6 +22,7 @@ class DiT(DiffusersFolder):
         "vae": ("block_out_channels", "latent_channels", "scaling_factor"),
     }
     autoencoder = "vae"
+    square = True  # diffusers' network takes its tokens for a square
     official: ClassVar = {"vae": {"block_out_channels": [128, 256, 512, 512], "latent_channels": 4}}
     scheduler = ("num_train_timesteps", "beta_start", "beta_end", "beta_schedule")
 
@@ -33,6 +34,10 @@ class DiT(DiffusersFolder):
                 f"{self.folder}/transformer takes {network['in_channels']} channels and gives "
                 f"{network['out_channels']}; expected {latents}, and as many of noise, alone or with their variance"
             )
+
+    @property
+    def multiple(self) -> int:
+        return super().multiple * self.config["transformer"]["patch_size"]
 
     def load(self, device: "torch.device", dtype: "torch.dtype") -> "DiffusionTransformer":
         from bench.models.dit_transformer import DiffusionTransformer

@@ -113,6 +113,19 @@ class DiffusersFolder(Checkpoint):
             )
         return side * self.factor(self.config)
 
+    def check_size(self, size: int) -> None:
+        """Raises UserError where pictures of `size` pixels a side cannot be taken."""
+        if size % self.multiple:
+            raise UserError(
+                f"pictures of {size}x{size} px; this model takes multiples of {self.multiple}: set data.size or "
+                "model.size"
+            )
+
+    @property
+    def multiple(self) -> int:
+        """Pixels that a side of a picture must be a multiple of."""
+        return self.factor(self.config)
+
     @classmethod
     def factor(cls, config: dict[str, Any]) -> int:
         """Pixels along a side of a cell of the latents."""

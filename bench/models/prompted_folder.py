@@ -28,8 +28,6 @@ class PromptedFolder(DiffusersFolder):
     """Parts that `model_index.json` may leave out."""
     gated: ClassVar[bool] = False
     """Whether the hub asks for a licence to be accepted."""
-    multiple: ClassVar[int]
-    """Pixels that a side of a picture must be a multiple of."""
 
     def __init__(self, path: str):
         super().__init__(path)
@@ -71,13 +69,6 @@ class PromptedFolder(DiffusersFolder):
         """What tables must say of pictures of `size` pixels a side."""
         negative = getattr(self, "negative", None)
         return f"{self.family} at {size} px" + (f", negative prompt {negative!r}" if negative else "")
-
-    def check_size(self, size: int) -> None:
-        """Raises UserError where pictures of `size` pixels a side cannot be taken."""
-        if size % self.multiple:
-            raise UserError(
-                f"pictures of {size}x{size} px; this model takes multiples of {self.multiple}: set data.size"
-            )
 
 
 def _check_once(files: list[Path], again: str, part: str) -> None:

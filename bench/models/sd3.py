@@ -64,7 +64,8 @@ class StableDiffusion3(FlowFolder):
         super().check_size(size)
         if size > self.largest:
             raise UserError(
-                f"pictures of {size}x{size} px; this model takes {self.largest} px a side at most: set data.size"
+                f"pictures of {size}x{size} px; this model takes {self.largest} px a side at most: set data.size or "
+                "model.size"
             )
 
     def identity(self) -> dict[str, Any]:

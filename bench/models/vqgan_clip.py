@@ -33,6 +33,7 @@ class VqganClip(ConvertedFolder):
     takes = "VQGAN f16-1024's ckpts/last.ckpt (heibox.uni-heidelberg.de/d/8088892a516d4e3baf92)"
     kind = "vqgan"
     networks: ClassVar = {"vqgan": ("block_out_channels", "latent_channels", "num_vq_embeddings", "vq_embed_dim")}
+    autoencoder = "vqgan"
     scheduler = None
     offers = "codes"
     size = 288  # FlexIT's

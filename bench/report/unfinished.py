@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench.config import cli, files
 from bench.config.words import PATHS
 from bench.edits.folder import Store
+from bench.edits.identity import model_size
 from bench.edits.plan import make_data
 from bench.errors import UserError
 from bench.scores import stored
@@ -62,6 +63,7 @@ def _look(folder: Path) -> Unfinished | None:
     score = f"python -m bench.score {shlex.quote(f'run={folder}')}"
     try:
         cfg = files.read(folder / "config.yaml")
+        cfg["model"]["size"] = model_size(folder)
         expected = max(len(make_data(cfg["data"]).ids[: cfg["limit"]]), len(journal))
     except (UserError, KeyError, TypeError):
         return Unfinished(folder, len(journal) - failed, failed, None, score)

@@ -19,6 +19,7 @@ from bench.config import validate
 from bench.diffusion import device as devices
 from bench.diffusion.grid import grid_for
 from bench.diffusion.noise import SampleNoise
+from bench.edits import sizes
 from bench.edits.run import Run
 from bench.models import checkpoint as checkpoints
 from bench.report import sheets
@@ -117,9 +118,10 @@ def _lines(run: Run, sample: EditSample, words: sheets.Words, size: int) -> Iter
     device = devices.pick(run.cfg["device"])
     watched = Watched(checkpoints.load(run.checkpoint, device, getattr(torch, run.cfg["model"]["dtype"])))
     method = instantiate(validate.knobs(run.cfg["method"]))
+    given = sizes.given([sample], sizes.editing_size(run, sample))
     batch = EditBatch(
-        [sample],
-        torch.from_numpy(sample.image)[None].to(device),
+        given,
+        torch.from_numpy(given[0].image)[None].to(device),
         real_image=run.data.real_image,
         points=[method],
     )

@@ -9,6 +9,8 @@ from bench.scores.stored import Scored
 
 R = ("r",)
 """What a table has a column of its own for."""
+ALWAYS = ("model.size",)
+"""What every row says that has it: the size that pictures were edited at, where they are scored at another."""
 
 
 def labels(runs: list[Scored], apart: Collection[str] = R) -> list[str]:
@@ -21,7 +23,7 @@ def labels(runs: list[Scored], apart: Collection[str] = R) -> list[str]:
 
 
 def _label(own: dict[str, Any], differ: list[str], common: dict[str, Any]) -> str:
-    known = [name for name in differ if own.get(name) is not None]
+    known = [name for name in dict.fromkeys([*differ, *ALWAYS]) if own.get(name) is not None]
     told = [f"{name}={own[name]}" for name in known if name not in common or own[name] != common[name]]
     return " ".join(filter(None, [own.get("label"), *told]))
 
@@ -42,7 +44,7 @@ def usual(runs: list[dict[str, Any]], apart: Collection[str] = R) -> dict[str, A
     found = {}
     for name in _differ(runs, apart):
         counts = Counter(json.dumps(one.get(name)) for one in runs).most_common(2)
-        if counts[0][1] > counts[1][1]:
+        if name not in ALWAYS and counts[0][1] > counts[1][1]:
             found[name] = json.loads(counts[0][0])
     return found
 

@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 
 from bench.config import profile as profiles
+from bench.edits.identity import edited_at
 from bench.edits.run import Run
 from bench.files.hashing import sha256_of
 from bench.statistics import intervals
 from bench.types import SAMPLE
 
 JOURNAL_KEYS = ("nfe", "seconds", "nfe_spent")
-NOTES = ("blend", "words", "cut")
-"""Of the journal: what became of a sample's words."""
+NOTES = ("blend", "words", "cut", "returned")
+"""Of the journal: what became of a sample's words, and the size in which its edit came."""
 
 
 def summary(run: Run, asked: list[str], journal: dict, ids: list[str], measured) -> dict[str, Any]:
@@ -78,6 +79,8 @@ def _protocol(run: Run) -> dict[str, Any]:
     data, profile = run.data, run.cfg["metrics"]
     brackets = {"brackets": data.brackets} if hasattr(data, "brackets") else {}
     size = profile.get("size") or run.identity["data"].get("size")
+    if other := edited_at(run.identity):
+        size = f"{size}, edited at {other}"
     return {"size": size, **brackets, "jpeg": profile.get("jpeg"), "mean": profile["mean"]}
 
 
@@ -87,7 +90,7 @@ def _mean(costs: list[float | None]) -> float | None:
 
 
 def _notes(journal: dict, ids: list[str]) -> list[str]:
-    """For each kind of note that the method left on words: how many samples have one, and the first."""
+    """For each kind of note on its edit: how many samples have one, and the first."""
     found = {kind: [(id_, journal[id_][kind]) for id_ in ids if kind in journal[id_]] for kind in NOTES}
     return [f"{kind}: {len(n)} samples, the first is {n[0][0]!r}: {n[0][1]}" for kind, n in found.items() if n]
 

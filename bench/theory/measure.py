@@ -12,6 +12,7 @@ from omegaconf import DictConfig, ListConfig
 
 from bench.data.own import sample
 from bench.diffusion import device as devices
+from bench.edits import sizes
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
 from bench.models import checkpoint as checkpoints
@@ -104,8 +105,9 @@ def measure(
     wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
     samples, left_out = _samples(data, *wanted)
     for start in range(0, len(samples), cfg["batch_size"]):
+        of_batch = samples[start : start + cfg["batch_size"]]
         with torch.inference_mode():
-            batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
+            batch = Latents(model, sizes.given(of_batch, sizes.editing_size(run, of_batch[0])), device)
             for part in parts:
                 rows[part] += _MEASURE[part](model, batch, cfg)
     tables = {part: pd.DataFrame(found) for part, found in rows.items()}

@@ -94,7 +94,8 @@ class EditResult:
     """What a method returns for a batch.
 
     Attributes:
-        images: uint8 `[B, 3, H, W]`.
+        images: uint8 `[B, 3, H, W]`; of another height and width than the batch's, they are brought to the data's size
+            by `bench.edits.sizes`.
         mask: the mask it worked with, float `[B, 1, h, w]` in [0, 1], 1 = edit; None if it has none.
         notes: for each sample, facts about this edit that belong in the run's journal beside its cost, such as a word
             that was not found; empty for most. None if it has none at all.

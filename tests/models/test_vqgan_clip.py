@@ -184,7 +184,7 @@ def test_typed_guidance_is_an_error(typed, tiny, tmp_path, capsys):
 def test_sizes_that_its_codes_have_no_cells_for(tiny, tmp_path, capsys):
     words = ["method=flexit", "data=shapes", "data.size=30", "limit=1", "metrics=pixel", *tiny, "method.updates=0"]
     assert run.main([*words, f"out={tmp_path}"]) != 0
-    assert "images of 30x30 px; this model needs multiples of 4: set data.size" in capsys.readouterr().err
+    assert "pictures of 30x30 px; this model takes multiples of 4: set data.size" in capsys.readouterr().err
 
 
 def test_all_of_it_is_asked_before_torch(tiny, tmp_path):

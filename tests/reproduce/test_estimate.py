@@ -178,7 +178,9 @@ def test_hours_from_runs_on_this_machine(tmp_path):
     assert seconds == pytest.approx(others)
     assert how.startswith("shapes, edict: from 3 runs of other methods here: ")
     assert hours("sdedit", "data.size=32")[0] != pytest.approx(own)
+    assert hours("sdedit", "data.size=32", "model.size=64") == hours("sdedit", "model.size=64") == hours("sdedit")
     assert hours("sdedit", "data.size=128") is None
+    assert hours("sdedit", "model.size=128", "data.size=64") is None
     assert hours("sdedit", "model.dtype=bfloat16") is None
     if not torch.cuda.is_available():
         assert hours("sdedit", "device=cuda") is None

@@ -4,7 +4,6 @@ import pytest
 
 from bench.config import cli
 from bench.edits import plan
-from bench.models import checkpoint as checkpoints
 from bench.reproduce.cost import counting
 
 
@@ -30,5 +29,14 @@ from bench.reproduce.cost import counting
 )
 def test_evaluations_of_an_edit(words, nfe):
     (cfg,) = plan.points(cli.jobs([*words.split(), "model.path=nowhere"])[0])
-    (cost,) = counting.count([cfg["method"]], checkpoints.geometry(cfg["model"], cfg["model"]["size"]))
+    (cost,) = counting.count([cfg["method"]], counting.geometry_of(cfg))
     assert cost.nfe == nfe
+
+
+@pytest.mark.parametrize(
+    ("words", "side"),
+    [("", 128), ("data.size=512", 64), ("data.size=512 model.size=1024", 128), ("model.size=768", 96)],
+)
+def test_the_model_is_counted_at_the_size_that_it_edits_at(words, side):
+    (cfg,) = plan.points(cli.jobs(["model=flux", "method=flowedit", "model.path=nowhere", *words.split()])[0])
+    assert counting.geometry_of(cfg).side == side

@@ -171,13 +171,18 @@ def on_a_sample(work: Callable[[EditSample], Any]) -> Any:
 
 
 def size_of(cfg: dict[str, Any]) -> int:
-    """Pixels a side, as `bench.edits.plan` finds it, where the model is here."""
+    """Pixels a side of the data, as `bench.edits.plan` finds it, where the model is here."""
     try:
         return picture_size(cfg)
     except UserError:
         return _SIZE
 
 
+def editing_size_of(cfg: dict[str, Any]) -> int:
+    """Pixels a side at which the model edits."""
+    return cfg["model"]["size"] or size_of(cfg)
+
+
 def geometry_of(cfg: dict[str, Any]) -> Geometry:
     """That of a configuration's model, whether its files are here or not."""
-    return checkpoints.geometry(cfg["model"], size_of(cfg))
+    return checkpoints.geometry(cfg["model"], editing_size_of(cfg))

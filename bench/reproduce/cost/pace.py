@@ -10,6 +10,7 @@ from bench.config import files
 from bench.diffusion import device as devices
 from bench.edits.environment import environment
 from bench.edits.folder import Store
+from bench.edits.identity import model_size
 from bench.errors import UserError
 from bench.models import checkpoint as checkpoints
 from bench.reproduce.cost import counting
@@ -40,7 +41,7 @@ def known(cfg: dict[str, Any]) -> Pace | None:
     nothing of the kind is there.
     """
     place = _place(cfg["device"])
-    model, method = _model(cfg, counting.size_of(cfg)), cfg["method"]["name"]
+    model, method = _model(cfg, counting.editing_size_of(cfg)), cfg["method"]["name"]
     like = [run for run in _runs(Path(cfg["out"])) if run.rates and (run.place, run.model) == (place, model)]
     own = [run for run in like if run.method == method]
     if not like:
@@ -68,7 +69,8 @@ def _runs(out: Path) -> list[_Run]:
         places = {(made_on["machine"], made_on["device"]) for made_on in store.environments()}
         if len(places) == 1 and "model" in cfg["method"]["uses"]:  # of several, no entry says which one made it
             rates = [entry["seconds"] / entry["nfe"] for entry in store.journal().values() if entry.get("nfe")]
-            found.append(_Run(places.pop(), _model(cfg, cfg["data"]["size"]), cfg["method"]["name"], rates))
+            size = model_size(file.parent) or cfg["data"]["size"]
+            found.append(_Run(places.pop(), _model(cfg, size), cfg["method"]["name"], rates))
     return found
 
 
