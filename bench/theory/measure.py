@@ -19,6 +19,7 @@ from bench.data.own import sample
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.diffusion.grid import grid_for
+from bench.diffusion.memory import Portion
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
 from bench.models import checkpoint as checkpoints
@@ -234,9 +235,10 @@ def measure(
     _check(parts, model)
     wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
     samples, left_out = _samples(data, *wanted)
-    for start in range(0, len(samples), cfg["batch_size"]):
+    portion = Portion(cfg["batch_size"], device)
+    for some in portion.batches(samples):
         with torch.inference_mode():
-            batch = Latents(model, samples[start : start + cfg["batch_size"]], device)
+            batch = Latents(model, some, device)
             for part in parts:
                 rows[part] += _MEASURE[part](model, batch, cfg)
     tables = {part: pd.DataFrame(found) for part, found in rows.items()}
