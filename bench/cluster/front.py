@@ -14,6 +14,7 @@ from bench.cluster.progress import Progress
 from bench.cluster.record import Record
 from bench.cluster.task import WEIGHTS, Task, Wanted, code
 from bench.cluster.watch import going_on, watch
+from bench.diffusion.memory import AUTO
 from bench.errors import UserError
 from bench.files import hashing
 from bench.files.lock import lock
@@ -98,8 +99,9 @@ def _submit(command: str, launcher: Launcher, count: int, wanted: list[Wanted], 
 
 
 def _batches(open_: list[Wanted]) -> int:
-    """Of the run that lacks the most."""
-    return max((-(-len(one.run.pending()) // one.run.cfg["batch_size"]) for one in open_ if one.edited), default=0)
+    """Of the run that lacks the most; 0 where a worker's memory decides how many pictures one is of."""
+    at_once = [(one.run, one.run.cfg["batch_size"]) for one in open_ if one.edited]
+    return max((-(-len(run.pending()) // most) for run, most in at_once if most != AUTO), default=0)
 
 
 def _advice(workers: int, batches: int) -> str:

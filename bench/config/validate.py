@@ -1,5 +1,5 @@
 """Values against what configurations declare under `valid`: the names or, if more than two, the numbers allowed,
-`[lowest, highest]`, `[lowest, highest, whole]` for whole numbers, or `[lowest, highest, name, ...]` for a number or a
+`[lowest, highest]`, `[lowest, highest, whole]` for whole numbers, and either with names behind for a number or a
 name; the highest may be the name of another knob, checked before. The name `module.Class` stands for any name with a
 dot, `cuda:number` for one of several cards. No torch."""
 
@@ -52,9 +52,14 @@ def check(cfg: dict[str, Any]) -> None:
     for group in ("data", "model", "method"):
         _check_node(cfg[group], f"{group}.", shared=cfg.get("valid", {}))
     whole = [1, 1_000_000, "whole"]
-    of_metrics = {"batch_size": whole, "size": whole, "jpeg": [1, 100, "whole"], "mean": ["pictures", "types"]}
+    of_metrics = {
+        "batch_size": [*whole, "auto"],
+        "size": whole,
+        "jpeg": [1, 100, "whole"],
+        "mean": ["pictures", "types"],
+    }
     _check_node({"batch_size": None, **cfg["metrics"]}, "metrics.", of_metrics)
-    for name, expected in (("batch_size", "a whole number from 1"), ("mean", "pictures or types")):
+    for name, expected in (("batch_size", "a whole number from 1 or auto"), ("mean", "pictures or types")):
         if cfg["metrics"].get(name) is None:
             raise UserError(f"metrics.{name}=null, expected {expected}")
     for name in ("index", "count"):
@@ -110,7 +115,7 @@ def _check_value(name: str, value: Any, rule: list, node: dict[str, Any]) -> Non
         if isinstance(value, str) and re.fullmatch(r"cuda:\d+", value) and "cuda:number" in rule:
             return
         if value not in rule or type(value) not in map(type, rule):
-            raise UserError(f"{name}={shown(value)}, {nearest(str(value), [str(option) for option in rule])}")
+            raise UserError(f"{name}={shown(value)}, {nearest(str(value), [shown(option) for option in rule])}")
         return
     low, high, *names = rule
     most = high
@@ -118,11 +123,11 @@ def _check_value(name: str, value: Any, rule: list, node: dict[str, Any]) -> Non
         others = node[high] if isinstance(node[high], list) else [node[high]]
         high = min((other for other in others if other is not None), default=low)
         most = f"{most}={high}"
-    whole = names == ["whole"]
-    if not whole and isinstance(value, str) and value in names:
+    whole, names = "whole" in names, [option for option in names if option != "whole"]
+    if isinstance(value, str) and value in names:
         return
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        also = "" if whole else "".join(f" or {option}" for option in names)
+        also = "".join(f" or {option}" for option in names)
         raise UserError(f"{name}={shown(value)}, expected a number from {low} to {most}{also}")
     if whole and not isinstance(value, int):
         raise UserError(f"{name}={shown(value)}, expected a whole number")

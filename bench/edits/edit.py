@@ -17,7 +17,7 @@ from bench.config.progress import Count
 from bench.data.reading import read
 from bench.data.text import placed
 from bench.diffusion import device as devices
-from bench.diffusion.memory import Portion, exhausted
+from bench.diffusion.memory import Portion, exhausted, largest
 from bench.diffusion.noise import SampleNoise
 from bench.edits import sizes
 from bench.edits.kept import Cache
@@ -86,15 +86,16 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
     counts = {str(run.folder): Count(len(run.share) - len(pending[run.key]), len(pending[run.key])) for run in runs}
     others = len({run.cfg["method"]["name"] for run in runs}) - 1
     label = f"{first.cfg['data']['name']} {first.cfg['method']['name']}" + (f" and {others} more" if others else "")
+    at_once = largest(first.cfg["batch_size"], device)
     with (
         progress.at_work("editing", label, counts) as step,
-        Saver(first.cfg["batch_size"], stopped, lambda run, count: step(str(run.folder), count)) as saver,
+        Saver(at_once, stopped, lambda run, count: step(str(run.folder), count)) as saver,
     ):
         plans = [list(plan) for _, plan in groupby(runs, lambda run: id(run.data))]
         editors = [_Editor(plan, model, methods, device, stopped, saver) for plan in plans]
         shape = None
         for keys, indices in groups.items():
-            for samples, unreadable in read(first.data, indices, first.cfg["batch_size"]):
+            for samples, unreadable in read(first.data, indices, at_once):
                 if not (group := [run for run in runs if run.key in keys and run.key not in stopped]):
                     break
                 for run in group:
@@ -137,7 +138,9 @@ class _Editor:
         """Edits, saves and records samples for every run, in batches that memory allows."""
         while samples and (runs := self.going(runs)):
             batch, samples = samples[: self.portion.most], samples[self.portion.most :]
-            if too_large := self._batch(batch, runs):
+            with self.portion.measured(len(batch)):
+                too_large = self._batch(batch, runs)
+            if too_large:
                 self.work(batch, too_large)
 
     def _batch(self, samples: list[EditSample], runs: list[Run]) -> list[Run]:

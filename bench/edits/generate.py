@@ -14,6 +14,7 @@ from bench.data.files.annotations import read_json
 from bench.data.imagen import CHOICES, GENERATED, Templated, prompt
 from bench.diffusion import ddim
 from bench.diffusion import device as devices
+from bench.diffusion.memory import Portion
 from bench.diffusion.noise import SampleNoise
 from bench.errors import BadSample, NotFinite, UserError
 from bench.files import threads
@@ -62,16 +63,20 @@ def generate(cfg: dict[str, Any]) -> Path:
     device = devices.pick(cfg["device"])
     model = checkpoints.load(source, device, getattr(torch, cfg["model"]["dtype"]))
     bad: dict[int, str] = {}
-    with ThreadPoolExecutor(threads.count()) as pool:
+    portion = Portion(cfg["batch_size"], device)
+    with (
+        ThreadPoolExecutor(threads.count()) as pool,
+        tqdm(total=len(lacking), desc="pictures", disable=None) as done,
+    ):
         written: list[Future] = []
-        for start in tqdm(range(0, len(lacking), cfg["batch_size"]), unit="batch", desc="pictures", disable=None):
-            numbers = lacking[start : start + cfg["batch_size"]]
+        for numbers in portion.batches(lacking):
             made, failed = _made(model, cfg, numbers, device)
             bad |= failed
             for job in written:  # while the model was at work
                 job.result()
             named = [(folder / f"{number:03d}.png", Image.fromarray(picture)) for number, picture in made.items()]
             written = [pool.submit(write_png, *one) for one in named]
+            done.update(len(numbers))
         for job in written:
             job.result()
     if bad:

@@ -5,7 +5,7 @@ import torch
 
 from bench.models.base import Model, check_sides
 
-_DECODE_PIXELS = 2**20  # decoded together; bounds the autoencoder's memory
+_PIXELS = 2**18  # that the autoencoder takes at once, whatever the batch: a picture of 512 px a side, or a larger one
 
 
 class AutoencodedModel(Model):
@@ -48,4 +48,4 @@ class AutoencodedModel(Model):
         return torch.cat([self.vae.decode(part).sample for part in self._chunks(z, self.factor)]).float()
 
     def _chunks(self, x: torch.Tensor, factor: int) -> tuple[torch.Tensor, ...]:
-        return x.split(max(1, _DECODE_PIXELS // (x.shape[-1] * x.shape[-2] * factor**2)))
+        return x.split(max(1, _PIXELS // (x.shape[-1] * x.shape[-2] * factor**2)))

@@ -11,7 +11,7 @@ from bench.config import progress
 from bench.config.instances import find, instance
 from bench.config.progress import Count
 from bench.diffusion import device as devices
-from bench.diffusion.memory import Portion, exhausted
+from bench.diffusion.memory import Portion, exhausted, largest
 from bench.edits.folder import Store
 from bench.edits.run import Run
 from bench.errors import UserError
@@ -157,11 +157,11 @@ def _score(run: Run, pairs: Pairs, ids: list[str], recall: Recall, work: Work) -
     what = f"{run.cfg['data']['name']} {run.cfg['method']['name']}"
     key = str(summary_file(run.folder, run.cfg["metrics"]["name"]))
     with progress.at_work("scoring", what, {key: Count(len(work.ids) - len(ids), len(ids))}) as step:
-        for found in batches(pairs, ids, portion.most):
+        for found in batches(pairs, ids, largest(run.cfg["metrics"]["batch_size"], device)):
             while found:
                 part = found[: portion.most]
                 try:
-                    with torch.inference_mode():
+                    with torch.inference_mode(), portion.measured(len(part)):
                         work.take(on_device(part, device, classes, recall))
                 except Exception as error:
                     if (exhausted(error) and checkpoints.free()) or portion.halved(error, len(part)):

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, ListConfig
 
 from bench.data.own import sample
 from bench.diffusion import device as devices
+from bench.diffusion.memory import Portion
 from bench.edits import sizes
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
@@ -104,8 +105,8 @@ def measure(
     _check(parts, model)
     wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
     samples, left_out = _samples(data, *wanted)
-    for start in range(0, len(samples), cfg["batch_size"]):
-        of_batch = samples[start : start + cfg["batch_size"]]
+    portion = Portion(cfg["batch_size"], device)
+    for of_batch in portion.batches(samples):
         with torch.inference_mode():
             batch = Latents(model, sizes.given(of_batch, sizes.editing_size(run, of_batch[0])), device)
             for part in parts:

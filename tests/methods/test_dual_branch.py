@@ -275,7 +275,7 @@ def test_long_and_empty_prompts_are_edited_and_noted(model):
         ("method.edit=replaced", "method.edit=replaced, did you mean replace?"),
         ("method.start_layer=-1", "method.start_layer=-1, expected a number from 0"),
         ("cross_replace=1.5", "cross_replace=1.5, expected a number from 0 to 1"),
-        ("method.local_blend=1", "method.local_blend=1, one of: False, True"),
+        ("method.local_blend=1", "method.local_blend=1, one of: false, true"),
     ],
 )
 def test_wrong_knobs_get_a_sentence(tmp_path, capsys, words, sentence):
