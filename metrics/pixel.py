@@ -1,6 +1,7 @@
 """Pixel metrics of edit against source, both uint8."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -142,13 +143,14 @@ class Ssim(_Regional):
     Args:
         border: pixels left out at each edge of the picture; 0 is the whole frame, mirrored at its edges, as
             torchmetrics has it now. scikit-image, and torchmetrics until its pull request 2721, leave out 5.
+        against: `sources`, or `truths`, the true edited image.
     """
 
     higher_is_better, unit = True, "x 10^2"
 
-    def __init__(self, region: str = "frame", border: int = 0):
+    def __init__(self, region: str = "frame", border: int = 0, against: str = "sources"):
         super().__init__(region)
-        self.border = border
+        self.border, self.against = border, against
 
     @property
     def smallest(self) -> int:
@@ -156,6 +158,8 @@ class Ssim(_Regional):
         return max(_RADIUS, 2 * self.border) + 1
 
     def score(self, batch: ScoreBatch) -> np.ndarray:
+        if self.against == "truths":
+            batch = replace(batch, sources=truths(batch))
         edits, sources = batch.edits, batch.sources
         kept = torch.ones_like(edits[:, 0], dtype=torch.bool) if self.region == "frame" else regions.outside(batch)
         weight = kept if self.region == "background" else torch.ones_like(kept)

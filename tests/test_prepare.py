@@ -20,7 +20,7 @@ from bench.data.files import download
 from bench.data.manifest import Manifest
 from bench.edits import generate
 from bench.errors import UserError
-from tests.helpers import caption_trees, pie_trees, trees
+from tests.helpers import caption_trees, later_trees, pie_trees, trees
 from tests.helpers.shared import SHARED, needs_shared
 
 _CAPTIONS = "annotations/captions_val2014.json"
@@ -90,6 +90,7 @@ def _lose(*places):
         ),
         ("coco", caption_trees.coco, _lose(_CAPTIONS), ["BISON items"], "missing: COCO's captions_val2014.json"),
         ("imagen", caption_trees.imagen, _lose("."), ["samples with these options", "slot top"], "missing: Imagen's"),
+        ("flowedit", later_trees.flowedit, _lose("Images/sign.png"), ["samples", "pictures"], "1 of 3 pictures"),
         ("manifest", edits, _lose("dog.jpg"), ["samples", "samples with mask"], "line 2: there is no picture"),
     ],
 )
@@ -317,6 +318,21 @@ def test_download_fetches_what_is_open_and_only_when_asked(tmp_path, monkeypatch
     assert prepare.main([*gated, "download=true"]) == 2
     assert asked == ["FlexIT's queries.csv"]  # ImageNet's pictures are gated
     assert "after registration" in capsys.readouterr().err
+
+
+def test_of_the_hub_the_named_files_alone_are_fetched(tmp_path, monkeypatch):
+    """MagicBrush's train split is not."""
+    import huggingface_hub
+
+    asked = {}
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda name, **how: asked.update({name: how}))
+    for data in ("magicbrush", "gedit"):
+        assert prepare.main([f"data={data}", f"data.root={tmp_path / data}", "model=shapes", "download=true"]) == 2
+    assert {name: how["allow_patterns"] for name, how in asked.items()} == {
+        "osunlp/MagicBrush": "data/dev-*.parquet",
+        "stepfun-ai/GEdit-Bench": None,
+    }
 
 
 def test_a_model_that_is_not_here_is_told_with_its_command(capsys):

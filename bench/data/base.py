@@ -24,6 +24,7 @@ class Source:
         unpack: prefix of the members to take out of the zip archive at `url`, None for a plain file. They land in the
             folder above `place` that makes `<folder>/<prefix>` meet it.
         hub: data set of the Hugging Face hub that holds it.
+        include: the files of that data set to fetch, a pattern; None for all.
     """
 
     what: str
@@ -35,6 +36,7 @@ class Source:
     sha256: str | None = None
     unpack: str | None = None
     hub: str | None = None
+    include: str | None = None
 
     @property
     def open(self) -> bool:

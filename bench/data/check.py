@@ -1,7 +1,7 @@
 """Reading every sample of a data set once, and counting what its users should know before they spend a GPU on it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tqdm import tqdm
 
@@ -24,6 +24,7 @@ class Finding:
     masked: bool = False
     whole: bool = False
     empty: bool = False
+    bare: bool = False
 
 
 def check(data: EditData, limit: int | None) -> tuple[list[Count], list[Finding]]:
@@ -36,6 +37,8 @@ def check(data: EditData, limit: int | None) -> tuple[list[Count], list[Finding]
     if masked:
         rows.append(Count("masks over the whole frame (no background to score)", sum(f.whole for f in findings)))
         rows.append(Count("masks without an edit pixel inside the border", sum(f.empty for f in findings), 0))
+    if bare := sum(finding.bare for finding in findings):
+        rows.append(Count("samples without captions (for methods that follow instructions)", bare))
     expected = None if getattr(data, "brackets", None) == "keep" else 0
     rows.append(Count("prompts that still hold brackets", sum("[" in p or "]" in p for p in prompts), expected))
     rows.append(Count(f"prompts over {CLIP_TOKENS} CLIP tokens (cut off there)", sum(map(_too_long, prompts)), 0))
@@ -54,11 +57,13 @@ _AT_ONCE = 8
 def _inspect(data: EditData, index: int) -> Finding:
     """What one sample is like; the pictures are let go of. Raises: BadSample: it cannot be read."""
     sample = own.sample(data, index)
-    prompts = tuple(query for query in (sample.source, sample.target) if isinstance(query, str))
+    bare = sample.lacks_captions
+    texts = (sample.instruction,) if bare else (sample.source, sample.target)
+    found = Finding(sample.id, prompts=tuple(text for text in texts if isinstance(text, str)), bare=bare)
     if sample.mask is None:
-        return Finding(sample.id, prompts=prompts)
+        return found
     inner = sample.mask[1:-1, 1:-1]
-    return Finding(sample.id, None, prompts, True, bool(sample.mask.all()), not inner.any())
+    return replace(found, masked=True, whole=bool(sample.mask.all()), empty=not inner.any())
 
 
 def _too_long(prompt: str) -> bool:

@@ -173,6 +173,8 @@ class _Editor:
         """What the method gives, and its cost for each image."""
         if run.results:
             batch = replace(batch, results=run.results.read)
+        if "query" in run.cfg["method"].get("given", ()):
+            batch.need_captions()  # before any work is done
         batch.shared.open_bill()
         with torch.inference_mode():
             result = self.methods[run.key](self.model, batch, noise)

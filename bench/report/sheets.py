@@ -136,8 +136,11 @@ def queries(sample: EditSample) -> tuple[Words, Words]:
 
 def caption(sample: EditSample) -> Words:
     """Words above a line."""
+    name = f"{sample.id} {sample.type or ''}:"
+    if sample.lacks_captions:
+        return plain(f"{name} {sample.instruction}")
     source, target = queries(sample)
-    return [*plain(f"{sample.id} {sample.type or ''}:"), *source, ("→", False), *target]
+    return [*plain(name), *source, ("→", False), *target]
 
 
 def _broken(words: Words, width: float) -> list[Words]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.errors import BadSample
 from bench.types.bill import Shared
 
 if TYPE_CHECKING:
@@ -52,6 +53,11 @@ class EditSample:
     attributes: tuple[dict[str, str], dict[str, str]] | None = None
     where: str = ""
 
+    @property
+    def lacks_captions(self) -> bool:
+        """Whether it says what to do and neither what the picture shows nor what it should show."""
+        return bool(self.instruction) and self.source is None and self.target is None
+
 
 @dataclass
 class EditBatch:
@@ -80,13 +86,26 @@ class EditBatch:
 
     @property
     def sources(self) -> list[Query]:
-        """Source queries, in batch order."""
+        """Source queries, in batch order. Raises: BadSample: see `targets`."""
+        self.need_captions()
         return [sample.source for sample in self.samples]
 
     @property
     def targets(self) -> list[Query]:
-        """Target queries, in batch order."""
+        """Target queries, in batch order.
+
+        Raises:
+            BadSample: some samples say what to do and not what the edit shows; the unconditional model is no edit.
+        """
+        self.need_captions()
         return [sample.target for sample in self.samples]
+
+    def need_captions(self) -> None:
+        """Raises: BadSample: see `targets`."""
+        told = "has an instruction and no captions; choose a method that follows instructions, as instruct_pix2pix does"
+        bare = {s.id: told for s in self.samples if s.lacks_captions}
+        if bare:
+            raise BadSample(told, bare)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import pytest
 from bench import run
 from bench.data.coco import Coco
 from bench.data.files.annotations import field, inside, read_json
+from bench.data.flowedit import FlowEditBenchmark
 from bench.data.imagen import Templated
 from bench.data.imagenet import ImageNet
 from bench.data.manifest import Manifest
@@ -165,24 +166,25 @@ LISTS = [
     lambda root: ImageNet(str(root), str(root / "list"), 32),
     lambda root: Coco(str(root), str(root / "list"), str(root / "list"), 32),
     lambda root: Templated(str(root), 32, "sd14"),
+    lambda root: FlowEditBenchmark(str(root), 32),
 ]
 DAMAGES = [
     (POINTER, "is a Git LFS pointer, not the file itself"),
     (PAGE, "is a web page, saved in place of the file"),
     ('{"a": "thé"}'.encode("utf-16"), "is not UTF-8"),
     (b"[" * 100_000, "nested too deeply|lists no|no column|is no CSV"),
-    (b'{"a": ' + b"9" * 5000 + b"}", "is no whole JSON|is not JSON|no column"),
-    (b"[1, 2", "is no whole JSON|is not JSON|no column"),
-    (b"[1, 2]", "holds list|holds a list|no column"),
-    (b'"a\0b"', "is no whole JSON|is not JSON|is no CSV|no column"),
-    (b"", "lists no sample|is no whole JSON|no column"),
+    (b'{"a": ' + b"9" * 5000 + b"}", "is no whole (JSON|YAML)|is not JSON|no column"),
+    (b"[1, 2", "is no whole (JSON|YAML)|is not JSON|no column"),
+    (b"[1, 2]", "holds list|holds a list|no column|entry 1: field"),
+    (b'"a\0b"', "is no whole (JSON|YAML)|is not JSON|is no CSV|no column"),
+    (b"", "lists no sample|is no whole JSON|no column|holds nothing"),
 ]
 
 
 @pytest.mark.parametrize("make", LISTS)
 @pytest.mark.parametrize(("content", "said"), DAMAGES)
 def test_what_is_no_list_of_edits_is_said_in_one_sentence(tmp_path, make, content, said):
-    for name in ("manifest.jsonl", "mapping_file.json", "list", "generated.json"):
+    for name in ("manifest.jsonl", "mapping_file.json", "list", "generated.json", "flowedit.yaml"):
         write(tmp_path / name, content)
     for name in ("annotation_images", "val2014"):
         (tmp_path / name).mkdir()

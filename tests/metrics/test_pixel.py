@@ -95,9 +95,21 @@ def test_psnr_against_the_truth(pictures):
     assert values[1] == pytest.approx(peak_signal_noise_ratio(edits[0], edits[1], data_range=255), rel=1e-6)
 
 
-def test_psnr_against_an_unknown_truth_is_undefined(pictures):
+@pytest.mark.parametrize("region", ["frame", "background"])
+def test_ssim_against_the_truth(pictures, region):
+    """It is that of pictures whose sources are the truths."""
+    edits, sources = pictures
+    truths, mask = list(edits[[1, 0, 2]]), [half_mask(48)] * 3
+    values = Ssim(region, against="truths").score(score_batch(edits, sources, truth=truths, mask=mask))
+    np.testing.assert_array_equal(values, Ssim(region).score(score_batch(edits, np.stack(truths), mask=mask)))
+    assert values[2] == pytest.approx(100, rel=1e-12)
+    assert values[0] < 99
+
+
+@pytest.mark.parametrize("metric", [Psnr, Ssim])
+def test_an_unknown_truth_is_undefined(pictures, metric):
     with pytest.raises(Undefined, match="true edited images"):
-        Psnr(against="truths").score(score_batch(*pictures))
+        metric(against="truths").score(score_batch(*pictures))
 
 
 def test_background_psnr_averages_over_the_background_alone(pictures):

@@ -40,8 +40,8 @@ def mse(region="frame"):
     return "metrics.pixel.Mse", {"region": region}
 
 
-def ssim(region="frame", border=0):
-    return "metrics.pixel.Ssim", {"region": region, "border": border}
+def ssim(region="frame", border=0, against="sources"):
+    return "metrics.pixel.Ssim", {"region": region, "border": border, "against": against}
 
 
 def structure(published):
@@ -154,6 +154,16 @@ EXPECTED["recommended"] = (
         one: NEW.get(one) or EXPECTED["recommended_v1"][1][one]
         for name in EXPECTED["recommended_v1"][1]
         for one in filter(None, (name, AFTER.get(name)))
+    },
+)
+EXPECTED["truth"] = (
+    {"size": None},
+    {
+        "psnr_truth": psnr(against="truths"),
+        "ssim_truth": ssim(against="truths"),
+        "psnr_background": psnr("background"),
+        "ssim_background": ssim("background"),
+        "mask_iou": ("metrics.masks.MaskIou", {}),
     },
 )
 EXPECTED["preference"] = (

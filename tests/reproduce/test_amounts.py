@@ -103,6 +103,10 @@ def test_imagens_grids_without_its_pictures(name, count):
         (["data=pie"], {"types": ["colour", "pose"], "per_type": 50}, 80),  # there are 40 of each
         (["data=coco", "data.filter=0.25"], {"per_type": 300}, 272),
         (["data=ti2i"], {"per_type": 3}, 6),
+        (["data=flowedit"], {}, 281),
+        (["data=gedit", "limit=9"], {}, 9),
+        (["data=magicbrush"], {}, 528),
+        (["data=magicbrush", "data.turns=[1]"], {}, None),
         (["data=coco", "data.filter=0.5"], {}, None),
         (["data=pie", "limit=20"], {"prompts": ["a cat", "a dog"]}, None),  # are they among these 20?
         (["data=pie", "limit=700"], {"prompts": ["a cat", "a dog"]}, 2),

@@ -5,7 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from bench.errors import UserError
+import yaml
+from omegaconf._utils import get_yaml_loader
+
+from bench.errors import UserError, one_line
 from bench.files.tensors import check_text
 
 
@@ -28,6 +31,28 @@ def read_json(file: Path, kind: type, source: str) -> Any:
         raise UserError(f"{file} is no whole JSON file ({error}); {again}") from None
     if not isinstance(value, kind):
         raise UserError(f"{file} holds a {type(value).__name__}, expected a {kind.__name__}; get it from {source}")
+    return value
+
+
+def read_yaml(file: Path, kind: type, source: str) -> Any:
+    """The content of a YAML file whose top level is a `kind`; see `read_json`. Values that go over several lines have
+    them joined as YAML says.
+
+    Raises:
+        UserError: it cannot be read, is no YAML, not UTF-8, names a key twice, or is something else.
+    """
+    again = f"get it again from {source}"
+    text = read_text(file, again)
+    try:
+        value = yaml.load(text, get_yaml_loader())  # which refuses a key that is there twice
+    except yaml.YAMLError as error:
+        raise UserError(f"{file} is no whole YAML file ({one_line(error)}); {again}") from None
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise UserError(f"{file} is no whole YAML file ({why}); {again}") from None
+    if not isinstance(value, kind):
+        found = "nothing" if value is None else f"a {type(value).__name__}"
+        raise UserError(f"{file} holds {found}, expected a {kind.__name__}; get it from {source}")
     return value
 
 

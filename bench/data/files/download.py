@@ -48,7 +48,7 @@ def _from_hub(source: Source) -> None:
     from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        snapshot_download(source.hub, repo_type="dataset", local_dir=source.place)
+        snapshot_download(source.hub, repo_type="dataset", local_dir=source.place, allow_patterns=source.include)
     except (HfHubHTTPError, OSError, ValueError, RuntimeError) as error:
         raise UserError(f"{source.hub} cannot be fetched ({one_line(error)}); run again to go on") from None
 

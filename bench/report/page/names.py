@@ -8,8 +8,11 @@ from bench.report import words
 
 _TITLES = {
     "coco": "COCO captions",
+    "flowedit": "FlowEdit's photographs",
+    "gedit": "GEdit-Bench",
     "imagen": "Imagen's prompts",
     "imagenet": "ImageNet edits",
+    "magicbrush": "MagicBrush",
     "pie": "PIE-Bench",
     "pie_pp": "PIE-Bench++",
     "templated": "templated prompts",

@@ -90,4 +90,9 @@ def _stated(data: dict[str, Any]) -> list[str | None] | None:
         return [kind for kind, folder in FOLDERS.items() for _ in range(int(folder.rsplit("_", 1)[1]))]
     if name == "coco":  # filtered: DiffEdit, section A.3
         return {None: [None] * 54_253, 0.25: [None] * 272}.get(data["filter"])
-    return {"imagenet": [None] * 1092, "ti2i": ["wild"] * 78 + ["imagenet-r"] * 145}.get(name)
+    if name == "ti2i":
+        return ["wild"] * 78 + ["imagenet-r"] * 145
+    if name == "magicbrush" and data["turns"]:
+        return None
+    amounts = {"flowedit": 281, "gedit": 606, "imagenet": 1092, "magicbrush": 528}
+    return [None] * amounts[name] if name in amounts else None
