@@ -32,6 +32,8 @@ def unknown_knob(key: str, typed: str, known: list[str], composed: dict[str, Any
     if group == "metrics" and len(below) > 1:
         whose = "its class" if below[0] in composed[group] else "a metric of your own"
         return f"{said}; what is new of {whose} needs a +: {added}"
+    if len(below) > 1 and isinstance(table := composed[group].get(below[0]), dict) and "_target_" not in table:
+        return f"{said}; what is new in {group}.{below[0]} needs a +: {added}"
     if group in ("method", "data", "model") and is_foreign(str(composed[group].get("_target_"))):
         return f"{said}; a knob of your own class needs a +: {added}"
     return f"{said}; {group}={composed[group].get('name')} has {', '.join(beside) or 'none'}"

@@ -1,6 +1,7 @@
 """What a method's configuration states of it beside its knobs, for a run with certain values of these. No torch.
 
-given: {query: true, caption: [{reference: caption}]}      always; where the knobs meet any of the conditions
+given: {query: true, caption: [{reference: caption}]}      always; where the knobs meet any of the conditions,
+                                                           of a table one of its values
 published_nfe: [{is: 5 * steps, where: {control: p2p}}]    the first of which the knobs meet the conditions
 """
 
@@ -43,7 +44,14 @@ def given(method: str, knobs: dict[str, Any]) -> list[str] | None:
 
 
 def _met(case: dict[str, Any], knobs: dict[str, Any]) -> bool:
-    return all(matches(knobs.get(knob), wanted) for knob, wanted in case.items())
+    return all(any(matches(one, wanted) for one in _held(knobs.get(knob))) for knob, wanted in case.items())
+
+
+def _held(value: Any) -> list[Any]:
+    """A knob's value; of a table or list, such as a pipeline's arguments, all that is in it."""
+    if isinstance(value, dict | list):
+        return [held for one in (value.values() if isinstance(value, dict) else value) for held in _held(one)]
+    return [value]
 
 
 def _cases(method: str, key: str, knobs: dict[str, Any]) -> Iterator[Any]:

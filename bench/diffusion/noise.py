@@ -17,8 +17,12 @@ class SampleNoise:
 
     def __call__(self, stream: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Standard normal float32 `[B, *shape]`."""
-        draws = [torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in self._seeds(stream)]
+        draws = [torch.randn(shape, generator=generator) for generator in self.generators(stream)]
         return torch.stack(draws).to(self.device, non_blocking=True)
+
+    def generators(self, stream: str) -> list[torch.Generator]:
+        """One generator a sample, on the CPU, for libraries that draw by themselves."""
+        return [torch.Generator().manual_seed(s) for s in self._seeds(stream)]
 
     def rng(self, stream: str) -> list[np.random.Generator]:
         """One numpy generator a sample."""

@@ -72,6 +72,9 @@ def plan(cfg: DictConfig) -> list[Run]:
     if checkpoint and hasattr(checkpoint, "check_steps"):
         for steps in {point["method"].get("steps") for point in points} - {None}:
             checkpoint.check_steps(steps)
+    if checkpoint and hasattr(checkpoint, "check_method"):
+        for point in points:
+            checkpoint.check_method(point["method"])
     return [_run(point, data, checkpoint) for point in points]
 
 

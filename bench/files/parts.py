@@ -39,6 +39,11 @@ def weights(folder: Path, stem: str | None = None, again: str = "download the mo
     raise UserError(f"{folder} has no {stem}.safetensors; {again}")
 
 
+def variant(file: Path) -> str | None:
+    """The variant that a file of weights is of; None: the unabridged one."""
+    return next((name for name in ("fp16", "bf16") if f".{name}" in file.name), None)
+
+
 def _shards(index: Path, again: str) -> list[Path]:
     names = configuration(index, ("weight_map",), again)["weight_map"]
     if not isinstance(names, dict) or not names:

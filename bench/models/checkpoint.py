@@ -20,13 +20,16 @@ HARNESS = ("size", "made_for", "guidance", "dtype", "notice", "start_layer", "to
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 
-OFFERED = ("size", "rows", "grid", "condition", "encode", "decode", "eps")
-"""What methods take for granted of a model."""
+OFFERED = {"codes": ("rows", "encode", "decode"), "pipeline": ("rows", "fill", "edit")}
+"""What methods take for granted of a kind of model."""
+DENOISER = ("size", "rows", "grid", "condition", "encode", "decode", "eps")
+"""The same of every other kind."""
 KINDS = {
     "denoiser": ("predicts noise or velocity alone", "model=sd14"),
     "flow": ("predicts the velocity of a flow", "model=sd3 or model=flux"),
     "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
     "variance": ("predicts its own variance beside the noise", "model=adm256"),
+    "pipeline": ("is a whole pipeline of diffusers", "model=pipeline"),
     "codes": ("is a VQGAN with CLIP encoders", "model=vqgan_clip"),
 }
 """What a model `offers` and a method `needs` -> in words, and what to type to get such a model."""
@@ -126,6 +129,8 @@ def check_fits(
         raise UserError(f"guidance={guidance}, expected at least 0: it is an input of model={model}")
     if "codes" in offered and guidance is not None:
         raise UserError(f"guidance={guidance}, but {who} has no guidance: leave it out")
+    if "pipeline" in offered and guidance is not None:
+        raise UserError(f"guidance={guidance}, but that of {who} is an argument of the pipeline: set it in method.call")
 
 
 def arguments(node: dict[str, Any]) -> dict[str, Any]:
@@ -168,7 +173,7 @@ def _load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") 
     kind = type(checkpoint)
     with guard(f"the model {kind.__name__} cannot be loaded", kind):
         model = checkpoint.load(device, dtype)
-    offered = ("rows", "encode", "decode") if getattr(checkpoint, "offers", "denoiser") == "codes" else OFFERED
+    offered = OFFERED.get(getattr(checkpoint, "offers", "denoiser"), DENOISER)
     if lacking := [name for name in offered if not hasattr(model, name)]:
         raise UserError(
             f"{kind.__name__}.load gives a {type(model).__name__}, which has no {lacking[0]}; derive it from "

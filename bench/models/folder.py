@@ -153,7 +153,7 @@ class DiffusersFolder(Checkpoint):
 
     def locate(self, path: str) -> Path:
         """The folder, if it is of this kind. Raises: UserError: it is not, or not there."""
-        folder = _located(path, self.fetch(path))
+        folder = located(path, self.fetch(path))
         kind, what = family(folder)
         if kind not in self.pipelines:
             instead = f", or model={_WORDS[kind]}" if kind in _WORDS else ""
@@ -181,11 +181,11 @@ class DiffusersFolder(Checkpoint):
 
     def variant(self, part: str) -> str | None:
         """Variant of a part's weights, as diffusers' and transformers' loaders are told it."""
-        name = self.weights[part][0].name
-        return next((variant for variant in ("fp16", "bf16") if f".{variant}" in name), None)
+        return parts.variant(self.weights[part][0])
 
 
-def _located(path: str, fetch: str) -> Path:
+def located(path: str, fetch: str) -> Path:
+    """A folder in diffusers' format, local or in the hub's cache. Raises: UserError: it is none, or not there."""
     folder = find(path) or hub.snapshot(path, INDEX)
     if folder is None:
         is_id = path.count("/") == 1 and not path.startswith((".", "/"))

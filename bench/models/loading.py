@@ -1,6 +1,7 @@
 """Networks of a model folder in diffusers' format, read strictly."""
 
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 import diffusers
 import torch
@@ -9,25 +10,40 @@ from diffusers import AutoencoderKL
 from safetensors import SafetensorError
 
 from bench.errors import UserError
-from bench.models.folder import DiffusersFolder
 
 diffusers.utils.logging.disable_progress_bar()
 transformers.utils.logging.disable_progress_bar()
 Network = TypeVar("Network", bound=torch.nn.Module)
 
 
-def network(
-    checkpoint: DiffusersFolder, kind: type[Network], part: str, device: torch.device, dtype: torch.dtype
-) -> Network:
+class Folder(Protocol):
+    """What is read of a model's folder here."""
+
+    folder: Path
+    again: str
+
+    def variant(self, part: str) -> str | None:
+        """Variant of a part's weights."""
+
+
+def network(checkpoint: Folder, kind: type[Network], part: str, device: torch.device, dtype: torch.dtype) -> Network:
     """One part of a folder, frozen.
 
     Raises:
         UserError: it lacks parameters that its architecture has.
     """
+    module = strict(checkpoint, kind, part)
+    if module.dtype != dtype:
+        module = module.to(dtype)
+    return module.to(device)
+
+
+def strict(checkpoint: Folder, kind: type[Network], part: str, **options: Any) -> Network:
+    """The same where and in which dtype the library's loader puts it, which takes the options."""
     folder = checkpoint.folder / part
     try:
         module, info = kind.from_pretrained(
-            folder, use_safetensors=True, variant=checkpoint.variant(part), output_loading_info=True
+            folder, use_safetensors=True, variant=checkpoint.variant(part), output_loading_info=True, **options
         )
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         reason = str(error).splitlines()[0]
@@ -35,11 +51,9 @@ def network(
     if info["missing_keys"] or info.get("mismatched_keys"):
         lacking = sorted(map(str, info["missing_keys"])) or sorted(map(str, info["mismatched_keys"]))
         raise UserError(f"{folder} does not fit its config.json: {lacking[0]} and {len(lacking) - 1} more")
-    if module.dtype != dtype:
-        module = module.to(dtype)
-    return module.to(device).eval().requires_grad_(False)
+    return module.eval().requires_grad_(False)
 
 
-def autoencoder(checkpoint: DiffusersFolder, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
+def autoencoder(checkpoint: Folder, device: torch.device, dtype: torch.dtype) -> AutoencoderKL:
     """The `vae` of a folder, as `network` reads it."""
     return network(checkpoint, AutoencoderKL, "vae", device, dtype).to(memory_format=torch.channels_last)

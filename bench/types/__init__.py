@@ -3,6 +3,7 @@
 from bench.types.codes import CodesModel, JointEncoder
 from bench.types.grid import Grid, Path
 from bench.types.model import AttentionHook, AttentionLayer, Condition, DiffusionModel, Geometry, Token
+from bench.types.pipelines import Calls, PipelineModel
 from bench.types.protocols import EditData, Method, Noise, PairMetric, SetMetric
 from bench.types.records import SAMPLE, EditBatch, EditResult, EditSample, Query, ScoreBatch, Undefined
 
@@ -10,6 +11,7 @@ __all__ = [
     "SAMPLE",
     "AttentionHook",
     "AttentionLayer",
+    "Calls",
     "CodesModel",
     "Condition",
     "DiffusionModel",
@@ -24,6 +26,7 @@ __all__ = [
     "Noise",
     "PairMetric",
     "Path",
+    "PipelineModel",
     "Query",
     "ScoreBatch",
     "SetMetric",

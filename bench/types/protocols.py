@@ -79,6 +79,9 @@ class Noise(Protocol):
     def __call__(self, stream: str, shape: tuple[int, ...]) -> "torch.Tensor":
         """Standard normal float32 `[B, *shape]` of a named stream, on the device."""
 
+    def generators(self, stream: str) -> "list[torch.Generator]":
+        """One generator a sample, on the CPU, for libraries that draw by themselves."""
+
     def rng(self, stream: str) -> list[np.random.Generator]:
         """One numpy generator a sample, for choices that are not noise."""
 

@@ -11,6 +11,8 @@ from bench.config.profile import columns, stem
 from bench.data.world import scenes
 from bench.files import sources
 from bench.files.paths import ROOT
+from bench.models.pipelines.arguments import check, of
+from bench.models.pipelines.classes import find
 
 
 def composed(*words):
@@ -55,9 +57,23 @@ def test_every_method_and_what_its_knobs_name_has_a_version(name):
 
 
 def test_every_method_module_has_a_config_and_the_other_way_round():
+    """But for pipelines of diffusers, which are configurations of one."""
     helpers = {"__init__", "branches", "dual_branch", "latents", "tuning"}
     modules = {file.stem for file in (ROOT / "methods").glob("*.py")} - helpers
-    assert modules == set(cli.names("method")) - {"custom"}
+    targets = {name: composed(f"method={name}")["method"]["_target_"] for name in set(cli.names("method")) - {"custom"}}
+    pipelines = {name for name, target in targets.items() if target == targets["pipeline"]} - {"pipeline"}
+    assert len(pipelines) > 1
+    assert modules == targets.keys() - pipelines
+
+
+def test_a_pipeline_that_has_a_name_brings_its_model():
+    named = set(cli.names("method")) & set(cli.names("model")) - {"custom", "instruct_pix2pix"}
+    assert len(named) > 2
+    for name in named:
+        cfg = composed(f"method={name}", "data=pie")
+        assert cfg["model"]["name"] == name
+        if name != "pipeline":
+            check(of(cfg["method"]), find(cfg["model"]["pipeline"]))
 
 
 @pytest.mark.parametrize("name", cli.names("metrics"))

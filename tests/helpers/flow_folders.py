@@ -104,6 +104,13 @@ def flux_folder(folder, guidance=True, **config):
     return _index(folder, "FluxPipeline", {"transformer": transformer}, config)
 
 
+def made_for(folder, pipeline, **config):
+    """The same folder, said to be made for another pipeline."""
+    file = folder / "model_index.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"_class_name": pipeline, **config}))
+    return folder
+
+
 def sharded(folder, part):
     """The same weights of a part in several files."""
     (file,) = (folder / part).glob("*.safetensors")
@@ -176,6 +183,8 @@ def _scheduler(folder, **config):
 def _index(folder, pipeline, denoiser, config):
     (name, network), *_ = denoiser.items()
     parts = {name: ["diffusers", type(network).__name__], "vae": ["diffusers", "AutoencoderKL"]}
+    schedule = json.loads((folder / "scheduler/scheduler_config.json").read_text())
+    parts["scheduler"] = ["diffusers", schedule["_class_name"]]
     for place in sorted(folder.glob("t*_*")) + sorted(folder.glob("tokenizer")):
         file = place / "config.json"
         if place.name.startswith("text_encoder"):

@@ -1,0 +1,1 @@
+"""Whole pipelines of diffusers that edit pictures, each behind one call."""
