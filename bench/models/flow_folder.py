@@ -13,8 +13,11 @@ class FlowFolder(PromptedFolder):
     """A level is sigma, from 1 down to 0; the folder's scheduler says which are visited."""
 
     offers = ("denoiser", "flow")
-    multiple = 8 * PATCH
     scheduler = ("_class_name", "num_train_timesteps")
+
+    @property
+    def multiple(self) -> int:
+        return PATCH * self.factor(self.config)
 
     def check_schedule(self, file: Path) -> None:
         found = self.schedule

@@ -349,6 +349,13 @@ def test_sizes_that_it_cannot_take_are_said_before_anything_is_loaded(folders, k
         model.encode(torch.zeros(1, 3, size, size))
 
 
+def test_a_token_of_a_flow_is_two_cells_of_its_own_autoencoder_wide(folders, tmp_path):
+    folder = shutil.copytree(folders["sd3"], tmp_path / "model")
+    assert (StableDiffusion3(str(folder)).multiple, StableDiffusion3(str(folder)).largest) == (16, 128)
+    edit_json(folder / "vae/config.json", block_out_channels=[4, 4, 4])
+    assert (StableDiffusion3(str(folder)).multiple, StableDiffusion3(str(folder)).largest) == (8, 64)
+
+
 @pytest.mark.parametrize(
     ("guided", "words", "sentence"),
     [
