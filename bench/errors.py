@@ -13,6 +13,11 @@ class UserError(CompactHydraException):
     """
 
 
+class UnfitSize(UserError):
+    """A model or a method cannot work on pictures of this size. Where pictures are of their own sizes each, others may
+    do."""
+
+
 class SourcesLost(UserError):
     """Sources of edited pictures that cannot be read any more, and why not, by id."""
 

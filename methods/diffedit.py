@@ -7,7 +7,7 @@ from bench.diffusion import ddim
 from bench.diffusion.device import finite
 from bench.diffusion.grid import Grid, encode_steps, strength_level
 from bench.diffusion.guidance import told
-from bench.errors import UserError
+from bench.errors import UnfitSize
 from bench.types import Condition, DiffusionModel, EditBatch, EditResult, Noise
 from methods import latents
 
@@ -36,7 +36,8 @@ class DiffEdit:
         mask_operator: `latent` blends latents after each step; `glide` blends the predicted clean latents and
             re-derives the noise before it (section 4.2).
         mask_size: cells a side of the mask, of which each covers as many of the latents' (DiffEdit's on ImageNet: 32);
-            the map is averaged over them before it is clipped. Must divide the latents' side; None: their side.
+            the map is averaged over them before it is clipped. Must divide the latents' side (of a frame that is no
+            square it is along the longer side); None: their side.
         mask: `contrast`, or `ones` (Encode-Decode) and `zeros` (reconstruction) for ablations.
 
     NFE 2n + k + 2k, without the k for `encode=noise`.
@@ -111,9 +112,7 @@ class DiffEdit:
         x0 = latents.clean(model, batch)
         if self.mask != "contrast":
             return torch.full_like(x0[:, :1], 1.0 if self.mask == "ones" else 0.0)
-        side = x0.shape[-1]
-        if side % (size := self.mask_size or side):
-            raise UserError(f"method.mask_size={size} does not divide the latents' {side} cells a side; choose another")
+        cells = self._cells(*x0.shape[-2:])
         level = strength_level(self.mask_noise, self.steps)
         references = batch.sources if self.reference == "caption" else [None] * len(batch.samples)
 
@@ -131,9 +130,18 @@ class DiffEdit:
 
         raw = batch.shared(("contrast", self.n, levels.timesteps[level - 1], tuple(references)), contrast_map)
         finite(raw, "predictions for the mask")  # no threshold is below NaN: the mask would be empty
-        coarse = avg_pool2d(raw, side // size)
+        coarse = avg_pool2d(raw, cells)
         mask = binarise(coarse, self.clip, self.clip_at, self.rescale, self.threshold, self.clip_before)
-        return interpolate(mask, scale_factor=side // size)  # nearest
+        return interpolate(mask, scale_factor=cells)  # nearest
+
+    def _cells(self, height: int, width: int) -> int:
+        """Cells of the latents along a side of a cell of the mask."""
+        longest = max(height, width)
+        cells = longest // (self.mask_size or longest)
+        if self.mask_size and (longest % self.mask_size or height % cells or width % cells):
+            sides = f"{longest} cells a side" if height == width else f"{width}x{height} cells"
+            raise UnfitSize(f"method.mask_size={self.mask_size} does not divide the latents' {sides}; choose another")
+        return cells
 
 
 def contrast(

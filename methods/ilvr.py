@@ -9,7 +9,7 @@ import torch
 
 from bench.diffusion.device import marked
 from bench.diffusion.path import Diffusion
-from bench.errors import UserError
+from bench.errors import UnfitSize, UserError
 from bench.types import DiffusionModel, EditBatch, EditResult, Noise
 from bench.types.grid import Grid
 from methods import latents
@@ -128,10 +128,10 @@ def lowpass(side: int, down: int) -> np.ndarray:
     """P of the filter P x P^T, float64 `[side, side]`: lines of pixels are shrunk by `down` and enlarged again.
 
     Raises:
-        UserError: fewer than 2 pixels would be left, or a part of one.
+        UnfitSize: fewer than 2 pixels would be left, or a part of one.
     """
     if side % down or side < 2 * down:
-        raise UserError(
+        raise UnfitSize(
             f"method.down={down} leaves {side / down:g} of {side} px a side; expected a whole number of at least 2: "
             f"set method.down to a power of two that divides {side}, or data.size to a multiple of {2 * down}"
         )

@@ -11,7 +11,7 @@ from torch.nn.functional import instance_norm, leaky_relu, mse_loss, scaled_dot_
 from bench.diffusion import ddim
 from bench.diffusion.grid import Grid
 from bench.diffusion.guidance import mixed
-from bench.errors import UserError
+from bench.errors import UnfitSize, UserError
 from bench.types import AttentionLayer, Condition, DiffusionModel, EditBatch
 from methods import latents
 from methods.branches import Source
@@ -75,8 +75,14 @@ class StyleDiffusion(DualBranch):
         trajectory, maps = [latents.clean(model, batch)], []
         places = [layer for layer in model.attention() if layer.cross and layer.place != "mid"]
         sides = sorted({layer.cells(trajectory[0].shape[-1]) for layer in places})
+        height, width = trajectory[0].shape[-2:]
+        if height != width:
+            raise UnfitSize(
+                f"style_diffusion trains on square maps, and latents of {width}x{height} cells have none: set "
+                "data.size to pixels a side"
+            )
         if self.blend_size not in sides:
-            raise UserError(
+            raise UnfitSize(
                 f"style_diffusion trains on cross-attention maps of {self.blend_size} x {self.blend_size} cells, and "
                 f"those of this model have {sides} a side: set method.blend_size"
             )

@@ -12,6 +12,7 @@ _PATH = "a path", lambda value: isinstance(value, str)
 _NAME = "a name", lambda value: isinstance(value, str | int | float) and not isinstance(value, bool)
 _CLASS = "a class such as my_module.Mine", lambda value: isinstance(value, str) and "." in value
 _SIZE = "a whole number from 1, or null", lambda value: value is None or (type(value) is int and value > 0)
+_SIZE_OR_OWN = f"{_SIZE[0]}, or native", lambda value: value == "native" or _SIZE[1](value)
 _TEXT = "text, or null", lambda value: value is None or isinstance(value, str)
 _TABLE = "a mapping such as {name: value}", lambda value: isinstance(value, dict)
 _ONE = "one value", lambda value: not isinstance(value, list | dict | None)
@@ -27,7 +28,7 @@ FORM = {
         **dict.fromkeys(("seed", "batch_size", "device", "cache"), _ONE),
         "limit": _ONE_OR_NONE,
     },
-    "data": {"_target_": _CLASS, "name": _NAME, "size": _SIZE},
+    "data": {"_target_": _CLASS, "name": _NAME, "size": _SIZE_OR_OWN},
     "model": {"_target_": _CLASS, "name": _NAME, "size": _SIZE, "made_for": _SIZE, "dtype": _ONE, "notice": _TEXT},
     "metrics": {"name": _NAME, "backbone": _TEXT, "plot": _TABLE, "table": _LIST},
     "method": {"_target_": _CLASS, "name": _NAME, "uses": _NAMES},

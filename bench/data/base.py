@@ -76,7 +76,7 @@ class Benchmark:
     licence = ""
     annotations: list[Path] = []  # noqa: RUF012 (replaced, never changed)
     ids: list[str]
-    size: int
+    size: int | str
 
     @classmethod
     def sources(cls, **options: Any) -> list[Source]:

@@ -1,5 +1,6 @@
 """Reading every sample of a data set once, and counting what its users should know before they spend a GPU on it."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,7 @@ from tqdm import tqdm
 
 from bench.data import own
 from bench.data.base import Count
+from bench.data.preprocess import NATIVE
 from bench.data.reading import read
 from bench.types import EditData
 
@@ -16,11 +18,12 @@ CLIP_TOKENS = 77
 
 @dataclass(frozen=True)
 class Finding:
-    """What one sample is like; `error` is None for one that can be read."""
+    """What one sample is like, `size` its picture's height and width; `error` is None for one that can be read."""
 
     id: str
     error: str | None = None
     prompts: tuple[str, ...] = ()
+    size: tuple[int, int] = (0, 0)
     masked: bool = False
     whole: bool = False
     empty: bool = False
@@ -41,8 +44,24 @@ def check(data: EditData, limit: int | None) -> tuple[list[Count], list[Finding]
         rows.append(Count("samples without captions (for methods that follow instructions)", bare))
     expected = None if getattr(data, "brackets", None) == "keep" else 0
     rows.append(Count("prompts that still hold brackets", sum("[" in p or "]" in p for p in prompts), expected))
+    if data.size == NATIVE:
+        rows += _sizes([finding.size for finding in findings if finding.error is None])
     rows.append(Count(f"prompts over {CLIP_TOKENS} CLIP tokens (cut off there)", sum(map(_too_long, prompts)), 0))
     return rows, bad
+
+
+def _sizes(found: list[tuple[int, int]]) -> list[Count]:
+    """The smallest and the largest side, and the sizes that most pictures have."""
+    if not found:
+        return []
+    counts = Counter(found).most_common()
+    rows = [Count("shortest side", min(map(min, found))), Count("longest side", max(map(max, found)))]
+    rows += [Count(f"pictures of {width}x{height} px", n) for (height, width), n in counts[:_SHOWN]]
+    others = sum(n for _, n in counts[_SHOWN:])
+    return [*rows, *([Count(f"pictures of {len(counts) - _SHOWN} other sizes", others)] if others else [])]
+
+
+_SHOWN = 8
 
 
 def _findings(data: EditData, limit: int | None) -> Iterator[Finding]:
@@ -59,7 +78,8 @@ def _inspect(data: EditData, index: int) -> Finding:
     sample = own.sample(data, index)
     bare = sample.lacks_captions
     texts = (sample.instruction,) if bare else (sample.source, sample.target)
-    found = Finding(sample.id, prompts=tuple(text for text in texts if isinstance(text, str)), bare=bare)
+    prompts = tuple(text for text in texts if isinstance(text, str))
+    found = Finding(sample.id, prompts=prompts, size=sample.image.shape[1:], bare=bare)
     if sample.mask is None:
         return found
     inner = sample.mask[1:-1, 1:-1]

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.config.guard import BrokenSample, guard
 from bench.config.instances import check_identity
+from bench.data.preprocess import NATIVE
 from bench.data.text import checked
 from bench.diffusion.memory import exhausted
 from bench.errors import BadSample, UserError, short
@@ -33,7 +34,7 @@ def check_data(data: EditData, where: str) -> None:
             raise UserError(f"{where}: ids of {kind} is {short(ids)}; expected a list of texts, none of them empty")
         if twice := next((id_ for id_, count in Counter(ids).items() if count > 1), None):
             raise UserError(f"{where}: the id {twice!r} of {kind} is there {ids.count(twice)} times; expected once")
-        if type(size) is not int or size < 1:
+        if size != NATIVE and (type(size) is not int or size < 1):
             raise UserError(f"{where}: size of {kind} is {short(size)}; expected pixels a side, a whole number")
         check_identity(data.identity(), where)
 

@@ -17,6 +17,9 @@ FILTERS = {
 }
 """PIL's antialiased filters."""
 
+NATIVE = "native"
+"""The size of a data set whose pictures each keep their own."""
+
 UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, Image.DecompressionBombError)
 """What PIL raises for a damaged or an enormous picture, depending on the format."""
 
@@ -30,16 +33,17 @@ _unsaid = threading.Semaphore()  # of all threads that read pictures
 
 def read_rgb(
     source,
-    size: int,
+    size: int | str,
     resample: str = "bicubic",
     name: str | None = None,
     upright: bool = False,
     expected: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """A picture as uint8 `[3, size, size]`: shorter side resized to `size`, then centre-cropped.
+    """A picture as uint8 `[3, H, W]`: shorter side resized to `size`, then the central square.
 
     Args:
         source: a path or a binary stream.
+        size: pixels a side, or `NATIVE`: as it is.
         name: what to call it in an error.
         upright: turn it by its EXIF tag, as viewers do. Published benchmarks are read as they are stored.
         expected: width and height that it must have, where its mask is drawn for them.
@@ -58,8 +62,8 @@ def read_rgb(
         raise BadSample(f"{name or source} is not a readable picture ({error})") from None
 
 
-def read_mask(source, size: int, edit: str | None = None, name: str | None = None) -> np.ndarray:
-    """A mask as bool `[size, size]`, True = edit; cropped like its picture, without in-between values.
+def read_mask(source, size: int | str, edit: str | None = None, name: str | None = None) -> np.ndarray:
+    """A mask as bool `[H, W]`, True = edit; cropped like its picture, without in-between values.
 
     Args:
         edit: what means edit, see `bench.data.masks.edited`.
@@ -138,9 +142,11 @@ def stored_size(source) -> tuple[int, int] | None:
         return None
 
 
-def fit(image: Image.Image, size: int, resample: Image.Resampling) -> Image.Image:
+def fit(image: Image.Image, size: int | str, resample: Image.Resampling) -> Image.Image:
     """Shorter side to `size`, then the central square (the order and rounding of torchvision's Resize and CenterCrop,
-    which FlexIT's evaluation uses)."""
+    which FlexIT's evaluation uses); `NATIVE`: the whole picture as it is."""
+    if size == NATIVE:
+        return image
     width, height = image.size
     short, long = sorted(image.size)
     if long > _LONGEST * short:  # in the other order, which takes memory for the square alone

@@ -2,7 +2,7 @@
 and share nothing with a process that is killed."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -48,3 +48,25 @@ def read(
             yield found, bad
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+_KEPT = 4  # batches' worth of pictures that wait for others of their size
+
+
+def alike(
+    batches: Iterable[tuple[list[Any], dict]], batch_size: int, size: Callable[[Any], Hashable]
+) -> Iterator[tuple[list[Any], dict]]:
+    """The same, in batches of one size each: what waits for others of its size comes later, in the order read, and the
+    most numerous size comes before its batch is full where too much waits."""
+    waiting: dict[Hashable, list[Any]] = {}
+    for found, bad in batches:
+        if bad:
+            yield [], bad
+        for one in found:
+            waiting.setdefault(key := size(one), []).append(one)
+            if len(waiting[key]) == batch_size:
+                yield waiting.pop(key), {}
+            elif sum(map(len, waiting.values())) > _KEPT * batch_size:
+                yield waiting.pop(max(waiting, key=lambda key: len(waiting[key]))), {}
+    for group in waiting.values():
+        yield group, {}

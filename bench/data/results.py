@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
-from bench.data.preprocess import READING_VERSION, UNREADABLE, as_rgb, seen_size
+from bench.data.preprocess import NATIVE, READING_VERSION, UNREADABLE, as_rgb, seen_size
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of_files
 from bench.files.paths import files_under, find, sample_name
@@ -24,8 +24,9 @@ class Results:
     """A folder with one edited picture for each sample, all named after the same convention of the data set's, there or
     in one folder below it.
 
-    Square pictures are taken whole; of a panel of several squares in a row (PIE-Bench's runners save 2048x512: prompts,
-    source, reconstruction, edit) the last square is, as the owners' evaluation does. No picture is ever resampled.
+    Pictures of their sources' size are taken whole; of a panel of several such in a row (PIE-Bench's runners save
+    2048x512: prompts, source, reconstruction, edit) the last is, as the owners' evaluation does. No picture is ever
+    resampled.
 
     Args:
         root: the folder.
@@ -54,7 +55,7 @@ class Results:
         if not self.files:
             looked = ", ".join(f"{name}.png ({rule})" for rule, name in names[0].items())
             raise UserError(f"no picture under {self.folder} is named after a sample; sought, for the first: {looked}")
-        first, side = self._first_side()
+        first, side = (None, NATIVE) if self.size == NATIVE else self._first_side()
         if side != self.size:
             raise UserError(f"{first} is {side} px and is not resampled, data.size={self.size}; set data.size={side}")
 
@@ -69,19 +70,21 @@ class Results:
         Raises:
             BadSample: one is not there, not readable, or has another size.
         """
-        pairs = [self._read(sample.id) for sample in samples]
+        pairs = [self._read(sample.id, *sample.image.shape[1:]) for sample in samples]
         return np.stack([picture for picture, _ in pairs]), [note for _, note in pairs]
 
-    def _read(self, id_: str) -> tuple[np.ndarray, dict[str, Any]]:
+    def _read(self, id_: str, height: int, width: int) -> tuple[np.ndarray, dict[str, Any]]:
         file = self.files.get(id_)
         if file is None:
             raise BadSample(f"there is no {self._name[id_]}.png (or .jpg, .jpeg, .webp) in {self.folder}")
         with _opened(file) as image:
-            width, height = seen_size(image)
-            if height != self.size:
-                raise BadSample(f"{file} is {height} px and is not resampled, data.size={self.size}")
-            pixels = np.asarray(as_rgb(image, str(file)).crop((width - height, 0, width, height)))
-            taken = "whole" if width == height else f"last square of {width}x{height}"
+            if self.size == NATIVE:
+                _check(image, file, width, height)
+            elif (side := _side(image, file)) != self.size:
+                raise BadSample(f"{file} is {side} px and is not resampled, data.size={self.size}")
+            whole, part = seen_size(image)[0], "square" if width == height else f"{width}x{height}"
+            pixels = np.asarray(as_rgb(image, str(file)).crop((whole - width, 0, whole, height)))
+            taken = "whole" if whole == width else f"last {part} of {whole}x{height}"
             note = {"file": str(file.relative_to(self.folder)), "taken": taken, "jpeg": image.format == "JPEG"}
         return pixels.transpose(2, 0, 1), note
 
@@ -90,7 +93,7 @@ class Results:
         for file in self.files.values():
             try:
                 with _opened(file) as image:
-                    return file, seen_size(image)[1]
+                    return file, _side(image, file)
             except BadSample as error:
                 why = error
         raise UserError(f"no picture under {self.folder} can be taken; the last: {why}")
@@ -98,16 +101,30 @@ class Results:
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Image.Image]:
-    """A picture of one or several squares in a row. Raises: BadSample: it is none."""
+    """A picture. Raises: BadSample: it is none."""
     try:
         with Image.open(file) as image:
-            width, height = seen_size(image)
-            if width % height:
-                size = f"{width}x{height}"
-                raise BadSample(f"{file} is {size} px; expected a square, or a panel of squares in a row")
             yield image
     except UNREADABLE as error:
         raise BadSample(f"{file} is not a readable picture ({error})") from None
+
+
+def _side(image: Image.Image, file: Path) -> int:
+    """Pixels a side of a square, or of each square of a row. Raises: BadSample: it is none."""
+    width, height = seen_size(image)
+    if width % height:
+        raise BadSample(f"{file} is {width}x{height} px; expected a square, or a panel of squares in a row")
+    return height
+
+
+def _check(image: Image.Image, file: Path, width: int, height: int) -> None:
+    """Raises BadSample for what is neither of its source's size nor a row of such pictures."""
+    whole, deep = seen_size(image)
+    if deep != height or whole % width:
+        raise BadSample(
+            f"{file} is {whole}x{deep} px and is not resampled; expected {width}x{height}, as its source is, or a "
+            "panel of such pictures in a row"
+        )
 
 
 def _spelled(name: str) -> tuple[str, ...]:

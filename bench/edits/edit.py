@@ -3,7 +3,9 @@
 import contextlib
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from bench.config import progress, validate
 from bench.config.guard import by_signal, place, said
 from bench.config.instances import instance
 from bench.config.progress import Count
-from bench.data.reading import read
+from bench.data.preprocess import NATIVE
+from bench.data.reading import alike, read
 from bench.data.text import placed
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted, largest
@@ -24,11 +27,11 @@ from bench.edits.kept import Cache
 from bench.edits.returns import check, faults
 from bench.edits.run import Run
 from bench.edits.saving import Saver, failure
-from bench.errors import BadSample, NotFinite, UserError
+from bench.errors import BadSample, NotFinite, UnfitSize, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
 from bench.models import checkpoint as checkpoints
-from bench.types import EditBatch, EditResult, EditSample, Method
+from bench.types import EditBatch, EditData, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
 
@@ -95,18 +98,27 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
         editors = [_Editor(plan, model, methods, device, stopped, saver) for plan in plans]
         shape = None
         for keys, indices in groups.items():
-            for samples, unreadable in read(first.data, indices, at_once):
+            for samples, unreadable in _batches(first.data, indices, at_once):
                 if not (group := [run for run in runs if run.key in keys and run.key not in stopped]):
                     break
                 for run in group:
                     saver.record(run, [{"id": id_, **entry} for id_, entry in unreadable.items()])
-                shape = shape or (samples[0].image.shape if samples else None)
-                alike = [sample for sample in samples if sample.image.shape == shape]
-                odd = [sample for sample in samples if sample.image.shape != shape]
-                for run in group:
-                    saver.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
+                if first.data.size != NATIVE:
+                    shape = shape or (samples[0].image.shape if samples else None)
+                    odd = [sample for sample in samples if sample.image.shape != shape]
+                    samples = [sample for sample in samples if sample.image.shape == shape]
+                    for run in group:
+                        saver.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
                 for editor in editors:
-                    editor.work(alike, [run for run in editor.runs if run.key in keys])
+                    editor.work(samples, [run for run in editor.runs if run.key in keys])
+
+
+def _batches(
+    data: EditData, indices: list[int], most: int
+) -> Iterator[tuple[list[EditSample], dict[str, dict[str, str]]]]:
+    """Samples to edit together, and those that cannot be read."""
+    found = read(data, indices, most)
+    return alike(found, most, lambda one: one.image.shape) if data.size == NATIVE else found
 
 
 def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:
@@ -146,12 +158,17 @@ class _Editor:
     def _batch(self, samples: list[EditSample], runs: list[Run]) -> list[Run]:
         """One batch. Returns the runs that memory was too small for."""
         shared = Shared(self._rows, self._clock)
-        given = sizes.given(samples, sizes.editing_size(self.first, samples[0]))
+        try:
+            given = sizes.given(samples, sizes.editing_size(self.first, samples[0]))
+        except UnfitSize as error:
+            for run in runs:
+                self.saver.record(run, [{"id": sample.id, "error": str(error)} for sample in samples])
+            return []
         batch = EditBatch(
             given,
             torch.stack([torch.from_numpy(sample.image) for sample in given]).to(self.device),
             shared,
-            self.first.data.real_image,
+            partial(sizes.real_image, self.first.data, given[0].image.shape[1:]),
             points=[self.methods[run.key] for run in runs],
             kept=self._cache(samples, shared),
         )
@@ -160,6 +177,9 @@ class _Editor:
             try:
                 self._save(run, samples, batch, *self._call(run, batch, noise))
             except UserError as error:
+                if isinstance(error, UnfitSize) and run.data.size == NATIVE:
+                    self.saver.record(run, [{"id": sample.id, "error": str(error)} for sample in samples])
+                    continue
                 self.stopped[run.key] = UserError(self._fault(run, batch) or str(error))
             except (Exception, SystemExit) as error:
                 if by_signal(error):

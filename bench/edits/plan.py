@@ -11,6 +11,7 @@ from bench.config import profile as profiles
 from bench.config import validate
 from bench.config.instances import instance
 from bench.data.own import check_data
+from bench.data.preprocess import NATIVE
 from bench.data.results import Results
 from bench.data.text import check_ids
 from bench.edits import identity, transfer
@@ -66,8 +67,8 @@ def plan(cfg: DictConfig) -> list[Run]:
         )
     if checkpoint:  # kept in the run's config.yaml, so that a run that was moved away from its model says it too
         resolved["model"]["notice"] = notice(resolved, checkpoint)
-        if hasattr(checkpoint, "check_size"):
-            checkpoint.check_size(editing_size(resolved))
+        if hasattr(checkpoint, "check_size") and (size := editing_size(resolved)) != NATIVE:
+            checkpoint.check_size(size)
     points = [_at(resolved, point) for point in expand(method)]
     if checkpoint and hasattr(checkpoint, "check_steps"):
         for steps in {point["method"].get("steps") for point in points} - {None}:
@@ -92,9 +93,9 @@ SOME_SIZE = 64
 """Pixels a side of a data set that is only listed, where nothing names a size."""
 
 
-def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None = None) -> int:
-    """Pixels a side of the data set: its own option, else what the model edits at or was made for, as its configuration
-    or its files say, which are looked for only then.
+def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None = None) -> int | str:
+    """Pixels a side of the data set, or `native`: its own option, else what the model edits at or was made for, as its
+    configuration or its files say, which are looked for only then.
 
     Raises:
         UserError: they are not there, or do not say.
@@ -104,8 +105,8 @@ def picture_size(resolved: dict[str, Any], checkpoint: Checkpoint | None = None)
     return stated or (checkpoint or checkpoints.make(node)).size
 
 
-def editing_size(resolved: dict[str, Any]) -> int:
-    """Pixels a side at which a model edits, of a configuration that says the data's."""
+def editing_size(resolved: dict[str, Any]) -> int | str:
+    """Pixels a side at which a model edits, of a configuration that says the data's, or `native`."""
     return resolved["model"]["size"] or resolved["data"]["size"]
 
 
@@ -114,9 +115,17 @@ def notice(resolved: dict[str, Any], checkpoint: Checkpoint) -> str | None:
     said = [resolved["model"]["notice"], getattr(checkpoint, "notice", None)]
     if hasattr(checkpoint, "told"):
         said.append(checkpoint.told(editing_size(resolved)))
-    if resolved["model"]["size"]:
-        said.append(f"edited at {resolved['model']['size']} px, scored at {resolved['data']['size']} px")
+    said.append(_sizes(resolved["data"]["size"], resolved["model"]["size"], checkpoint))
     return "; ".join(dict.fromkeys(filter(None, said))) or None
+
+
+def _sizes(data: int | str, model: int | None, checkpoint: Checkpoint) -> str | None:
+    """At which sizes pictures are edited and scored, where that is not one."""
+    if data == NATIVE:
+        area = f" at about {model}x{model} px," if model else ""
+        multiple = getattr(checkpoint, "multiple", 8)
+        return f"pictures of their own sizes, edited{area} down to multiples of {multiple} px"
+    return f"edited at {model} px, scored at {data} px" if model else None
 
 
 def points(cfg: DictConfig) -> list[dict[str, Any]]:

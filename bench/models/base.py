@@ -7,19 +7,19 @@ import numpy as np
 import torch
 
 from bench.diffusion.grid import Grid, leading
-from bench.errors import UserError
+from bench.errors import UnfitSize, UserError
 from bench.types import AttentionHook, AttentionLayer, Condition, Query, Token
 
 
 def check_sides(images: torch.Tensor, multiple: int, largest: int | None = None) -> None:
-    """Raises UserError where a side of images `[B, 3, H, W]` is no multiple of what the networks need, or larger than
+    """Raises UnfitSize where a side of images `[B, 3, H, W]` is no multiple of what the networks need, or larger than
     they can place."""
     height, width = images.shape[-2:]
     told, way = f"images of {width}x{height} px; this model", "set data.size or model.size"
     if largest and max(height, width) > largest:
-        raise UserError(f"{told} takes {largest} px a side at most: {way}")
+        raise UnfitSize(f"{told} takes {largest} px a side at most: {way}")
     if height % multiple or width % multiple:
-        raise UserError(f"{told} needs multiples of {multiple}: {way}")
+        raise UnfitSize(f"{told} needs multiples of {multiple}: {way}")
 
 
 def timestep(t: float, like: torch.Tensor) -> torch.Tensor:

@@ -65,10 +65,12 @@ class PromptedFolder(DiffusersFolder):
         found = super().identity()
         return {**found, "files": {**found["files"], INDEX: sha256(self.folder / INDEX)}}
 
-    def told(self, size: int) -> str:
-        """What tables must say of pictures of `size` pixels a side."""
+    def told(self, size: int | str) -> str:
+        """What tables must say of pictures of `size` pixels a side, or of their own sizes (`native`)."""
         negative = getattr(self, "negative", None)
-        return f"{self.family} at {size} px" + (f", negative prompt {negative!r}" if negative else "")
+        return f"{self.family} at {size}{' px' * isinstance(size, int)}" + (
+            f", negative prompt {negative!r}" if negative else ""
+        )
 
 
 def _check_once(files: list[Path], again: str, part: str) -> None:

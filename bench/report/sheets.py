@@ -13,6 +13,7 @@ from matplotlib import font_manager
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from bench.data.own import sample
+from bench.data.preprocess import NATIVE
 from bench.edits.folder import Store
 from bench.errors import BadSample
 from bench.report import write
@@ -180,17 +181,32 @@ def _write(
             at += _font(bold).getlength(f"{word} ")
 
 
+def cell_of(data: EditData) -> int:
+    """Side of a cell for the pictures of a data set: of small ones, and else large enough to see."""
+    return CELL if data.size != NATIVE and data.size <= CELL else 160
+
+
 def picture(pixels: np.ndarray, cell: int = CELL) -> Image.Image:
-    """uint8 `[3, H, W]` at the size of a cell."""
+    """uint8 `[3, H, W]` at the size of a cell, in the middle of a white one where it is no square."""
     image = Image.fromarray(pixels.transpose(1, 2, 0))
-    return image.resize((cell, cell), Image.Resampling.NEAREST if image.width < cell else Image.Resampling.BOX)
+    return _fitted(image, cell, Image.Resampling.NEAREST if max(image.size) < cell else Image.Resampling.BOX, "white")
+
+
+def _fitted(image: Image.Image, cell: int, resample: Image.Resampling, beside: Any) -> Image.Image:
+    width, height = (max(1, round(cell * side / max(image.size))) for side in image.size)
+    fitted = image.resize((width, height), resample)
+    if width == height:
+        return fitted
+    page = Image.new(image.mode, (cell, cell), beside)
+    page.paste(fitted, ((cell - width) // 2, (cell - height) // 2))
+    return page
 
 
 def outlined(cell: Image.Image, mask: np.ndarray | None) -> Image.Image:
     """The cell with the border of the mask, inside the mask."""
     if mask is None or mask.all() or not mask.any():
         return cell
-    area = Image.fromarray(mask.astype(np.uint8) * 255).resize(cell.size, Image.Resampling.NEAREST)
+    area = _fitted(Image.fromarray(mask.astype(np.uint8) * 255), cell.width, Image.Resampling.NEAREST, 0)
     border = ImageChops.subtract(area, area.filter(ImageFilter.MinFilter(3)))
     cell = cell.copy()
     cell.paste(_OUTLINE, mask=border)

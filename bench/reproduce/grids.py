@@ -101,7 +101,7 @@ def draw(
     if not made:
         return []
     data, missing = made[0].run.data, [point for point in points if point not in made]
-    size = sheets.CELL if data.size <= sheets.CELL else 160
+    size = sheets.cell_of(data)
     sweep, masks = grid["layout"] == "sweep", grid["masks"]
     stores = {(p.row, p.name) if sweep else ("", ", ".join(filter(None, [p.row, p.name]))): p.run.store for p in made}
     shown = {(one.row, one.column, one.id): one for one in beside}

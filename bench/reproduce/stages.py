@@ -96,7 +96,7 @@ def draw(item: Item, points: list[Point], ids: list[str], header: list[str], ste
     lines: list[sheets.Line] = []
     size = 0
     for label, run in runs.items():
-        size = sheets.CELL if run.data.size <= sheets.CELL else 160
+        size = sheets.cell_of(run.data)
         for sample in sheets.samples(run.data, ids):
             words = [*sheets.plain(f"{label}:"), *sheets.caption(sample)] if len(runs) > 1 else sheets.caption(sample)
             lines += _lines(run, sample, words, size)

@@ -10,6 +10,7 @@ from bench.config import profile as profiles
 from bench.config import progress
 from bench.config.instances import find, instance
 from bench.config.progress import Count
+from bench.data.preprocess import NATIVE
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted, largest
 from bench.edits.folder import Store
@@ -108,7 +109,7 @@ def measure(
         UserError: a network cannot be loaded, or memory is too small for a single picture.
     """
     folder, others = store.folder / "scores" / run.cfg["metrics"]["name"], others or {}
-    work = Work(folder, ids, metrics)
+    work = Work(folder, ids, metrics, apart=data.size == NATIVE)
     load(work.unfinished())
     try:
         if wanted := work.lacking():
@@ -129,7 +130,8 @@ def measure(
         if number and not undefined:
             lacking[name] = f"not computed for {number} of {len(ids)} samples; {_AGAIN}"
             facts[name]["reason" if number == len(ids) else "note"] = lacking[name]
-    fresh = {name: metric.notes for name, metric in work.pairs.items() if getattr(metric, "notes", None)}
+    fresh = {name: getattr(metric, "notes", {}) | work.small.get(name, {}) for name, metric in work.pairs.items()}
+    fresh = {name: found for name, found in fresh.items() if found}
     for name, note in notes(folder / "notes.json", fresh, list(columns), ids).items():
         facts[name]["note"] = "; ".join(filter(None, [facts[name].get("note"), note]))
     results = {name: kept[work.stamp] for name, kept in work.kept.items()}

@@ -9,8 +9,8 @@ import torch
 from PIL import Image
 
 from bench.data import own
-from bench.data.preprocess import FILTERS, fit
-from bench.data.reading import read
+from bench.data.preprocess import FILTERS, NATIVE, fit
+from bench.data.reading import alike, read
 from bench.edits.folder import Store
 from bench.errors import SourcesLost, UserError
 from bench.types import EditData, EditSample, ScoreBatch
@@ -37,13 +37,13 @@ class Pairs:
         # evaluate.py of PnPInversion reads JPEG files that PIL wrote; edits read from such files have been through it.
         if self.profile.get("jpeg") and not self.journal[sample.id].get("jpeg"):
             saved = _through_jpeg(saved, self.profile["jpeg"])
-        size = sample.image.shape[1]
-        if not self.profile.get("size") and saved.size != (size, size):
+        size, (height, width) = self.profile.get("size") or NATIVE, sample.image.shape[1:]
+        edit = fit(saved, size, FILTERS[self.profile.get("resample") or "bilinear"])
+        if edit.size != (width, height):
             raise UserError(
-                f"the edit of sample {sample.id!r} is {saved.width}x{saved.height} and its source {size}x{size}; "
+                f"the edit of sample {sample.id!r} is {saved.width}x{saved.height} and its source {width}x{height}; "
                 f"expected one size, set data.size={saved.height} or metrics.size="
             )
-        edit = fit(saved, size, FILTERS[self.profile.get("resample") or "bilinear"])
         mask = None
         if self.store.mask_file(sample.id).exists():
             with Image.open(self.store.mask_file(sample.id)) as image:
@@ -59,9 +59,11 @@ def _through_jpeg(image: Image.Image, quality: int) -> Image.Image:
 
 
 def batches(pairs: Pairs, ids: list[str], batch_size: int) -> Iterator[list[Pair]]:
-    """Pictures of some samples, in order. Raises: SourcesLost: at the end, if some cannot be read any more."""
+    """Pictures of some samples, those of a batch of one size. Raises: SourcesLost: at the end, if some cannot be read
+    any more."""
     index, lost = {id_: i for i, id_ in enumerate(pairs.ids)}, {}
-    for found, bad in read(pairs, [index[id_] for id_ in ids], batch_size, Pairs.__getitem__):
+    made = read(pairs, [index[id_] for id_ in ids], batch_size, Pairs.__getitem__)
+    for found, bad in alike(made, batch_size, lambda pair: pair[0].image.shape):
         lost |= {id_: entry["error"] for id_, entry in bad.items()}
         if not lost:  # else they are looked for, so that the others are scored in one go
             yield found

@@ -30,6 +30,8 @@ class Work:
         described: id -> type, group and target class.
         reasons: metric -> why it is undefined.
         at: the metric that is at work.
+        apart: whether pictures are of their own sizes each, so that one that is too small leaves others their values.
+        small: pair metric -> id -> what is to be said of a picture that is too small for it.
     """
 
     folder: Path
@@ -37,6 +39,8 @@ class Work:
     metrics: dict[str, PairMetric | SetMetric]
     reasons: dict[str, str] = field(default_factory=dict)
     at: str = ""
+    apart: bool = False
+    small: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.stamp = sha256_of(self.ids)
@@ -70,8 +74,11 @@ class Work:
                 continue
             try:
                 if side < (smallest := getattr(metric, "smallest", 1)):
-                    raise Undefined(f"needs pictures of {smallest} px a side or more; these have {side}")
-                if name in self.pairs:
+                    if not (self.apart and name in self.pairs):
+                        raise Undefined(f"needs pictures of {smallest} px a side or more; these have {side}")
+                    self.known[name].update(dict.fromkeys(ids, np.nan))
+                    self.small.setdefault(name, {}).update(dict.fromkeys(ids, f"smaller than {smallest} px"))
+                elif name in self.pairs:
                     values = values_of(name, metric, batch).tolist()
                     self.known[name].update(zip(ids, values, strict=True))
                 else:

@@ -4,6 +4,7 @@ import math
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ import torch
 from omegaconf import DictConfig, ListConfig
 
 from bench.data.own import sample
+from bench.data.reading import alike
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion
 from bench.edits import sizes
@@ -106,7 +108,8 @@ def measure(
     wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
     samples, left_out = _samples(data, *wanted)
     portion = Portion(cfg["batch_size"], device)
-    for of_batch in portion.batches(samples):
+    of_one_size = (found for found, _ in alike([(samples, {})], len(samples), lambda one: one.image.shape))
+    for of_batch in chain.from_iterable(map(portion.batches, of_one_size)):
         with torch.inference_mode():
             batch = Latents(model, sizes.given(of_batch, sizes.editing_size(run, of_batch[0])), device)
             for part in parts:

@@ -15,10 +15,14 @@ if TYPE_CHECKING:
 
 class EditData(Protocol):
     """A data set: ids in a fixed order; a sample is read when asked for, in some thread. The defaults of
-    `bench.data.base.Benchmark` are enough for most of it."""
+    `bench.data.base.Benchmark` are enough for most of it.
+
+    Attributes:
+        size: pixels a side of its pictures, or `native`: each has its own height and width.
+    """
 
     ids: list[str]
-    size: int
+    size: int | str
     annotations: list["Path"]
 
     def __getitem__(self, index: int) -> EditSample:

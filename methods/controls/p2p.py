@@ -13,7 +13,7 @@ import torch
 from torch.nn.functional import interpolate, max_pool2d, scaled_dot_product_attention
 
 from bench.diffusion.device import marked
-from bench.errors import BadSample, UserError
+from bench.errors import BadSample, UnfitSize, UserError
 from bench.types import AttentionLayer, Condition, DiffusionModel, EditSample
 from methods.controls import Call, Steering, align
 
@@ -78,7 +78,7 @@ class Control:
         blended = torch.tensor([pair.blended for pair in pairs], device=device)
         sides = sorted({layer.cells(side) for layer in places})
         if blends and self.blend_size not in sides:
-            raise UserError(
+            raise UnfitSize(
                 f"LocalBlend reads cross-attention maps of {self.blend_size} x {self.blend_size} cells, and those of "
                 f"this model have {sides} a side: set method.blend_size, or method.local_blend=false"
             )
@@ -224,6 +224,12 @@ class Maps(Steering):
         self.totals = maps if self.totals is None else self.totals + maps
 
     def after(self, step: int, z_source: torch.Tensor, z_target: torch.Tensor) -> torch.Tensor:
+        height, width = z_target.shape[-2:]
+        if self.blends and height != width:
+            raise UnfitSize(
+                f"LocalBlend reads square maps, and latents of {width}x{height} cells have none: set "
+                "method.local_blend=false, or data.size to pixels a side"
+            )
         if self.asked and self.totals is None and self.blends:
             raise UserError(
                 f"LocalBlend found no cross-attention map of {self.size} x {self.size} cells: set method.blend_size, "

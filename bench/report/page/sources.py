@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.config import files
 from bench.data.own import sample
+from bench.data.preprocess import NATIVE
 from bench.edits.folder import Store
 from bench.edits.identity import of_data
 from bench.edits.plan import make_data
@@ -51,7 +52,8 @@ class Sources:
         self.order = [*order, *sorted(done - set(order))][:limit]
         self._left_out = len(done) - len(self.order)
         self._types = {} if readable else _types(runs)
-        self._side, self._thumbs = configs[0]["size"], thumbs
+        size = configs[0]["size"]
+        self._side, self._thumbs = thumbs.side if size == NATIVE else size, thumbs
         self.ending = thumbs.ending(self._side)
         self._place = thumbs.use(f"{file_name(name)}/sources/{sha256_of(identity)[:10]}")
         self._file = self._place / "samples.json"

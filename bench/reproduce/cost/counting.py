@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from bench.config import cli, validate
+from bench.data.preprocess import NATIVE
 from bench.data.shapes import Shapes
 from bench.diffusion.noise import SampleNoise
 from bench.diffusion.path import Flow
@@ -170,19 +171,23 @@ def on_a_sample(work: Callable[[EditSample], Any]) -> Any:
     raise UserError(f"no sample of the embedded world can be edited in this way: {refusal}")
 
 
-def size_of(cfg: dict[str, Any]) -> int:
-    """Pixels a side of the data, as `bench.edits.plan` finds it, where the model is here."""
+def size_of(cfg: dict[str, Any]) -> int | str:
+    """Pixels a side of the data, or `native`, as `bench.edits.plan` finds it, where the model is here."""
     try:
         return picture_size(cfg)
     except UserError:
         return _SIZE
 
 
-def editing_size_of(cfg: dict[str, Any]) -> int:
-    """Pixels a side at which the model edits."""
+def editing_size_of(cfg: dict[str, Any]) -> int | str:
+    """Pixels a side at which the model edits, or `native`."""
     return cfg["model"]["size"] or size_of(cfg)
 
 
 def geometry_of(cfg: dict[str, Any]) -> Geometry:
-    """That of a configuration's model, whether its files are here or not."""
-    return checkpoints.geometry(cfg["model"], editing_size_of(cfg))
+    """That of a configuration's model, whether its files are here or not. Of pictures of their own sizes, it is that of
+    the size it was made for: evaluations do not depend on it."""
+    size = editing_size_of(cfg)
+    if size == NATIVE:
+        size = size_of(cfg | {"data": cfg["data"] | {"size": None}})
+    return checkpoints.geometry(cfg["model"], size)
