@@ -10,7 +10,7 @@ from PIL import Image
 from bench.data.base import Benchmark, Count, Source
 from bench.data.files.annotations import field
 from bench.data.files.parquet import ImageTable, found_files
-from bench.data.preprocess import UNREADABLE, read_mask, read_rgb, stored_size
+from bench.data.preprocess import NATIVE, UNREADABLE, read_mask, read_rgb, stored_size
 from bench.errors import BadSample, UserError
 from bench.files.hashing import sha256_of_files
 from bench.types import EditSample
@@ -63,16 +63,17 @@ class MagicBrush(Benchmark):
             if size and sizes[0] and not _same_shape(size, sizes[0]):
                 a, b = ("x".join(map(str, pair)) for pair in (size, sizes[0]))
                 raise BadSample(f"{name} of {id_} is {a} px and its source {b}; they must have the same shape")
+        size = sizes[0] if self.size == NATIVE and sizes[0] else self.size
         return EditSample(
             id=id_,
-            image=read_rgb(source, self.size, self.resample, f"source_img of {id_}"),
+            image=read_rgb(source, size, self.resample, f"source_img of {id_}"),
             source=None,
             target=None,
-            mask=read_mask(mask, self.size, _meaning_edit(mask), f"mask_img of {id_}"),
+            mask=read_mask(mask, size, _meaning_edit(mask), f"mask_img of {id_}"),
             type=f"turn {row['turn']}",
             group=row["picture"],
             instruction=row["instruction"],
-            truth=read_rgb(target, self.size, self.resample, f"target_img of {id_}"),
+            truth=read_rgb(target, size, self.resample, f"target_img of {id_}"),
         )
 
     def identity(self) -> dict[str, Any]:

@@ -19,6 +19,8 @@ FILTERS = {
 
 NATIVE = "native"
 """The size of a data set whose pictures each keep their own."""
+Size = int | str | tuple[int, int]
+"""Pixels a side of a square, `NATIVE`, or the width and height that a picture of the same shape is brought to."""
 
 UNREADABLE = (OSError, SyntaxError, ValueError, TypeError, EOFError, struct.error, Image.DecompressionBombError)
 """What PIL raises for a damaged or an enormous picture, depending on the format."""
@@ -33,7 +35,7 @@ _unsaid = threading.Semaphore()  # of all threads that read pictures
 
 def read_rgb(
     source,
-    size: int | str,
+    size: Size,
     resample: str = "bicubic",
     name: str | None = None,
     upright: bool = False,
@@ -43,7 +45,7 @@ def read_rgb(
 
     Args:
         source: a path or a binary stream.
-        size: pixels a side, or `NATIVE`: as it is.
+        size: or `NATIVE`: as it is, or a width and a height.
         name: what to call it in an error.
         upright: turn it by its EXIF tag, as viewers do. Published benchmarks are read as they are stored.
         expected: width and height that it must have, where its mask is drawn for them.
@@ -62,7 +64,7 @@ def read_rgb(
         raise BadSample(f"{name or source} is not a readable picture ({error})") from None
 
 
-def read_mask(source, size: int | str, edit: str | None = None, name: str | None = None) -> np.ndarray:
+def read_mask(source, size: Size, edit: str | None = None, name: str | None = None) -> np.ndarray:
     """A mask as bool `[H, W]`, True = edit; cropped like its picture, without in-between values.
 
     Args:
@@ -142,11 +144,13 @@ def stored_size(source) -> tuple[int, int] | None:
         return None
 
 
-def fit(image: Image.Image, size: int | str, resample: Image.Resampling) -> Image.Image:
+def fit(image: Image.Image, size: Size, resample: Image.Resampling) -> Image.Image:
     """Shorter side to `size`, then the central square (the order and rounding of torchvision's Resize and CenterCrop,
-    which FlexIT's evaluation uses); `NATIVE`: the whole picture as it is."""
-    if size == NATIVE:
+    which FlexIT's evaluation uses); the whole picture where `size` is none of a square."""
+    if size in (NATIVE, image.size):
         return image
+    if isinstance(size, tuple):
+        return image.resize(size, resample)
     width, height = image.size
     short, long = sorted(image.size)
     if long > _LONGEST * short:  # in the other order, which takes memory for the square alone

@@ -163,3 +163,8 @@ def test_an_unusable_picture_is_a_bad_sample_only_when_read(tmp_path, content, w
     with pytest.raises(BadSample, match=why):
         data[1]
     assert data[0].id == "k1"
+
+
+def test_native_pictures_are_as_their_users_gave_them(tmp_path):
+    data = GEdit(str(gedit(tmp_path)), "native")
+    assert [data[i].image.shape for i in range(3)] == [(3, 64, 64), (3, 64, 64), (3, 60, 90)]

@@ -208,3 +208,16 @@ def test_a_mask_that_says_nothing_is_a_bad_sample(tmp_path, mask):
     data = MagicBrush(str(changed(tmp_path / "mb", mask_img={"bytes": png(mask), "path": None})), 64)
     with pytest.raises(BadSample, match="mask_img of 242679-2 is not a readable mask"):
         data[1]
+
+
+def test_native_pictures_have_their_mask_and_truth_at_their_own_size(tmp_path):
+    columns = {
+        "source_img": {"bytes": png(picture(1, 60, 40)), "path": "a.png"},
+        "mask_img": {"bytes": png(white_mask(90, 60)), "path": "b.png"},
+        "target_img": {"bytes": png(picture(2, 120, 80)), "path": "c.png"},
+    }
+    sample = MagicBrush(str(changed(tmp_path, **columns)), "native")[1]
+    assert (sample.image.shape, sample.mask.shape, sample.truth.shape) == ((3, 40, 60), (40, 60), (3, 40, 60))
+    assert np.array_equal(sample.image, np.asarray(picture(1, 60, 40)).transpose(2, 0, 1))
+    assert sample.mask[:20, :30].all()
+    assert sample.mask.mean() == 0.25

@@ -233,3 +233,10 @@ def test_before_it_has_run_nobody_knows_what_it_costs():
 
     with pytest.raises(UserError, match="only the pipeline itself can tell"):
         counting.count([OmegaConf.to_container(cfg, resolve=True)["method"]], Geometry(8))
+
+
+def test_it_edits_at_the_models_size_and_is_scored_at_the_datas(typed, tmp_path):
+    words = [word for word in typed["instruct_pix2pix"] if not word.startswith(("data.size", "model.size"))]
+    assert run.main([*words, "data.size=32", "model.size=64", "limit=1", f"out={tmp_path}"]) == 0
+    (entry,) = journal(tmp_path).values()
+    assert entry["returned"] == "64x64"
