@@ -76,6 +76,15 @@ class RunningPipeline:
             made.watermark = None
         return cls(made.to(device), parts.denoisers, multiple)
 
+    def offload(self, how: str, device: torch.device) -> None:
+        """Has networks that were loaded on the host work on a device, as the pipeline itself orders them.
+
+        Args:
+            how: `model`: one after the other; `sequential`: layer after layer.
+        """
+        enable = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}[how]
+        getattr(self.pipeline, enable)(device=device)
+
     def fill(self, call: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]], sample: EditSample) -> Calls:
         height, width = sample.image.shape[-2:]
         if height % self.multiple or width % self.multiple:
@@ -125,7 +134,8 @@ class RunningPipeline:
         before = dict(vars(self.pipeline))
         steered = [network for network in self.networks if hasattr(network, "set_attn_processor")]
         processors = [dict(network.attn_processors) for network in steered]
-        devices = [self.pipeline.device] if self.pipeline.device.type == "cuda" else []
+        device = self.pipeline._execution_device  # not where its networks wait
+        devices = [device] if device.type == "cuda" else []
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices))
             torch.manual_seed(generator.initial_seed())
