@@ -13,6 +13,7 @@ from bench.edits import loading
 from bench.models import checkpoint as checkpoints
 from bench.models.flux import Flux
 from bench.models.prompts import Prompts
+from tests.helpers import pipeline_folders
 from tests.helpers.adm import folder as adm_folder
 from tests.helpers.flow_folders import flux_folder, sd3_folder
 
@@ -212,3 +213,17 @@ def test_too_little_memory_names_the_word(models, tmp_path, capsys, monkeypatch,
 def test_samples_are_not_read_for_a_model_without_the_hook(tmp_path, monkeypatch):
     monkeypatch.setattr(loading, "asked", None)
     assert go(tmp_path, "method=sdedit", "limit=1") == 0
+
+
+ITS_OWN = ("ledits_pp_xl",)  # moves its autoencoder by itself
+
+
+@pytest.mark.parametrize("name", ["ledits_pp_xl", "flux_kontext", "instruct_pix2pix"])
+def test_networks_of_a_whole_pipeline_wait_too(tmp_path, name):
+    words, found = pipeline_folders.words(name, tmp_path / "model"), []
+    for how in ("none", "model", *(() if name in ITS_OWN else ("sequential",))):
+        assert go(tmp_path / how, *words, "data=shapes", "limit=2", f"model.offload={how}") == 0
+        (folder,) = (tmp_path / how).glob("*/*/*")
+        found.append((folder.relative_to(tmp_path / how), [one.tobytes() for one in pictures(tmp_path / how)]))
+    assert all(one == found[0] for one in found)
+    assert len(found[0][1]) == 2

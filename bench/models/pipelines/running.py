@@ -15,6 +15,7 @@ from PIL import Image
 
 from bench.errors import BadSample, NotFinite, UserError
 from bench.models.loading import strict
+from bench.models.offload import layer_by_layer
 from bench.models.pipelines import arguments
 from bench.models.pipelines.classes import CALL
 from bench.models.pipelines.parts import Parts
@@ -82,8 +83,12 @@ class RunningPipeline:
         Args:
             how: `model`: one after the other; `sequential`: layer after layer.
         """
-        enable = {"model": "enable_model_cpu_offload", "sequential": "enable_sequential_cpu_offload"}[how]
-        getattr(self.pipeline, enable)(device=device)
+        if how == "model":
+            self.pipeline.enable_model_cpu_offload(device=device)
+        else:
+            for part in self.pipeline.components.values():
+                if isinstance(part, torch.nn.Module):
+                    layer_by_layer(part, device)
 
     def fill(self, call: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]], sample: EditSample) -> Calls:
         height, width = sample.image.shape[-2:]
