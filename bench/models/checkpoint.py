@@ -156,7 +156,8 @@ def geometry(node: dict[str, Any], size: int) -> Geometry:
     return getattr(kind(node), "geometry", Checkpoint.geometry)(size, **arguments(node))
 
 
-_loaded: dict[str, DiffusionModel] = {}
+_loaded: dict[str, tuple[DiffusionModel, Any]] = {}
+"""A model and what reads its prompts, if it has that."""
 
 
 def load(
@@ -171,21 +172,24 @@ def load(
 
     Args:
         offload: a word of `model.offload`.
-        queries: finds what the model will be asked. One with `prompts` reads it and frees its text encoders before the
-            rest is loaded; also what is kept is loaded again, after them, if it has not read all of it.
+        queries: finds what the model will be asked. One with a `prompt_reader` has it read all of that, and frees its
+            text encoders, before the rest is loaded; one that is kept makes room for it first.
         folder: for what is read, if it is more than memory should hold.
     """
     made_by = type(checkpoint)
-    key = [made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype), offload]
-    model, key = _loaded.get(sha256_of(key)), sha256_of(key)
-    reader = getattr(model, "prompts", None)
-    asked = queries() if queries and hasattr(checkpoint, "prompts") else None
-    if model is None or (asked is not None and reader.unread(asked)):
-        model = None
+    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype), offload])
+    model, reader = _loaded.get(key, (None, None))
+    asked = queries() if queries and hasattr(checkpoint, "prompt_reader") else None
+    if model is not None and asked is not None and reader.unread(asked):
+        if offload == NOT:
+            model = None
+        else:
+            reader.read_ahead(asked, folder)
+    if model is None:
         _loaded.clear()  # one model at a time is in memory
         _loaded[key] = _load(checkpoint, device, dtype, offload, reader, asked, folder)
         logging.getLogger(__name__).info("loaded %s onto %s", made_by.__qualname__, device)
-    return _loaded[key]
+    return _loaded[key][0]
 
 
 def free() -> bool:
@@ -203,17 +207,17 @@ def _load(
     reader: Any,
     asked: list[Query] | None,
     folder: Path | None,
-) -> DiffusionModel:
+) -> tuple[DiffusionModel, Any]:
     import torch
 
     kind = type(checkpoint)
     with guard(f"the model {kind.__name__} cannot be loaded", kind):
-        first = {}
-        if hasattr(checkpoint, "prompts"):
-            first["prompts"] = reader = reader or checkpoint.prompts(device, dtype, offload)
+        if hasattr(checkpoint, "prompt_reader"):
+            reader = reader or checkpoint.prompt_reader(device, dtype, offload)
             if asked is not None:
                 reader.read_ahead(asked, folder)
-        model = checkpoint.load(torch.device("cpu") if offload != NOT else device, dtype, **first)
+        given = (torch.device("cpu") if offload != NOT else device, dtype, *([reader] if reader else []))
+        model = checkpoint.load(*given)
         if offload != NOT:
             room = model.offload(offload, device)
             if reader:
@@ -224,4 +228,4 @@ def _load(
             f"{kind.__name__}.load gives a {type(model).__name__}, which has no {lacking[0]}; derive it from "
             "bench.models.base.Model"
         )
-    return model
+    return model, reader

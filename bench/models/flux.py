@@ -90,7 +90,7 @@ class Flux(FlowFolder):
     def load(self, device: "torch.device", dtype: "torch.dtype", prompts: "Prompts | None" = None) -> "FluxModel":
         from bench.models.flux_transformer import FluxModel
 
-        return FluxModel.load(self, device, dtype, prompts or self.prompts(device, dtype))
+        return FluxModel.load(self, device, dtype, prompts or self.prompt_reader(device, dtype))
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:

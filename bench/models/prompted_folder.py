@@ -65,7 +65,7 @@ class PromptedFolder(DiffusersFolder):
     def encoders(self, where: "Where") -> "Prompts":
         """Its text encoders."""
 
-    def prompts(self, device: "torch.device", dtype: "torch.dtype", offload: str = "none") -> "Prompts":
+    def prompt_reader(self, device: "torch.device", dtype: "torch.dtype", offload: str = "none") -> "Prompts":
         """The half of the model that reads words, which `load` takes: so that it can read, and be freed, before.
 
         Raises:

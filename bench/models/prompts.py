@@ -59,12 +59,14 @@ class Prompts:
             prompts.check(lambda texts, part=part: torch.cat([getattr(row, part) for row in self._read(texts)]), folder)
 
     def unread(self, queries: list[Query]) -> list[str]:
-        """The texts among queries, and the model's own, that have not been read yet."""
-        asked = [self.null, "", *self._own, *queries]
-        return [text for text in dict.fromkeys(asked) if isinstance(text, str) and text not in self._kept]
+        """The texts among queries, and the model's own, that have not been read yet. What is no text, or none that the
+        tokenizers take, is left to `condition`."""
+        asked = dict.fromkeys([self.null, "", *self._own, *queries])
+        new = [text for text in asked if isinstance(text, str) and text not in self._kept]
+        return [text for text in new if self._is_read(text)]
 
     def read_ahead(self, queries: list[Query], folder: Path | None) -> None:
-        """Reads prompts, and frees the text encoders. What is no text is left to `condition`.
+        """Reads what is `unread`, and frees the text encoders.
 
         Args:
             folder: see `Encoded.add`.
@@ -72,8 +74,8 @@ class Prompts:
         Raises:
             NotWritten: see `Encoded.add`.
         """
-        texts = [text for text in self.unread(queries) if self._is_read(text)]
-        if texts:
+        if texts := self.unread(queries):
+            self.room()
             with progress.line("reading prompts", len(texts), unit="prompt") as line:
                 self._add(texts, line.update, folder)
         self._free()
@@ -117,7 +119,7 @@ class Prompts:
         return min(encoder.excess(query or "") for encoder in self._stating)
 
     def _is_read(self, text: str) -> bool:
-        """Whether the tokenizers take a text; the sample of one that they do not fails by itself."""
+        """Whether the tokenizers take a text."""
         try:
             self.cuts(text)
         except Exception:

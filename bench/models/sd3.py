@@ -83,7 +83,7 @@ class StableDiffusion3(FlowFolder):
     ) -> "StableDiffusion3Model":
         from bench.models.sd3_transformer import StableDiffusion3Model
 
-        return StableDiffusion3Model.load(self, device, dtype, prompts or self.prompts(device, dtype))
+        return StableDiffusion3Model.load(self, device, dtype, prompts or self.prompt_reader(device, dtype))
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:

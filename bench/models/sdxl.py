@@ -89,7 +89,7 @@ class StableDiffusionXL(PromptedFolder):
     ) -> "StableDiffusionXLModel":
         from bench.models.sdxl_unet import StableDiffusionXLModel
 
-        return StableDiffusionXLModel.load(self, device, dtype, prompts or self.prompts(device, dtype))
+        return StableDiffusionXLModel.load(self, device, dtype, prompts or self.prompt_reader(device, dtype))
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:

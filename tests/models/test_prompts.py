@@ -161,6 +161,14 @@ def test_other_prompts_are_read_without_the_denoiser_in_memory(sources, loads):
     assert load(sources["flux"], PROMPTS).prompts.unread(PROMPTS) == []
 
 
+def test_a_denoiser_that_waits_is_not_loaded_again(sources, loads):
+    first = checkpoints.load(sources["flux"], CPU, torch.float32, "model", lambda: PROMPTS[:1])
+    loads.clear()
+    assert checkpoints.load(sources["flux"], CPU, torch.float32, "model", lambda: PROMPTS) is first
+    assert [part for part, _ in loads] == ["text_encoder", "text_encoder_2"]
+    assert first.prompts.unread(PROMPTS) == []
+
+
 def test_what_is_no_text_fails_when_it_is_asked(sources):
     model = load(sources["sd3"], [7, None, "a dog"])
     with pytest.raises(BadSample, match="takes text"):
@@ -174,6 +182,7 @@ def test_what_a_tokenizer_refuses_fails_when_it_is_asked(sources, loads):
     count = len(loads)
     with pytest.raises((UnicodeError, TypeError)):
         model.condition([odd])
+    assert load(sources["flux"], ["a dog", odd]) is model
     assert len(loads) == count
 
 
