@@ -73,14 +73,12 @@ def load_model(*words: str) -> DiffusionModel:
     Raises:
         UserError: its files are missing or not whole.
     """
-    import torch
-
     from bench.diffusion import device as devices
+    from bench.edits import loading
 
     (cfg,) = cli.jobs(list(words))
     (point, *_) = points(cfg)
-    dtype = getattr(torch, point["model"]["dtype"])
-    return checkpoints.load(checkpoints.make(point["model"]), devices.pick(point["device"]), dtype)
+    return loading.model(checkpoints.make(point["model"]), point, devices.pick(point["device"]))
 
 
 def edit(

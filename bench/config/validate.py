@@ -29,7 +29,10 @@ FORM = {
         "limit": _ONE_OR_NONE,
     },
     "data": {"_target_": _CLASS, "name": _NAME, "size": _SIZE_OR_OWN},
-    "model": {"_target_": _CLASS, "name": _NAME, "size": _SIZE, "made_for": _SIZE, "dtype": _ONE, "notice": _TEXT},
+    "model": {
+        **{"_target_": _CLASS, "name": _NAME, "size": _SIZE, "made_for": _SIZE, "notice": _TEXT},
+        **dict.fromkeys(("dtype", "offload"), _ONE),
+    },
     "metrics": {"name": _NAME, "backbone": _TEXT, "plot": _TABLE, "table": _LIST},
     "method": {"_target_": _CLASS, "name": _NAME, "uses": _NAMES},
 }

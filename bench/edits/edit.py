@@ -22,7 +22,7 @@ from bench.data.text import placed
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted, largest
 from bench.diffusion.noise import SampleNoise
-from bench.edits import sizes
+from bench.edits import loading, sizes
 from bench.edits.kept import Cache
 from bench.edits.returns import check, faults
 from bench.edits.run import Run
@@ -30,7 +30,6 @@ from bench.edits.saving import Saver, failure
 from bench.errors import BadSample, NotFinite, UnfitSize, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
-from bench.models import checkpoint as checkpoints
 from bench.types import EditBatch, EditData, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
@@ -77,9 +76,7 @@ def _method(run: Run) -> Method:
 
 
 def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, stopped: dict[str, UserError]) -> None:
-    first, model = runs[0], None
-    if first.checkpoint is not None:
-        model = checkpoints.load(first.checkpoint, device, getattr(torch, first.cfg["model"]["dtype"]))
+    first, model = runs[0], loading.load(runs, methods, device, stopped)
     # Usually every run lacks the same samples; where not, those that lack the same ones go together.
     pending = {run.key: set(run.pending()) for run in runs}
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -215,8 +212,7 @@ class _Editor:
             bad = {samples[row].id: str(error) for row in error.rows}
         if exhausted(error):
             self.stopped[run.key] = UserError(
-                f"out of memory on {self.device} with a single image; use a smaller data.size or model.size or, on a "
-                "GPU, model.dtype=float16"
+                f"out of memory on {self.device} with a single image; {loading.lighter(run.cfg)}"
             )
         elif bad:
             self.saver.record(run, [{"id": id_, "error": why} for id_, why in bad.items()])

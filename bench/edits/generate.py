@@ -16,6 +16,7 @@ from bench.diffusion import ddim
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion
 from bench.diffusion.noise import SampleNoise
+from bench.edits import loading
 from bench.errors import BadSample, NotFinite, UserError
 from bench.files import threads
 from bench.files.write import write, write_png
@@ -61,7 +62,7 @@ def generate(cfg: dict[str, Any]) -> Path:
     if not lacking:
         return folder
     device = devices.pick(cfg["device"])
-    model = checkpoints.load(source, device, getattr(torch, cfg["model"]["dtype"]))
+    model = loading.model(source, cfg, device, lambda: [prompt(CHOICES[i], cfg["data"]["wording"]) for i in lacking])
     bad: dict[int, str] = {}
     portion = Portion(cfg["batch_size"], device)
     with (

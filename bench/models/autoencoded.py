@@ -1,8 +1,12 @@
 """Models on an autoencoder's latents."""
 
+from abc import abstractmethod
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
+from bench.models import offload
 from bench.models.base import Model, check_sides
 
 _PIXELS = 2**18  # that the autoencoder takes at once, whatever the batch: a picture of 512 px a side, or a larger one
@@ -25,11 +29,28 @@ class AutoencodedModel(Model):
         self.latent_shift = getattr(vae.config, "shift_factor", None) or 0.0
         self.multiple = self.factor  # pixels that a side must be a multiple of
         self.largest: int | None = None  # pixels a side at most
+        self.device = vae.device  # where the networks work
 
     @property
-    def device(self) -> torch.device:
-        """Where the networks are."""
-        return self.vae.device
+    @abstractmethod
+    def denoiser(self) -> torch.nn.Module:
+        """What is asked at each step."""
+
+    def offload(self, how: str, device: torch.device) -> Callable[[], None]:
+        """Has networks that were loaded on the host work on a device.
+
+        Args:
+            how: `model`: autoencoder and denoiser are there in turns; `sequential`: layer after layer.
+
+        Returns:
+            what frees the device of the networks that wait there.
+        """
+        self.device = device
+        if how == "model":
+            return offload.in_turns(self.vae, self.denoiser, device)
+        for network in (self.vae, self.denoiser):
+            offload.layer_by_layer(network, device)
+        return lambda: None
 
     def encode(self, images: torch.Tensor) -> torch.Tensor:
         """float `[B, 3, H, W]` in [-1, 1] to scaled latents: the posterior's mean, or what is not yet quantised.

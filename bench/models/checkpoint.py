@@ -3,6 +3,8 @@ No torch: all of it is asked before a run starts, also for a model that is then 
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config import validate
@@ -11,15 +13,16 @@ from bench.config.instances import check_identity, find, instance
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
 from bench.files.sources import is_foreign
-from bench.types import DiffusionModel, Geometry
+from bench.types import DiffusionModel, Geometry, Query
 
 if TYPE_CHECKING:
     import torch
 
-HARNESS = ("size", "made_for", "guidance", "dtype", "notice", "start_layer", "tower", "queries")
+HARNESS = ("size", "made_for", "guidance", "dtype", "notice", "start_layer", "tower", "queries", "offload")
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
-
+NOT = "none"
+"""The word of `model.offload` with which nothing waits on the host."""
 OFFERED = {"codes": ("rows", "encode", "decode"), "pipeline": ("rows", "fill", "edit")}
 """What methods take for granted of a kind of model."""
 DENOISER = ("size", "rows", "grid", "condition", "encode", "decode", "eps")
@@ -45,6 +48,8 @@ class Checkpoint(ABC):
         family: by which methods state what they mean on models that they were not published for; "" for none.
         guided: whether guidance other than 1 can be asked of it.
         distilled: guidance is one of its inputs, so that it is not negative.
+        offloads: whether what it loads has `offload` (see `bench.models.autoencoded`), so that networks can wait on the
+            host.
         notice: what every table and plot made with it must say, such as that it was never trained; None for nothing.
         multiple: pixels that a side of a picture must be a multiple of; pictures of their own size are brought to it.
         square: whether it takes squares alone.
@@ -54,6 +59,7 @@ class Checkpoint(ABC):
     family: str = ""
     guided: bool = True
     distilled: bool = False
+    offloads: bool = False
     notice: str | None = None
     multiple: int = 8
     square: bool = False
@@ -97,6 +103,8 @@ def make(node: dict[str, Any]) -> Checkpoint:
             )
         if is_foreign(node["_target_"]):
             check_identity(made.identity(), where)
+    if (how := node.get("offload", NOT)) != NOT and not getattr(made, "offloads", False):
+        raise UserError(f"model.offload={how}, but {where} has no networks that could wait on the host; leave it out")
     return made
 
 
@@ -148,18 +156,40 @@ def geometry(node: dict[str, Any], size: int) -> Geometry:
     return getattr(kind(node), "geometry", Checkpoint.geometry)(size, **arguments(node))
 
 
-_loaded: dict[str, DiffusionModel] = {}
+_loaded: dict[str, tuple[DiffusionModel, Any]] = {}
+"""A model and what reads its prompts, if it has that."""
 
 
-def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -> DiffusionModel:
-    """`Checkpoint.load`, kept for the next run of a sweep in this process."""
+def load(
+    checkpoint: Checkpoint,
+    device: "torch.device",
+    dtype: "torch.dtype",
+    offload: str = NOT,
+    queries: Callable[[], list[Query]] | None = None,
+    folder: Path | None = None,
+) -> DiffusionModel:
+    """`Checkpoint.load`, kept for the next run of a sweep in this process.
+
+    Args:
+        offload: a word of `model.offload`.
+        queries: finds what the model will be asked. One with a `prompt_reader` has it read all of that, and frees its
+            text encoders, before the rest is loaded; one that is kept makes room for it first.
+        folder: for what is read, if it is more than memory should hold.
+    """
     made_by = type(checkpoint)
-    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype)])
-    if key not in _loaded:
+    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype), offload])
+    model, reader = _loaded.get(key, (None, None))
+    asked = queries() if queries and hasattr(checkpoint, "prompt_reader") else None
+    if model is not None and asked is not None and reader.unread(asked):
+        if offload == NOT:
+            model = None
+        else:
+            reader.read_ahead(asked, folder)
+    if model is None:
         _loaded.clear()  # one model at a time is in memory
-        _loaded[key] = _load(checkpoint, device, dtype)
+        _loaded[key] = _load(checkpoint, device, dtype, offload, reader, asked, folder)
         logging.getLogger(__name__).info("loaded %s onto %s", made_by.__qualname__, device)
-    return _loaded[key]
+    return _loaded[key][0]
 
 
 def free() -> bool:
@@ -169,14 +199,33 @@ def free() -> bool:
     return kept
 
 
-def _load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -> DiffusionModel:
+def _load(
+    checkpoint: Checkpoint,
+    device: "torch.device",
+    dtype: "torch.dtype",
+    offload: str,
+    reader: Any,
+    asked: list[Query] | None,
+    folder: Path | None,
+) -> tuple[DiffusionModel, Any]:
+    import torch
+
     kind = type(checkpoint)
     with guard(f"the model {kind.__name__} cannot be loaded", kind):
-        model = checkpoint.load(device, dtype)
+        if hasattr(checkpoint, "prompt_reader"):
+            reader = reader or checkpoint.prompt_reader(device, dtype, offload)
+            if asked is not None:
+                reader.read_ahead(asked, folder)
+        given = (torch.device("cpu") if offload != NOT else device, dtype, *([reader] if reader else []))
+        model = checkpoint.load(*given)
+        if offload != NOT:
+            room = model.offload(offload, device)
+            if reader:
+                reader.room = room
     offered = OFFERED.get(getattr(checkpoint, "offers", "denoiser"), DENOISER)
     if lacking := [name for name in offered if not hasattr(model, name)]:
         raise UserError(
             f"{kind.__name__}.load gives a {type(model).__name__}, which has no {lacking[0]}; derive it from "
             "bench.models.base.Model"
         )
-    return model
+    return model, reader

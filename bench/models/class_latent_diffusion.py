@@ -1,5 +1,7 @@
 """A class-conditional latent diffusion model: UNet, vector-quantising autoencoder, table of classes."""
 
+from collections.abc import Callable
+
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel, VQModel
 from safetensors.torch import load_file
@@ -31,6 +33,10 @@ class ClassLatentDiffusion(UNetModel):
         (file,) = checkpoint.weights["class_embedding"]
         table = load_file(file)["embedding.weight"].to(device, dtype)
         return cls(unet, vae, table, DDIMScheduler.from_pretrained(checkpoint.folder / "scheduler"))
+
+    def offload(self, how: str, device: torch.device) -> Callable[[], None]:
+        self.table = self.table.to(device)
+        return super().offload(how, device)
 
     def condition(self, queries: list[Query]) -> Condition:
         """States `[B, 1, D]` of class ids. Raises: BadSample: a query that is no class."""

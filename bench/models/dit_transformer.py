@@ -21,6 +21,10 @@ class DiffusionTransformer(AutoencodedModel):
             # diffusers spaces the frequencies of the timestep otherwise than DiT, which its weights were trained with
             block.norm1.emb.time_proj.downscale_freq_shift = 0
 
+    @property
+    def denoiser(self) -> torch.nn.Module:
+        return self.transformer
+
     @classmethod
     def load(cls, checkpoint: DiffusersFolder, device: torch.device, dtype: torch.dtype) -> "DiffusionTransformer":
         """Reads the folder of a checkpoint; strict. Raises: UserError: a part lacks parameters."""

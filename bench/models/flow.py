@@ -10,7 +10,7 @@ from bench.errors import UserError
 from bench.models import attention, joint_attention
 from bench.models.autoencoded import AutoencodedModel
 from bench.models.flow_folder import PATCH
-from bench.models.text_encoders import Prompts
+from bench.models.prompts import Prompts
 from bench.types import AttentionHook, AttentionLayer, Condition, Grid, Query, Token
 
 
@@ -35,6 +35,10 @@ class FlowModel(AutoencodedModel):
         self.multiple *= PATCH
         self.transformer, self.prompts, self.scheduler, self.words = transformer, prompts, scheduler, words
         self._layers: dict[AttentionLayer, torch.nn.Module] | None = None
+
+    @property
+    def denoiser(self) -> torch.nn.Module:
+        return self.transformer
 
     def grid(self, steps: int) -> Grid:
         return self._grid(steps, (self.size // self.multiple) ** 2)

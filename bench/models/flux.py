@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     import torch
 
     from bench.models.flux_transformer import FluxModel
+    from bench.models.prompts import Prompts
+    from bench.models.text_encoders import Where
 
 
 class Flux(FlowFolder):
@@ -80,10 +82,15 @@ class Flux(FlowFolder):
         knobs = ("t5_tokens", "unconditional", "negative", "true_guidance")
         return super().identity() | {name: getattr(self, name) for name in knobs}
 
-    def load(self, device: "torch.device", dtype: "torch.dtype") -> "FluxModel":
+    def encoders(self, where: "Where") -> "Prompts":
+        from bench.models.flux_transformer import prompts
+
+        return prompts(self, where)
+
+    def load(self, device: "torch.device", dtype: "torch.dtype", prompts: "Prompts | None" = None) -> "FluxModel":
         from bench.models.flux_transformer import FluxModel
 
-        return FluxModel.load(self, device, dtype)
+        return FluxModel.load(self, device, dtype, prompts or self.prompt_reader(device, dtype))
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from bench.errors import UserError
 from bench.models.flow import FlowModel
 from bench.models.loading import autoencoder, network
 from bench.models.prompted_folder import PromptedFolder
-from bench.models.text_encoders import Prompts, TextEncoder
+from bench.models.prompts import Prompts
+from bench.models.text_encoders import TextEncoder, Where
 from bench.types import Condition, Query
 
 
@@ -34,12 +35,25 @@ class _Unguided(Condition):
         return super().guided(w)
 
 
+def prompts(checkpoint: PromptedFolder, where: Where) -> Prompts:
+    """What words become: T5's last states; CLIP's end token after its final norm, not projected. Raises: UserError: the
+    text encoders are not whole."""
+    clip = TextEncoder.clip(checkpoint, "text_encoder", False, where)
+    t5 = TextEncoder.t5(checkpoint, "text_encoder_2", checkpoint.t5_tokens, where)
+    return Prompts(
+        [clip, t5],
+        lambda first, second: Condition(second.last_hidden_state, first.pooler_output),
+        where.device,
+        "" if checkpoint.unconditional == "empty" else None,
+        own=(checkpoint.negative,) if checkpoint.negative is not None else (),
+        stating=[t5],
+    )
+
+
 class FluxModel(FlowModel):
     """Implements `bench.types.DiffusionModel`. States `[t5_tokens, 4096]` are T5's, pooled is CLIP's.
 
     Args:
-        clip, t5: its text encoders.
-        null: text that stands for the unconditional model, asked at guidance 1; None: there is none.
         negative: text that every evaluation is guided away from at `true_guidance`; None: none.
     """
 
@@ -51,46 +65,31 @@ class FluxModel(FlowModel):
         self,
         transformer,
         vae,
-        clip: TextEncoder,
-        t5: TextEncoder,
+        prompts: Prompts,
         scheduler,
         size: int,
-        null: str | None = None,
+        words: int,
         negative: str | None = None,
         true_guidance: float | None = None,
     ):
-        self._clip, self._t5 = clip, t5
         factor = 2 ** (len(vae.config.block_out_channels) - 1)
-        super().__init__(size // factor, transformer, vae, Prompts([t5], self._encode, null), scheduler, t5.context)
+        super().__init__(size // factor, transformer, vae, prompts, scheduler, words)
         self.negative, self.true_guidance = negative, true_guidance
 
     @classmethod
-    def load(cls, checkpoint: PromptedFolder, device: torch.device, dtype: torch.dtype) -> "FluxModel":
+    def load(
+        cls, checkpoint: PromptedFolder, device: torch.device, dtype: torch.dtype, prompts: Prompts
+    ) -> "FluxModel":
         """Reads the folder of a checkpoint; strict. The autoencoder is float32.
 
         Raises:
-            UserError: a part lacks parameters that its architecture has, or the text encoders tell no words apart.
+            UserError: a part lacks parameters that its architecture has.
         """
-        where = (device, dtype)
-        transformer = network(checkpoint, FluxTransformer2DModel, "transformer", *where)
+        transformer = network(checkpoint, FluxTransformer2DModel, "transformer", device, dtype)
         vae = autoencoder(checkpoint, device, torch.float32)
-        clip = TextEncoder.clip(checkpoint, "text_encoder", False, *where)
-        t5 = TextEncoder.t5(checkpoint, "text_encoder_2", checkpoint.t5_tokens, *where)
         scheduler = FlowMatchEulerDiscreteScheduler.from_config(checkpoint.schedule)
-        null = "" if checkpoint.unconditional == "empty" else None
-        knobs = (null, checkpoint.negative, checkpoint.true_guidance)
-        made = cls(transformer, vae, clip, t5, scheduler, checkpoint.size, *knobs)
-        made.prompts.check(checkpoint.folder)
-        return made
-
-    def _encode(self, texts: list[str]) -> Condition:
-        """T5's last states; CLIP's end token after its final norm, not projected."""
-        return Condition(self._t5.read(texts).last_hidden_state, self._clip.read(texts).pooler_output)
-
-    def cuts(self, query) -> dict[str, int]:
-        """CLIP, which is asked for the pooled vector alone, cuts long before T5."""
-        found = {encoder.name: encoder.excess(query or "") for encoder in (self._clip, self._t5)}
-        return {name: count for name, count in found.items() if count}
+        knobs = (checkpoint.size, checkpoint.t5_tokens, checkpoint.negative, checkpoint.true_guidance)
+        return cls(transformer, vae, prompts, scheduler, *knobs)
 
     def condition(self, queries: list[Query]) -> Condition:
         """See `bench.types.DiffusionModel`. Its `guided` raises UserError where guidance is negative, or other than 1

@@ -94,6 +94,10 @@ class DiffusersFolder(Checkpoint):
             raise UserError(f"{file} has prediction_type {found!r}; expected {' or '.join(self.predictions)}")
 
     @property
+    def offloads(self) -> bool:
+        return self.autoencoder is not None
+
+    @property
     def again(self) -> str:
         """How to get files in place of damaged ones."""
         return "download the model again"

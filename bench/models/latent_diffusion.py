@@ -1,6 +1,7 @@
 """A latent diffusion model of Stable Diffusion's parts: UNet, autoencoder, CLIP text encoder."""
 
 import logging
+from collections.abc import Callable
 
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
@@ -10,6 +11,7 @@ from bench.diffusion import prompts
 from bench.errors import BadSample
 from bench.models.folder import DiffusersFolder
 from bench.models.loading import autoencoder, network
+from bench.models.offload import layer_by_layer
 from bench.models.text_encoders import tokens
 from bench.models.unet import UNetModel
 from bench.types import Condition, Query, Token
@@ -44,6 +46,14 @@ class LatentDiffusion(UNetModel):
         prompts.check(lambda texts: made.condition(texts).states, folder)
         made._texts.clear()
         return made
+
+    def offload(self, how: str, device: torch.device) -> Callable[[], None]:
+        """The text encoder, which is small, does not take turns."""
+        if how == "model":
+            self.text_encoder.to(device)
+        else:
+            layer_by_layer(self.text_encoder, device)
+        return super().offload(how, device)
 
     def condition(self, queries: list[Query]) -> Condition:
         """Last hidden states; None is the empty prompt. Prompts longer than the context are cut, with a warning.

@@ -32,7 +32,9 @@ def network(checkpoint: Folder, kind: type[Network], part: str, device: torch.de
     Raises:
         UserError: it lacks parameters that its architecture has.
     """
-    module = strict(checkpoint, kind, part)
+    # At once in the dtype, or the host would hold all of it in float32; transformers reads what the file holds
+    options = {"torch_dtype": dtype} if issubclass(kind, diffusers.ModelMixin) else {}
+    module = strict(checkpoint, kind, part, **options)
     if module.dtype != dtype:
         module = module.to(dtype)
     return module.to(device)

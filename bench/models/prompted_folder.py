@@ -1,13 +1,20 @@
 """Folders of models that read a prompt with several text encoders: what `model_index.json` says of their parts. No
 torch."""
 
+from abc import abstractmethod
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import UserError
 from bench.files.hashing import sha256
 from bench.files.tensors import configuration, header
 from bench.models.folder import INDEX, DiffusersFolder
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.models.prompts import Prompts
+    from bench.models.text_encoders import Where
 
 _LIBRARIES = ("diffusers", "transformers")
 _SLOW = {"CLIPTokenizerFast": "CLIPTokenizer", "T5Tokenizer": "T5TokenizerFast"}
@@ -53,6 +60,22 @@ class PromptedFolder(DiffusersFolder):
         library, name = found if isinstance(found, list) and len(found) == 2 else (None, found)
         if library not in _LIBRARIES or _SLOW.get(name, name) != kind:
             raise UserError(f"{folder / INDEX} names {library}.{name} as {part}; expected {kind}")
+
+    @abstractmethod
+    def encoders(self, where: "Where") -> "Prompts":
+        """Its text encoders."""
+
+    def prompt_reader(self, device: "torch.device", dtype: "torch.dtype", offload: str = "none") -> "Prompts":
+        """The half of the model that reads words, which `load` takes: so that it can read, and be freed, before.
+
+        Raises:
+            UserError: a text encoder lacks parameters, or they tell no words apart.
+        """
+        from bench.models.text_encoders import Where
+
+        made = self.encoders(Where(device, dtype, by_layer=offload == "sequential"))
+        made.check(self.folder)
+        return made
 
     @classmethod
     def fetch(cls, path: str) -> str:

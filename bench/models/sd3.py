@@ -10,7 +10,9 @@ from bench.types import AttentionLayer
 if TYPE_CHECKING:
     import torch
 
+    from bench.models.prompts import Prompts
     from bench.models.sd3_transformer import StableDiffusion3Model
+    from bench.models.text_encoders import Where
 
 
 class StableDiffusion3(FlowFolder):
@@ -71,10 +73,17 @@ class StableDiffusion3(FlowFolder):
     def identity(self) -> dict[str, Any]:
         return super().identity() | {"negative": self.negative, "t5_tokens": self.t5_tokens}
 
-    def load(self, device: "torch.device", dtype: "torch.dtype") -> "StableDiffusion3Model":
+    def encoders(self, where: "Where") -> "Prompts":
+        from bench.models.sd3_transformer import prompts
+
+        return prompts(self, where)
+
+    def load(
+        self, device: "torch.device", dtype: "torch.dtype", prompts: "Prompts | None" = None
+    ) -> "StableDiffusion3Model":
         from bench.models.sd3_transformer import StableDiffusion3Model
 
-        return StableDiffusion3Model.load(self, device, dtype)
+        return StableDiffusion3Model.load(self, device, dtype, prompts or self.prompt_reader(device, dtype))
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:

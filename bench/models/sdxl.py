@@ -10,7 +10,9 @@ from bench.models.unet_layers import attention_layers
 if TYPE_CHECKING:
     import torch
 
+    from bench.models.prompts import Prompts
     from bench.models.sdxl_unet import StableDiffusionXLModel
+    from bench.models.text_encoders import Where
 
 _TIME_IDS = 6  # original height and width, crop, target height and width
 
@@ -77,10 +79,17 @@ class StableDiffusionXL(PromptedFolder):
     def identity(self) -> dict[str, Any]:
         return super().identity() | {"negative": self.negative, "original_size": self.original_size}
 
-    def load(self, device: "torch.device", dtype: "torch.dtype") -> "StableDiffusionXLModel":
+    def encoders(self, where: "Where") -> "Prompts":
+        from bench.models.sdxl_unet import prompts
+
+        return prompts(self, where)
+
+    def load(
+        self, device: "torch.device", dtype: "torch.dtype", prompts: "Prompts | None" = None
+    ) -> "StableDiffusionXLModel":
         from bench.models.sdxl_unet import StableDiffusionXLModel
 
-        return StableDiffusionXLModel.load(self, device, dtype)
+        return StableDiffusionXLModel.load(self, device, dtype, prompts or self.prompt_reader(device, dtype))
 
     @classmethod
     def more(cls, config: dict[str, Any]) -> dict[str, Any]:

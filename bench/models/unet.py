@@ -23,6 +23,10 @@ class UNetModel(AutoencodedModel):
         self.picture_channels = unet.config.in_channels - vae.config.latent_channels
         self._layers: dict[AttentionLayer, torch.nn.Module] | None = None
 
+    @property
+    def denoiser(self) -> torch.nn.Module:
+        return self.unet
+
     def eps(
         self,
         z: torch.Tensor,

@@ -19,9 +19,8 @@ from bench.config import validate
 from bench.diffusion import device as devices
 from bench.diffusion.grid import grid_for
 from bench.diffusion.noise import SampleNoise
-from bench.edits import sizes
+from bench.edits import loading, sizes
 from bench.edits.run import Run
-from bench.models import checkpoint as checkpoints
 from bench.report import sheets
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
@@ -116,7 +115,7 @@ def draw(item: Item, points: list[Point], ids: list[str], header: list[str], ste
 
 def _lines(run: Run, sample: EditSample, words: sheets.Words, size: int) -> Iterator[sheets.Line]:
     device = devices.pick(run.cfg["device"])
-    watched = Watched(checkpoints.load(run.checkpoint, device, getattr(torch, run.cfg["model"]["dtype"])))
+    watched = Watched(loading.model(run.checkpoint, run.cfg, device))
     method = instantiate(validate.knobs(run.cfg["method"]))
     given = sizes.given([sample], sizes.editing_size(run, sample))
     batch = EditBatch(

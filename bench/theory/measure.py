@@ -15,10 +15,9 @@ from bench.data.own import sample
 from bench.data.reading import alike
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion
-from bench.edits import sizes
+from bench.edits import loading, sizes
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
-from bench.models import checkpoint as checkpoints
 from bench.theory import quantities
 from bench.theory.quantities import Latents, Pictures
 from bench.types import DiffusionModel, EditData, EditSample
@@ -103,7 +102,7 @@ def measure(
     pictures: Pictures | None = {} if pictured else None
     cfg, data, rows = run.cfg | {"w_s": scales(cfg), "pictures": pictures}, run.data, {part: [] for part in parts}
     device = devices.pick(cfg["device"])
-    model = checkpoints.load(run.checkpoint, device, getattr(torch, cfg["model"]["dtype"]))
+    model = loading.model(run.checkpoint, cfg, device)
     _check(parts, model)
     wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
     samples, left_out = _samples(data, *wanted)

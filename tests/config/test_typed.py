@@ -33,6 +33,7 @@ WRONG = {
     "run r=70": "r=70, expected a number from 0 to 1",
     "run limit=None": "limit=None: None is Python's word for no value; type limit=null",
     "run r=null": "r=null, expected a value",
+    "run model.offload=modle": "model.offload=modle, did you mean model",
     "run r='\"0.5\"'": 'r="0.5" (text), expected a number from 0 to 1',
     "run r=0.3,0.5": "r=0.3,0.5 names several values; add -m for a sweep, or write a list: r=[0.3,0.5]",
     "run -m method=[copy,sdedit]": "method takes no list; several are a sweep, which bench.run makes: -m method=copy,",

@@ -38,6 +38,7 @@ class PipelineFolder(Checkpoint):
     """
 
     offers = "pipeline"
+    offloads = True
 
     def __init__(
         self,

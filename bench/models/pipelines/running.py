@@ -15,6 +15,7 @@ from PIL import Image
 
 from bench.errors import BadSample, NotFinite, UserError
 from bench.models.loading import strict
+from bench.models.offload import layer_by_layer
 from bench.models.pipelines import arguments
 from bench.models.pipelines.classes import CALL
 from bench.models.pipelines.parts import Parts
@@ -76,6 +77,19 @@ class RunningPipeline:
             made.watermark = None
         return cls(made.to(device), parts.denoisers, multiple)
 
+    def offload(self, how: str, device: torch.device) -> None:
+        """Has networks that were loaded on the host work on a device, as the pipeline itself orders them.
+
+        Args:
+            how: `model`: one after the other; `sequential`: layer after layer.
+        """
+        if how == "model":
+            self.pipeline.enable_model_cpu_offload(device=device)
+        else:
+            for part in self.pipeline.components.values():
+                if isinstance(part, torch.nn.Module):
+                    layer_by_layer(part, device)
+
     def fill(self, call: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]], sample: EditSample) -> Calls:
         height, width = sample.image.shape[-2:]
         if height % self.multiple or width % self.multiple:
@@ -125,7 +139,8 @@ class RunningPipeline:
         before = dict(vars(self.pipeline))
         steered = [network for network in self.networks if hasattr(network, "set_attn_processor")]
         processors = [dict(network.attn_processors) for network in steered]
-        devices = [self.pipeline.device] if self.pipeline.device.type == "cuda" else []
+        device = self.pipeline._execution_device  # not where its networks wait
+        devices = [device] if device.type == "cuda" else []
         with ExitStack() as stack:
             stack.enter_context(torch.random.fork_rng(devices))
             torch.manual_seed(generator.initial_seed())
