@@ -80,7 +80,8 @@ def load_model(*words: str) -> DiffusionModel:
     (cfg,) = cli.jobs(list(words))
     (point, *_) = points(cfg)
     dtype = getattr(torch, point["model"]["dtype"])
-    return checkpoints.load(checkpoints.make(point["model"]), devices.pick(point["device"]), dtype)
+    compile_ = checkpoints.compilation(point["model"])
+    return checkpoints.load(checkpoints.make(point["model"]), devices.pick(point["device"]), dtype, compile_)
 
 
 def edit(

@@ -28,6 +28,7 @@ from bench.errors import BadSample, NotFinite, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
 from bench.models import checkpoint as checkpoints
+from bench.models import compiled
 from bench.types import EditBatch, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
@@ -76,7 +77,9 @@ def _method(run: Run) -> Method:
 def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, stopped: dict[str, UserError]) -> None:
     first, model = runs[0], None
     if first.checkpoint is not None:
-        model = checkpoints.load(first.checkpoint, device, getattr(torch, first.cfg["model"]["dtype"]))
+        node = first.cfg["model"]
+        dtype, compile_ = getattr(torch, node["dtype"]), checkpoints.compilation(node)
+        model = checkpoints.load(first.checkpoint, device, dtype, compile_)
     # Usually every run lacks the same samples; where not, those that lack the same ones go together.
     pending = {run.key: set(run.pending()) for run in runs}
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
@@ -138,6 +141,7 @@ class _Editor:
         """Edits, saves and records samples for every run, in batches that memory allows."""
         while samples and (runs := self.going(runs)):
             batch, samples = samples[: self.portion.most], samples[self.portion.most :]
+            compiled.expect(self.model, self.portion, len(batch))
             with self.portion.measured(len(batch)):
                 too_large = self._batch(batch, runs)
             if too_large:
@@ -235,7 +239,8 @@ class _Editor:
         cfg, identity = self.first.cfg, self.first.identity
         # What the project's methods keep is alike in all of them until the version of one is raised.
         own = [one for one in identity["code"].values() if one.get("version") != 1]
-        facts = [identity["identity_version"], identity["model"], identity["data"], own, str(self.device)]
+        made_on = str(self.device), *filter(None, [checkpoints.compilation(cfg["model"])])
+        facts = [identity["identity_version"], identity["model"], identity["data"], own, *made_on]
         names = [sha256_of([*facts, sample.id]) for sample in samples]
         return Cache(cfg["cache"], Path(cfg["out"]) / ".cache/latents", names, shared, self.device)
 

@@ -20,6 +20,7 @@ from bench.errors import BadSample, NotFinite, UserError
 from bench.files import threads
 from bench.files.write import write, write_png
 from bench.models import checkpoint as checkpoints
+from bench.models import compiled
 from bench.types import DiffusionModel
 
 STREAM = "generated source"
@@ -61,7 +62,8 @@ def generate(cfg: dict[str, Any]) -> Path:
     if not lacking:
         return folder
     device = devices.pick(cfg["device"])
-    model = checkpoints.load(source, device, getattr(torch, cfg["model"]["dtype"]))
+    dtype, compile_ = getattr(torch, cfg["model"]["dtype"]), checkpoints.compilation(cfg["model"])
+    model = checkpoints.load(source, device, dtype, compile_)
     bad: dict[int, str] = {}
     portion = Portion(cfg["batch_size"], device)
     with (
@@ -70,6 +72,7 @@ def generate(cfg: dict[str, Any]) -> Path:
     ):
         written: list[Future] = []
         for numbers in portion.batches(lacking):
+            compiled.expect(model, portion, len(numbers))
             made, failed = _made(model, cfg, numbers, device)
             bad |= failed
             for job in written:  # while the model was at work

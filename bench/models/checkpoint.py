@@ -11,12 +11,13 @@ from bench.config.instances import check_identity, find, instance
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
 from bench.files.sources import is_foreign
+from bench.models import compiler
 from bench.types import DiffusionModel, Geometry
 
 if TYPE_CHECKING:
     import torch
 
-HARNESS = ("size", "made_for", "guidance", "dtype", "notice", "start_layer", "tower", "queries")
+HARNESS = ("size", "made_for", "guidance", "dtype", "compile", "notice", "start_layer", "tower", "queries")
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 
@@ -151,21 +152,45 @@ def geometry(node: dict[str, Any], size: int) -> Geometry:
 _loaded: dict[str, DiffusionModel] = {}
 
 
-def load(checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype") -> DiffusionModel:
-    """`Checkpoint.load`, kept for the next run of a sweep in this process."""
-    made_by = type(checkpoint)
-    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype)])
+def load(
+    checkpoint: Checkpoint, device: "torch.device", dtype: "torch.dtype", compile_: bool | str = False
+) -> DiffusionModel:
+    """`Checkpoint.load`, kept for the next run of a sweep in this process.
+
+    Args:
+        compile_: `model.compile`; see `bench.models.compiler`.
+
+    Raises:
+        UserError: its files do not fit together, or it cannot be compiled here.
+    """
+    made_by, facts = type(checkpoint), [str(device), str(dtype), compile_]
+    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), *facts])
     if key not in _loaded:
-        _loaded.clear()  # one model at a time is in memory
-        _loaded[key] = _load(checkpoint, device, dtype)
+        compiler.check(compile_, checkpoint, str(device))
+        free()  # one model at a time is in memory
+        made = _load(checkpoint, device, dtype)
+        if compile_:
+            from bench.models.compiled import compiled
+
+            compiled(made, checkpoint.denoiser(), compile_)
+        _loaded[key] = made
         logging.getLogger(__name__).info("loaded %s onto %s", made_by.__qualname__, device)
     return _loaded[key]
 
 
+def compilation(node: dict[str, Any]) -> bool | str:
+    """`compile` of a resolved model configuration; false where it does not say."""
+    return node.get("compile") or False
+
+
 def free() -> bool:
     """Lets go of the model that `load` keeps; whether it kept one."""
-    kept = bool(_loaded)
+    kept, is_compiled = bool(_loaded), any(hasattr(model, "compiled") for model in _loaded.values())
     _loaded.clear()
+    if is_compiled:
+        from bench.models.compiled import forget
+
+        forget()
     return kept
 
 

@@ -17,6 +17,7 @@ from bench.edits import sizes
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
 from bench.models import checkpoint as checkpoints
+from bench.models import compiled
 from bench.theory import quantities
 from bench.theory.quantities import Latents, Pictures
 from bench.types import DiffusionModel, EditData, EditSample
@@ -101,12 +102,14 @@ def measure(
     pictures: Pictures | None = {} if pictured else None
     cfg, data, rows = run.cfg | {"w_s": scales(cfg), "pictures": pictures}, run.data, {part: [] for part in parts}
     device = devices.pick(cfg["device"])
-    model = checkpoints.load(run.checkpoint, device, getattr(torch, cfg["model"]["dtype"]))
+    dtype, compile_ = getattr(torch, cfg["model"]["dtype"]), checkpoints.compilation(cfg["model"])
+    model = checkpoints.load(run.checkpoint, device, dtype, compile_)
     _check(parts, model)
     wanted = (choose(data), None) if choose else (data.ids, cfg["limit"] or LIMIT)
     samples, left_out = _samples(data, *wanted)
     portion = Portion(cfg["batch_size"], device)
     for of_batch in portion.batches(samples):
+        compiled.expect(model, portion, len(of_batch))
         with torch.inference_mode():
             batch = Latents(model, sizes.given(of_batch, sizes.editing_size(run, of_batch[0])), device)
             for part in parts:
