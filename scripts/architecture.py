@@ -21,6 +21,11 @@ class Untrained(Checkpoint):
     def identity(self) -> dict[str, str]:
         return {"architecture": "Stable Diffusion 1.4", "weights": "random"}
 
+    @classmethod
+    def denoiser(cls) -> str:
+        """The part that is asked at each step."""
+        return "unet"
+
     def load(self, device: torch.device, dtype: torch.dtype) -> LatentDiffusion:
         return stable_diffusion(device, dtype)
 

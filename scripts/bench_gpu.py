@@ -11,6 +11,8 @@ harness      pictures a second of a run, reading, writing and scoring included; 
 half         latents of a round trip without words, against those in float32
 one by one   a method on one picture with explicit attention maps, the reference's way
 diffusers    the loops of diffusers: DiffEdit, and inversion and sampling without any control
+by memory    the batch that batch_size=auto takes, and what it gains
+compiled     what model.compile=true and model.compile=graphs gain, and what they change in pictures
 
 A row begins only if the longest so far would still end in `--seconds`, imports included; the others are named as not
 measured. The exit status is 1 where a row failed. `--tiny` does the same with the embedded model on the CPU.
@@ -26,6 +28,7 @@ import torch
 from bench.config import cli
 from bench.diffusion import device as devices
 from bench.errors import UserError
+from scripts import gpu_compiled
 from scripts.gpu_rows import Bench
 from scripts.timing import age
 
@@ -71,7 +74,7 @@ def main(argv: list[str] | None = None) -> int:
         f"loaded after {time.perf_counter() - started:.1f} s",
         flush=True,
     )
-    return printed(bench.rows(), given.seconds, started)
+    return printed(bench.rows() | gpu_compiled.rows(bench), given.seconds, started)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import torch
@@ -116,11 +117,11 @@ class Bench:
             self._fused[name] = took, (self.model.rows - rows) / len(self.samples) * row + rest, memory
         return self._fused[name]
 
-    def edited(self, method: Method, samples: list[EditSample]) -> None:
-        """Pictures to pictures."""
+    def edited(self, method: Method, samples: list[EditSample], model: Any = None) -> torch.Tensor:
+        """Pictures to pictures, uint8 `[B, 3, H, W]`, by the bench's model or another."""
         noise = SampleNoise(0, [sample.id for sample in samples], self.device)
         with torch.inference_mode():
-            method(self.model, self.batch(samples), noise)
+            return method(model or self.model, self.batch(samples), noise).images
 
     def batch(self, samples: list[EditSample]) -> EditBatch:
         images = torch.stack([torch.from_numpy(sample.image) for sample in samples]).to(self.device)

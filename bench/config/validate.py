@@ -31,14 +31,14 @@ FORM = {
     "data": {"_target_": _CLASS, "name": _NAME, "size": _SIZE_OR_OWN},
     "model": {
         **{"_target_": _CLASS, "name": _NAME, "size": _SIZE, "made_for": _SIZE, "notice": _TEXT},
-        **dict.fromkeys(("dtype", "offload"), _ONE),
+        **dict.fromkeys(("dtype", "offload", "compile"), _ONE),
     },
     "metrics": {"name": _NAME, "backbone": _TEXT, "plot": _TABLE, "table": _LIST},
     "method": {"_target_": _CLASS, "name": _NAME, "uses": _NAMES},
 }
 """What other modules take for granted of a configuration: group ("" for the top) -> key -> what it is, in words and as
 a test."""
-OPTIONAL = ("made_for",)
+OPTIONAL = ("made_for", "compile")
 """Of these, what a configuration may lack."""
 RESERVED = ("valid", "name", "uses", "needs", "only", "classes", "published_nfe", "given", "families")
 """Keys of a group that describe it and are no knobs of its class."""

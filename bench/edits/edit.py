@@ -30,6 +30,7 @@ from bench.edits.saving import Saver, failure
 from bench.errors import BadSample, NotFinite, UnfitSize, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
+from bench.models import compiled
 from bench.types import EditBatch, EditData, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
@@ -147,6 +148,7 @@ class _Editor:
         """Edits, saves and records samples for every run, in batches that memory allows."""
         while samples and (runs := self.going(runs)):
             batch, samples = samples[: self.portion.most], samples[self.portion.most :]
+            compiled.expect(self.model, self.portion, len(batch))
             with self.portion.measured(len(batch)):
                 too_large = self._batch(batch, runs)
             if too_large:
@@ -251,7 +253,8 @@ class _Editor:
         cfg, identity = self.first.cfg, self.first.identity
         # What the project's methods keep is alike in all of them until the version of one is raised.
         own = [one for one in identity["code"].values() if one.get("version") != 1]
-        facts = [identity["identity_version"], identity["model"], identity["data"], own, str(self.device)]
+        made_on = str(self.device), *filter(None, [checkpoints.compilation(cfg["model"])])
+        facts = [identity["identity_version"], identity["model"], identity["data"], own, *made_on]
         names = [sha256_of([*facts, sample.id]) for sample in samples]
         return Cache(cfg["cache"], Path(cfg["out"]) / ".cache/latents", names, shared, self.device)
 

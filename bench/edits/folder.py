@@ -22,6 +22,7 @@ from bench.files.hashing import sha256, sha256_of, sha256_of_files
 from bench.files.lock import Busy, lock
 from bench.files.paths import file_name, sample_name
 from bench.files.write import append, make_folder, write, write_png
+from bench.models.checkpoint import compilation
 
 
 class Held(UserError):
@@ -96,8 +97,8 @@ class Store:
         return sorted(missing)
 
     def open(self, config: dict[str, Any], identity: dict[str, Any], device: str, annotations: dict[str, str]) -> None:
-        """Creates the folder and writes what defines the run, once; and this environment, with device and the SHA-256
-        of each annotation file, as `env/<hash>.json`.
+        """Creates the folder and writes what defines the run, once; and this environment, with device, the SHA-256 of
+        each annotation file and how the model is compiled, if it is, as `env/<hash>.json`.
 
         Raises:
             UserError: the folder belongs to a run with another identity.
@@ -113,6 +114,8 @@ class Store:
                 f"{self.folder} belongs to another run (its identity.json differs); move it away and run again"
             )
         now = environment(*foreign(config)) | {"device": device, "annotations": annotations}
+        if how := compilation(config["model"]):
+            now["compile"] = how
         file = self.folder / "env" / f"{sha256_of(now)[:16]}.json"
         if not file.exists():
             write(file, json.dumps(now, indent=1) + "\n")

@@ -21,6 +21,7 @@ from bench.errors import BadSample, NotFinite, UserError
 from bench.files import threads
 from bench.files.write import write, write_png
 from bench.models import checkpoint as checkpoints
+from bench.models import compiled
 from bench.types import DiffusionModel
 
 STREAM = "generated source"
@@ -71,6 +72,7 @@ def generate(cfg: dict[str, Any]) -> Path:
     ):
         written: list[Future] = []
         for numbers in portion.batches(lacking):
+            compiled.expect(model, portion, len(numbers))
             made, failed = _made(model, cfg, numbers, device)
             bad |= failed
             for job in written:  # while the model was at work

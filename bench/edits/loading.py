@@ -42,7 +42,8 @@ def model(
     """
     dtype, offload = getattr(torch, cfg["model"]["dtype"]), cfg["model"]["offload"]
     try:
-        return checkpoints.load(checkpoint, device, dtype, offload, queries, Path(cfg["out"]) / ".cache/prompts")
+        folder = Path(cfg["out"]) / ".cache/prompts"
+        return checkpoints.load(checkpoint, device, dtype, offload, cfg["model"]["compile"], queries, folder)
     except Exception as error:
         if not exhausted(error):
             raise

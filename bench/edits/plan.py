@@ -23,6 +23,7 @@ from bench.files.refused import NotWritten
 from bench.files.sources import is_foreign
 from bench.files.write import check_writable
 from bench.models import checkpoint as checkpoints
+from bench.models import compiler
 from bench.models.checkpoint import Checkpoint
 from bench.types import EditData
 
@@ -44,6 +45,7 @@ def plan(cfg: DictConfig) -> list[Run]:
             checkpoints.check_fits(checkpoints.kind(node), *wanted)
             checkpoint = checkpoints.make(node)
             checkpoints.check_fits(checkpoint, *wanted)
+            compiler.check(checkpoints.compilation(node), checkpoint, resolved["device"], node["offload"])
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
         if resolved["model"]["size"] == resolved["data"]["size"] or not used:
             resolved["model"]["size"] = None

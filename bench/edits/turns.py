@@ -7,6 +7,7 @@ from bench.config.instances import find
 from bench.edits.run import Run
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
+from bench.models.checkpoint import compilation
 
 
 def turns(runs: list[Run]) -> list[list[Run]]:
@@ -36,4 +37,5 @@ def _shared(run: Run) -> str | None:
     if not keeps or cfg["cache"] == "none":
         return None
     settings = [cfg[name] for name in ("data", "out", "device", "batch_size", "shard", "cache")]
-    return sha256_of([settings, run.identity["data"], run.identity["model"], cfg["model"]["dtype"]])
+    loaded = run.identity["model"], cfg["model"]["dtype"], compilation(cfg["model"])
+    return sha256_of([settings, run.identity["data"], *loaded])

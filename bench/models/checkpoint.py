@@ -13,12 +13,13 @@ from bench.config.instances import check_identity, find, instance
 from bench.errors import UserError
 from bench.files.hashing import sha256_of
 from bench.files.sources import is_foreign
+from bench.models import compiler
 from bench.types import DiffusionModel, Geometry, Query
 
 if TYPE_CHECKING:
     import torch
 
-HARNESS = ("size", "made_for", "guidance", "dtype", "notice", "start_layer", "tower", "queries", "offload")
+HARNESS = ("size", "made_for", "guidance", "dtype", "compile", "notice", "start_layer", "tower", "queries", "offload")
 """Keys of a model's configuration that the harness reads; every other one is an argument of its class."""
 
 NOT = "none"
@@ -165,6 +166,7 @@ def load(
     device: "torch.device",
     dtype: "torch.dtype",
     offload: str = NOT,
+    compile_: bool | str = False,
     queries: Callable[[], list[Query]] | None = None,
     folder: Path | None = None,
 ) -> DiffusionModel:
@@ -172,12 +174,16 @@ def load(
 
     Args:
         offload: a word of `model.offload`.
+        compile_: `model.compile`; see `bench.models.compiler`.
         queries: finds what the model will be asked. One with a `prompt_reader` has it read all of that, and frees its
             text encoders, before the rest is loaded; one that is kept makes room for it first.
         folder: for what is read, if it is more than memory should hold.
+
+    Raises:
+        UserError: its files do not fit together, or it cannot be compiled here.
     """
-    made_by = type(checkpoint)
-    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), str(device), str(dtype), offload])
+    made_by, facts = type(checkpoint), [str(device), str(dtype), offload, compile_]
+    key = sha256_of([made_by.__module__, made_by.__qualname__, checkpoint.identity(), *facts])
     model, reader = _loaded.get(key, (None, None))
     asked = queries() if queries and hasattr(checkpoint, "prompt_reader") else None
     if model is not None and asked is not None and reader.unread(asked):
@@ -186,16 +192,31 @@ def load(
         else:
             reader.read_ahead(asked, folder)
     if model is None:
-        _loaded.clear()  # one model at a time is in memory
-        _loaded[key] = _load(checkpoint, device, dtype, offload, reader, asked, folder)
+        compiler.check(compile_, checkpoint, str(device), offload)
+        free()  # one model at a time is in memory
+        made = _load(checkpoint, device, dtype, offload, reader, asked, folder)
+        if compile_:
+            from bench.models.compiled import compiled
+
+            compiled(made[0], checkpoint.denoiser(), compile_)
+        _loaded[key] = made
         logging.getLogger(__name__).info("loaded %s onto %s", made_by.__qualname__, device)
     return _loaded[key][0]
 
 
+def compilation(node: dict[str, Any]) -> bool | str:
+    """`compile` of a resolved model configuration; false where it does not say."""
+    return node.get("compile") or False
+
+
 def free() -> bool:
     """Lets go of the model that `load` keeps; whether it kept one."""
-    kept = bool(_loaded)
+    kept, is_compiled = bool(_loaded), any(hasattr(model, "compiled") for model, _ in _loaded.values())
     _loaded.clear()
+    if is_compiled:
+        from bench.models.compiled import forget
+
+        forget()
     return kept
 
 

@@ -18,6 +18,7 @@ from bench.diffusion.memory import Portion
 from bench.edits import loading, sizes
 from bench.edits.plan import plan
 from bench.errors import BadSample, UserError
+from bench.models import compiled
 from bench.theory import quantities
 from bench.theory.quantities import Latents, Pictures
 from bench.types import DiffusionModel, EditData, EditSample
@@ -109,6 +110,7 @@ def measure(
     portion = Portion(cfg["batch_size"], device)
     of_one_size = (found for found, _ in alike([(samples, {})], len(samples), lambda one: one.image.shape))
     for of_batch in chain.from_iterable(map(portion.batches, of_one_size)):
+        compiled.expect(model, portion, len(of_batch))
         with torch.inference_mode():
             batch = Latents(model, sizes.given(of_batch, sizes.editing_size(run, of_batch[0])), device)
             for part in parts:

@@ -5,13 +5,16 @@ import re
 import pytest
 import torch
 
-from scripts import bench_gpu
+from bench.models import checkpoint as checkpoints
+from bench.models import compiled
+from scripts import bench_gpu, gpu_compiled
 
 METHODS = ("SimInv-0", "SimInv-1", "SimInv-0.5", "DDIM", "Direct", "DiffEdit")
 NAMES = [
     *("ceiling", *METHODS, "harness", "half"),
     *(f"{name}, one by one" for name in METHODS),
     *("diffusers, DiffEdit", "diffusers, DDIM"),
+    *("batch by memory", "SDEdit, compiled"),
 ]
 TINY = ("--tiny", "--batch", "2", "--steps", "2")
 
@@ -23,6 +26,14 @@ def rows(capsys):
 
 def number(pattern, text):
     return float(re.search(pattern, text)[1])
+
+
+@pytest.fixture(autouse=True)
+def traced(monkeypatch):
+    """No kernels are made of what torch traces."""
+    monkeypatch.setattr(compiled, "BACKEND", "eager")
+    yield
+    checkpoints.free()
 
 
 def test_every_row_is_measured(capsys):
@@ -41,6 +52,10 @@ def test_every_row_is_measured(capsys):
     own, editing, whole = (number(rf"{word} ([\d.]+) s", said["harness"]) for word in ("own", "editing", "scoring"))
     assert 0 < own < editing < whole
     assert 0 < number(r"differ from float32's by ([\d.e-]+)", said["half"]) < 0.1
+    assert "tried 16, settled at 16: SDEdit of 2 steps" in said["batch by memory"]  # a CPU is not measured
+    compiled_, own = (number(pattern, said["SDEdit, compiled"]) for pattern in (r"([\d.]+) s an", r"fast as ([\d.]+)"))
+    assert number(r"([\d.]+) times", said["SDEdit, compiled"]) == pytest.approx(own / compiled_, rel=0.2, abs=0.02)
+    assert number(r"(\d+) at most", said["SDEdit, compiled"]) <= 1
 
 
 def test_the_networks_work_is_that_of_their_layers():
@@ -94,3 +109,10 @@ def test_without_a_gpu_it_says_so(capsys, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert bench_gpu.main([]) == 2
     assert "sees no CUDA device" in capsys.readouterr().err
+
+
+def test_graphs_are_measured_where_there_are_some():
+    bench = bench_gpu.Bench(torch.device("cpu"), "float32", 1, 2, tiny=True)
+    assert list(gpu_compiled.rows(bench)) == ["batch by memory", "SDEdit, compiled"]
+    bench.device = torch.device("cuda")
+    assert list(gpu_compiled.rows(bench))[-1] == "SDEdit, graphs"

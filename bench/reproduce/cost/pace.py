@@ -29,7 +29,7 @@ class _Run:
     """What a stored run tells: on which machine and device, with which model, by which method, seconds of each image
     over its evaluations."""
 
-    place: tuple[str, str]
+    place: tuple[Any, ...]
     model: list[Any]
     method: str
     rates: list[float]
@@ -37,10 +37,10 @@ class _Run:
 
 def known(cfg: dict[str, Any]) -> Pace | None:
     """For a resolved configuration: the median over the images that its method made with this model, at this size and
-    dtype on this device, under the configuration's `out`; those of other methods where its own made none. None where
-    nothing of the kind is there.
+    dtype on this device, compiled or not as it is to be, under the configuration's `out`; those of other methods where
+    its own made none. None where nothing of the kind is there.
     """
-    place = _place(cfg["device"])
+    place = (*_place(cfg["device"]), checkpoints.compilation(cfg["model"]))
     model, method = _model(cfg, counting.editing_size_of(cfg)), cfg["method"]["name"]
     like = [run for run in _runs(Path(cfg["out"])) if run.rates and (run.place, run.model) == (place, model)]
     own = [run for run in like if run.method == method]
@@ -53,12 +53,13 @@ def known(cfg: dict[str, Any]) -> Pace | None:
 
 
 @lru_cache
-def _place(device: str) -> tuple[str, str] | None:
-    """This machine and what a configured device is on it; None where it has none such."""
+def _place(device: str) -> tuple[str, str | None]:
+    """This machine and what a configured device is on it, None where it has none such."""
+    machine = environment()["machine"]
     try:
-        return environment()["machine"], devices.name(devices.pick(device))
+        return machine, devices.name(devices.pick(device))
     except UserError:
-        return None
+        return machine, None
 
 
 @lru_cache
@@ -66,7 +67,8 @@ def _runs(out: Path) -> list[_Run]:
     found = []
     for file in sorted(out.glob("*/*/*/config.yaml")):
         store, cfg = Store(file.parent), files.read(file)
-        places = {(made_on["machine"], made_on["device"]) for made_on in store.environments()}
+        keys = ("machine", "device", "compile")
+        places = {tuple(made_on.get(key) or False for key in keys) for made_on in store.environments()}
         if len(places) == 1 and "model" in cfg["method"]["uses"]:  # of several, no entry says which one made it
             rates = [entry["seconds"] / entry["nfe"] for entry in store.journal().values() if entry.get("nfe")]
             size = model_size(file.parent) or cfg["data"]["size"]
