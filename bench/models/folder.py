@@ -160,7 +160,8 @@ class DiffusersFolder(Checkpoint):
         folder = located(path, self.fetch(path))
         kind, what = family(folder)
         if kind not in self.pipelines:
-            instead = f", or model={_WORDS[kind]}" if kind in _WORDS else ""
+            whole = "" if "(model=" in what else ", or method=pipeline for a whole pipeline"
+            instead = f", or model={_WORDS[kind]}" if kind in _WORDS else whole
             raise UserError(f"model folder {folder} is {what}; expected {self.takes}{instead}")
         return folder
 

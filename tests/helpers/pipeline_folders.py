@@ -30,6 +30,10 @@ def flux_kontext(folder):
     return made_for(flux_folder(folder), "FluxKontextPipeline")
 
 
+def inpaint(folder):
+    return made_for(sd_folder(folder), "StableDiffusionInpaintPipeline", _diffusers_version="0.40.0")
+
+
 def _scheduled(folder, kind):
     file = folder / "scheduler/scheduler_config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"_class_name": kind}))
@@ -53,6 +57,13 @@ WORDS = {
     ],
     "instruct_pix2pix": ["method=pipeline", "+method.call.num_inference_steps=2"],
     "instruct_pix2pix_xl": ["method=instruct_pix2pix_xl", "method.call.num_inference_steps=2", "model.dtype=float32"],
+    "inpaint": [  # as in docs/methods.md
+        "method=pipeline",
+        "model.pipeline=StableDiffusionInpaintPipeline",
+        "method.call.prompt=sample.target",
+        "+method.call.mask_image=sample.mask",
+        "+method.call.num_inference_steps=2",
+    ],
     "flux_kontext": [
         "method=flux_kontext",
         "method.call.num_inference_steps=2",
@@ -66,6 +77,7 @@ ROWS = {
     "ledits_pp_xl": 4 + 2 * 4,
     "instruct_pix2pix": 3 * 2,
     "instruct_pix2pix_xl": 3 * 2,
+    "inpaint": 2 * 2,
     "flux_kontext": 2,
 }
 """Evaluations of the denoiser that an edit with these words takes."""

@@ -12,7 +12,7 @@ from bench.config.instances import instance
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
 from bench.types import EditBatch
-from tests.helpers import adm, class_models, fake_cuda, flexit, flow_folders
+from tests.helpers import adm, class_models, fake_cuda, flexit, flow_folders, pipeline_folders
 from tests.helpers.models import SHIPPED, with_picture_input
 
 FLOWS = ("rf_inversion", "rf_solver", "fireflow", "flowedit")
@@ -41,7 +41,11 @@ CASES = {
     **{f"sdedit {name}": (["method=sdedit", f"model={name}"], "steps") for name in ("sdxl", "flux")},
     "cin256": (["method=diffedit", "method.n=1", "model=cin256"], "steps"),
     "dit256": (["method=diffedit", "method.n=1", "model=dit256"], "steps"),
+    "flux_kontext": (["method=flux_kontext"], "method.call.num_inference_steps"),
     **{name: ([f"method={name}"], None) for name in ("copy", "retrieve", "precomputed")},
+}
+PIPELINES = {
+    name for name in cli.names("method") if "parts/pipeline@" in (cli.CONF / f"method/{name}.yaml").read_text()
 }
 STOPS = {  # each image until its own error is small, which decides what is computed next
     "null_text": "methods/tuning.py, tuned",
@@ -75,6 +79,7 @@ def models(tmp_path_factory):
         "plug_and_play": [f"model.path={flow_folders.sd_folder(root / 'sd')}", "data.size=64"],
         "cin256": [f"model.path={class_models.cin_folder(root / 'cin')}", "data.size=64"],
         "dit256": [f"model.path={class_models.dit_folder(root / 'dit')}", "data.size=64"],
+        "flux_kontext": pipeline_folders.words("flux_kontext", root / "kontext")[1:],
         "precomputed": [f"method.root={pictures}"],
     }
 
@@ -122,8 +127,9 @@ def test_no_step_waits_for_the_device(case, models, device):
 
 
 def test_every_method_is_among_them():
+    """Of pipelines, which are diffusers' own and wait as it does, one."""
     run = {word.removeprefix("method=") for words, *_ in CASES.values() for word in words if word.startswith("method=")}
-    assert run == set(cli.names("method")) - {"custom"}
+    assert run - {"flux_kontext"} == set(cli.names("method")) - {"custom", *PIPELINES}
 
 
 # --- the device itself ---

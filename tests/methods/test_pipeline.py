@@ -43,7 +43,9 @@ def loaded(typed):
 def samples(count=3, **changed):
     random = np.random.default_rng(0)
     pictures = random.integers(0, 256, (count, 3, 64, 64), dtype=np.uint8)
-    texts = {"source": "a red house", "target": "a blue house", "instruction": "make the house blue"}
+    mask = np.zeros((64, 64), bool)
+    mask[16:48, 16:48] = True
+    texts = {"mask": mask, "source": "a red house", "target": "a blue house", "instruction": "make the house blue"}
     return [EditSample(f"s{n}", picture, **texts | changed) for n, picture in enumerate(pictures)]
 
 
@@ -134,13 +136,11 @@ def _picture():
 
 def test_a_mask_is_handed_over_as_a_picture(loaded):
     model, _ = loaded("instruct_pix2pix")
-    mask = np.zeros((64, 64), bool)
-    mask[:8] = True
-    (sample,) = samples(1, mask=mask)
+    (sample,) = samples(1)
     handed = model.fill({"mask_image": "sample.mask", "image": "sample.image"}, {}, sample)["__call__"]
-    assert handed["mask_image"] is mask
+    assert handed["mask_image"] is sample.mask
     with pytest.raises(BadSample, match=r"has no mask, which method.call.mask_image takes"):
-        model.fill({"mask_image": "sample.mask"}, {}, samples(1)[0])
+        model.fill({"mask_image": "sample.mask"}, {}, samples(1, mask=None)[0])
 
 
 def test_a_sample_without_what_is_asked_for_fails_alone(loaded):
