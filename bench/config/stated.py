@@ -44,14 +44,12 @@ def given(method: str, knobs: dict[str, Any]) -> list[str] | None:
 
 
 def _met(case: dict[str, Any], knobs: dict[str, Any]) -> bool:
-    return all(any(matches(one, wanted) for one in _held(knobs.get(knob))) for knob, wanted in case.items())
+    return all(any(matches(one, wanted) for one in _held(knobs, knob)) for knob, wanted in case.items())
 
 
-def _held(value: Any) -> list[Any]:
-    """A knob's value; of a table or list, such as a pipeline's arguments, all that is in it."""
-    if isinstance(value, dict | list):
-        return [held for one in (value.values() if isinstance(value, dict) else value) for held in _held(one)]
-    return [value]
+def _held(knobs: dict[str, Any], knob: str) -> list[Any]:
+    """A knob's value; of a table, such as a pipeline's arguments, all that is in it."""
+    return [value for name, value in knobs.items() if name.startswith(f"{knob}.")] or [knobs.get(knob)]
 
 
 def _cases(method: str, key: str, knobs: dict[str, Any]) -> Iterator[Any]:

@@ -91,14 +91,16 @@ def foreign(cfg: dict[str, Any]) -> list[str]:
 
 
 def told(identity: dict[str, Any]) -> dict[str, Any]:
-    """What tells a run from others of its method on its data beside knobs and seed; hashes by their first digits."""
+    """What tells a run from others of its method on its data beside knobs and seed, the method's files too; hashes by
+    their first digits."""
     roles = ["method", *(role for role in ("control", "tower") if identity["method"].get(role))]
     code = identity.get("code", {role: {"version": 1} for role in roles})  # earlier identities lack it
     parts = {"data": identity["data"], "model": identity["model"] or {}}
     found = {f"{part}.{name}": _short(value) for part, facts in parts.items() for name, value in facts.items()}
     if f"model.{_SIZE}" in found:
         found["model.size"] = found.pop(f"model.{_SIZE}")
-    found |= {name: _short(value) for name, value in identity["method"].items() if isinstance(value, dict)}
+    named = {name: value for name, value in identity["method"].items() if isinstance(value, dict)}
+    found |= {name: _short(value) for name, value in named.items() if name == "root" or "weights" in value}
     for role, facts in code.items():
         name = "version" if "version" in facts else "code"
         found[name if role == "method" else f"{role}.{name}"] = _short(facts.get("version") or facts["sha256"])

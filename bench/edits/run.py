@@ -1,5 +1,6 @@
 """One operating point as it is edited and scored. No torch."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,8 +75,9 @@ class Run:
 
     @property
     def knobs(self) -> dict[str, Any]:
-        """The method's knobs, as tables show them."""
+        """The method's knobs, as tables show them; of a table, such as a pipeline's arguments, each entry by itself."""
         knobs = {name: value for name, value in validate.knobs(self.cfg["method"]).items() if name != "_target_"}
+        knobs = dict(entry for name, value in knobs.items() for entry in _flat(name, value))
         if self.results:  # not the place, but a name for it
             return {"label": knobs["label"] or Path(knobs["root"]).resolve().name}
         return knobs
@@ -99,6 +101,18 @@ _SHORT = {
     **{"r": "r", "guidance": "w", "w_s": "ws", "w_t": "wt", "control": "", "steps": "s"},
     **{"down": "N", "range_t": "t", "updates": "u"},
 }
+
+
+def _flat(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """`call.prompt` of `{prompt: ...}` in `call`, `call.concepts.0` of a list there; classes are left whole."""
+    if isinstance(value, dict) and "_target_" not in value:
+        for inner, one in value.items():
+            yield from _flat(f"{name}.{inner}", one)
+    elif isinstance(value, list):
+        for number, one in enumerate(value):
+            yield from _flat(f"{name}.{number}", one)
+    else:
+        yield name, value
 
 
 def _number(value: Any) -> str:

@@ -71,7 +71,7 @@ def _contradictions(config: dict[str, Any], identity: dict[str, Any]) -> list[st
     pairs = {
         f"method.{name}": (config["method"].get(name), value)
         for name, value in identity["method"].items()
-        if not isinstance(value, dict) and name != "root"  # networks and pictures are identified by content
+        if name != "root" and not (isinstance(value, dict) and "weights" in value)  # identified by content
     }
     pairs["data"] = kind("data", config["data"]), identity["data"]["name"]
     if identity["seed"] is not None:

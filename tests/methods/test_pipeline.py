@@ -5,13 +5,16 @@ import json
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from bench import run
 from bench.config import cli, stated, validate
 from bench.config.instances import instance
 from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
+from bench.edits.verify import altered
 from bench.errors import BadSample, NotFinite, UserError
+from bench.report import __main__ as report
 from bench.reproduce.cost import counting
 from bench.types import EditBatch, EditSample, Geometry
 from tests.helpers import pipeline_folders
@@ -213,6 +216,30 @@ def test_what_a_run_is_depends_on_class_version_files_and_arguments(typed, tmp_p
     monkeypatch.setattr("bench.models.pipelines.classes.version", lambda: "0.99")
     (newer,) = plan(cli.jobs(words)[0])
     assert len({first.key, other.key, newer.key}) == 3
+
+
+def test_a_picture_that_comes_back_at_another_size_is_brought_to_its_sources(typed, tmp_path):
+    assert run.main([*typed["flux_kontext"], "method.call.max_area=16384", "limit=1", f"out={tmp_path}"]) == 0
+    (entry,) = journal(tmp_path).values()
+    assert entry["returned"] == "128x128"
+    with Image.open(next(tmp_path.glob("shapes/*/*/edits/*.png"))) as picture:
+        assert picture.size == (64, 64)
+
+
+def test_runs_are_told_apart_by_the_arguments_in_which_they_differ(typed, tmp_path, capsys):
+    words = [*typed["instruct_pix2pix"], "limit=1", f"out={tmp_path}"]
+    assert run.main(["-m", *words, "+method.call.image_guidance_scale=1,2,3"]) == 0
+    capsys.readouterr()
+    assert report.main([f"out={tmp_path}", "page=false"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"pipeline call.image_guidance_scale={scale} " in printed for scale in (1, 2, 3))
+
+
+def test_an_argument_that_was_changed_by_hand_is_found(typed, tmp_path):
+    assert run.main([*typed["instruct_pix2pix"], "limit=1", f"out={tmp_path}"]) == 0
+    (file,) = tmp_path.glob("shapes/*/*/config.yaml")
+    file.write_text(file.read_text().replace("num_inference_steps: 2", "num_inference_steps: 20"))
+    assert "method.call differ" in altered(file.parent)[0]
 
 
 def test_tables_say_what_a_pipeline_is_told(typed):
