@@ -30,6 +30,7 @@ from bench.edits.saving import Saver, failure
 from bench.errors import BadSample, NotFinite, UnfitSize, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
+from bench.models import checkpoint as checkpoints
 from bench.models import compiled
 from bench.types import EditBatch, EditData, EditResult, EditSample, Method
 from bench.types.bill import Shared

@@ -37,6 +37,7 @@ WRONG = {
     "run r='\"0.5\"'": 'r="0.5" (text), expected a number from 0 to 1',
     "run r=0.3,0.5": "r=0.3,0.5 names several values; add -m for a sweep, or write a list: r=[0.3,0.5]",
     "run -m method=[copy,sdedit]": "method takes no list; several are a sweep, which bench.run makes: -m method=copy,",
+    "run method=ledits_pp method.call.skip=0.2": "what is new in method.call needs a +: +method.call.skip=0.2",
     "run --method=copy": "unknown flag --method=copy; knobs have no dashes: method=copy, or -m, for a sweep",
     "run -r 0.5": "unknown flag -r; knobs have no dashes: r=0.5",
     "run method copy": "'method' is no override; expected knob=value",
