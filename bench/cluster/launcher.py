@@ -115,7 +115,8 @@ def _node(argv: list[str]) -> dict[str, Any]:
     if place and "://" not in place and not Path(place).is_dir():
         raise UserError(f"EDIT_BENCH_CONF={place} is no folder; expected one that holds hydra/launcher/<name>.yaml")
     typed = [re.sub(r"^(hydra/launcher=)(\w+)$", _as_ours, word) for word in argv if _is_hydras(word)]
-    typed += [word for word in argv if words.knob(word) == "experiment" and "," not in word]
+    known = cli.names("experiment")  # of any other, whoever composes the runs says what is wrong
+    typed += [word for word in argv if words.knob(word) == "experiment" and word.partition("=")[2] in known]
     if not typed:  # as nearly every command, which need not compose a configuration for this
         return _DEFAULT
     try:

@@ -164,6 +164,10 @@ def _check_group(override: Override) -> None:
             raise UserError(f"{group} takes no list; several are a sweep, which bench.run makes: -m {group}={listed}")
         name = "null" if value is None else str(value)
         if name not in names(group):
+            found = [file for file in (CONF / "paper").glob("*/*.yaml") if group == "experiment" and file.stem == name]
+            if len(found) == 1:
+                item = f"{found[0].parent.name}/{name}"
+                raise UserError(f"experiment={name} is many runs, not one: python -m bench.reproduce {item}")
             raise UserError(f"unknown {group} {name!r}; {nearest(name, names(group))}")
         files.read(CONF / group / f"{name}.yaml")  # Hydra takes a list, or a word, without a word
 

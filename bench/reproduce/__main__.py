@@ -71,6 +71,13 @@ def _split(argv: list[str]) -> tuple[list[Item], list[str], dict[str, Any]]:
     return chosen, words, settings
 
 
+def _experiment(word: str) -> str | None:
+    """The item that `experiment=<its last name>` means, if it is the only one of that name."""
+    knob, _, name = word.partition("=")
+    found = [item for item in items.names() if item.split("/")[1] == name] if knob == "experiment" else []
+    return found[0] if len(found) == 1 else None
+
+
 def _offer() -> str:
     return "python -m bench.reproduce list shows all of them"
 
@@ -78,7 +85,7 @@ def _offer() -> str:
 @command
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    argv = sys.argv[1:] if argv is None else argv
+    argv = [_experiment(word) or word for word in (sys.argv[1:] if argv is None else argv)]
     try:
         if argv == ["list"]:
             chosen = [items.load(name) for name in items.names()]

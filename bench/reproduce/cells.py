@@ -2,7 +2,7 @@
 
 from bench.config.profile import metrics
 from bench.report.words import COSTS, finite, notice
-from bench.reproduce import derived, tolerance
+from bench.reproduce import derived, printed, tolerance
 from bench.reproduce.items import Item, knob_of
 from bench.reproduce.outcomes import Point, Rows
 from bench.reproduce.verdicts import NOT_RUN, Cell, judge
@@ -37,7 +37,8 @@ def of_item(item: Item, rows: list[Rows], words: list[str]) -> list[Cell]:
             cell.apart = f"scored with {unlike}, as most rows are"
         judge(item, cell, [*reasons[id(point)], *filter(None, [cell.apart])])
     cells += derived.rows(derived.Sources(item, points, columns, facts, reasons))
-    return cells + _only_published(item, cells, columns)
+    cells += _only_published(item, cells, columns)
+    return cells + (printed.rows(item, points, columns, facts) if item.printed else [])
 
 
 def _columns(item: Item, points: list[Point]) -> list[str]:

@@ -30,6 +30,7 @@ class Item:
         along: the knob along a curve.
         lines: reference lines of the first panel: `axis` (x or y), a `label`, and where their value is `published`.
         published: `paper`, `item` and, for rows that are called otherwise, `rows`.
+        printed: backbones; rows that papers print for the data set with them stand below the item's own.
         absent: rows of the paper that nothing here makes, and why.
         incomparable: why no value of it can be compared with the paper's.
         grid, theory, listing: what else it shows.
@@ -51,6 +52,7 @@ class Item:
     along: str = "r"
     lines: list[dict[str, Any]] = field(default_factory=list)
     published: dict[str, Any] = field(default_factory=dict)
+    printed: list[str] = field(default_factory=list)
     absent: dict[str, str] = field(default_factory=dict)
     incomparable: str | None = None
     grid: dict[str, Any] = field(default_factory=dict)

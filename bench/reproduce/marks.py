@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from bench.report import words
 from bench.report.words import finite
 from bench.reproduce.items import Item
-from bench.reproduce.verdicts import Cell
+from bench.reproduce.verdicts import PRINTED, Cell
 
 Place = tuple[str, str]
 """A row and its point."""
@@ -31,8 +31,8 @@ def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str
     """The best (1) and second (2) value of each column, by row, point and metric.
 
     Not marked are rows that are no method (the best of several, differences), rows of other pictures than most, values
-    that were scored otherwise than most, what an edit costs, and tables of trade-offs, where the best of one metric is
-    the worst of another.
+    that were scored otherwise than most or that papers print by protocols of their own, what an edit costs, and tables
+    of trade-offs, where the best of one metric is the worst of another.
 
     Args:
         values: `ours` or `published`.
@@ -47,7 +47,14 @@ def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str
     for cell in cells:
         value, of = _shown(cell, values), n_of.get((cell.row, cell.point))
         alike = values == "published" or (of == n and not cell.apart)
-        if value is None or cell.row in apart or cell.metric not in better or cell.kind == "cost" or not alike:
+        if (
+            cell.verdict == PRINTED
+            or value is None
+            or cell.row in apart
+            or cell.metric not in better
+            or cell.kind == "cost"
+            or not alike
+        ):
             continue
         columns.setdefault((cell.metric, cell.point), []).append((value if better[cell.metric] else -value, cell))
     for column in columns.values():

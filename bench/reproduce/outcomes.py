@@ -1,5 +1,6 @@
 """The runs behind an item: found, made where they are missing, scored, read. torch only where something is computed."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -89,14 +90,23 @@ def compose(item: Item, words: list[str]) -> list[Rows]:
     for label, of_label in item.runs.items():
         kept = {"model"} & {knob_of(word) for word in of_label}  # a method that works with one model alone goes on to
         wanted = merged(item.words, of_label, [word for word in words if knob_of(word) not in kept])
-        (cfg,) = cli.jobs(wanted)
-        rows = Rows(label, cfg)
-        for resolved in points(cfg):
-            values = {"seed": resolved["seed"]} | validate.knobs(resolved["method"])
-            rows.points.append(Point(_filled(label, values, item), "", resolved, values))
-        _name_points(rows.points, item.along)
-        composed.append(rows)
+        for each in _each_seed(wanted):
+            (cfg,) = cli.jobs(each)
+            rows = Rows(label, cfg)
+            for resolved in points(cfg):
+                values = {"seed": resolved["seed"]} | validate.knobs(resolved["method"])
+                rows.points.append(Point(_filled(label, values, item), "", resolved, values))
+            _name_points(rows.points, item.along)
+            composed.append(rows)
     return composed
+
+
+def _each_seed(words: list[str]) -> list[list[str]]:
+    """The words of each job: `seed=[0,1,2]` is three."""
+    (listed,) = [word.partition("=")[2] for word in words if re.fullmatch(r"seed=\[.*\]", word)] or [None]
+    if listed is None:
+        return [words]
+    return [merged(words, [f"seed={seed.strip()}"]) for seed in listed[1:-1].split(",")]
 
 
 def _filled(label: str, values: dict[str, Any], item: Item) -> str:

@@ -8,7 +8,7 @@ from bench.report import words, write
 from bench.report.write import Table
 from bench.reproduce import marks
 from bench.reproduce.items import Item
-from bench.reproduce.verdicts import DIFFERS, INCOMPARABLE, MATCHES, NOT_RUN, Cell, frame
+from bench.reproduce.verdicts import DIFFERS, INCOMPARABLE, MATCHES, NOT_RUN, PRINTED, Cell, frame
 
 
 def tabulate(item: Item, cells: list[Cell]) -> pd.DataFrame:
@@ -20,7 +20,8 @@ def tabulate(item: Item, cells: list[Cell]) -> pd.DataFrame:
     for cell in cells:
         lines.setdefault((cell.row, cell.point), {})[cell.metric] = cell
     named = any(point for _, point in lines)
-    mixed = len({cell.verdict for cell in cells if cell.published}) > 1  # else the remarks say it once
+    judged = {cell.verdict for cell in cells if cell.published} - {PRINTED}
+    mixed = len(judged) > 1  # else the remarks say it once
     ours, theirs = (marks.best(item, cells, values) for values in ("ours", "published"))
     n = marks.usual(marks.counts(cells))
     rows = []
@@ -28,7 +29,7 @@ def tabulate(item: Item, cells: list[Cell]) -> pd.DataFrame:
         start = {"": row} | ({"point": point} if named else {})
         values = {headings[c]: _marked(_ours(found.get(c)), ours.get((row, point, c))) for c in headings}
         rows.append(start | {"n": _count(found, n)} | values)
-        if any(cell.published for cell in found.values()):
+        if any(cell.published and cell.verdict != PRINTED for cell in found.values()):
             blank = {"point": ""} if named else {}
             shown = {c: _published(found[c]) if c in found else "" for c in headings}
             paper = {headings[c]: _marked(text, theirs.get((row, point, c))) for c, text in shown.items()}
@@ -58,6 +59,8 @@ def _count(found: dict[str, Cell], usual: int | None) -> str:
 
 
 def _ours(cell: Cell | None) -> str:
+    if cell and cell.verdict == PRINTED:
+        return _published(cell)
     if cell is None or cell.ours is None:
         return "not run" if cell and cell.verdict == NOT_RUN else ""
     if cell.kind == "knob":
@@ -82,7 +85,7 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
     }
     lines += [f"{name}: a mean over images with a finite value, such as {n}" for name, n in fewer.items()]
     said: set[str] = set()
-    for verdict in (INCOMPARABLE, NOT_RUN, ""):
+    for verdict in (INCOMPARABLE, NOT_RUN, "", PRINTED):
         reasons: dict[str, list[str]] = {}
         for cell in cells:
             if cell.verdict == verdict and cell.why and cell.why not in said:
@@ -92,7 +95,7 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
             rows = list(dict.fromkeys(rows))
             who = "all rows" if set(rows) == {cell.row for cell in cells} and len(rows) > 1 else _some(rows)
             lines.append(f"{verdict or 'empty'} ({who}): {' '.join(why.split())}")
-    judged = [cell.verdict for cell in cells if cell.published]
+    judged = [cell.verdict for cell in cells if cell.published and cell.verdict != PRINTED]
     if judged:
         counts = [f"{judged.count(v)} {v}" for v in (MATCHES, DIFFERS, INCOMPARABLE, NOT_RUN) if v in judged]
         lines.append(f"Of {len(judged)} published values: {', '.join(counts)}")

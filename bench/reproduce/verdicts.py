@@ -13,6 +13,7 @@ from bench.reproduce.items import Item
 from bench.scores.stored import Fact
 
 MATCHES, DIFFERS, INCOMPARABLE, NOT_RUN = "matches", "differs", "not comparable", "not run"
+PRINTED = "as printed"
 
 
 @dataclass
@@ -29,7 +30,8 @@ class Cell:
         tolerance: by how much ours may miss the published value beside its rounding, see `bench.reproduce.tolerance`;
             None where that is not measured.
         tolerated: what the tolerance is of, or why there is none.
-        verdict: matches, differs, not comparable, not run, or empty where nothing is published.
+        verdict: matches, differs, not comparable, not run, or empty where nothing is published; of a row that a paper
+            prints and nothing here is to make, as printed.
         why: of the verdict.
         apart: why it does not compare with most rows of its column, which were scored otherwise.
         run: its folder below `out`.
