@@ -30,12 +30,15 @@ def compiled(model: Any, part: str, how: bool | str) -> None:
         how: see `bench.models.compiler`.
 
     Raises:
-        UserError: torch cannot compile here.
+        UserError: torch cannot compile here, or the part is no network.
     """
+    asked = f"model.compile={str(how).lower()}"
+    if not isinstance(network := getattr(model, part, None), torch.nn.Module):
+        raise UserError(f"{asked}: {type(model).__name__}.{part} is no torch.nn.Module; mend denoiser()")
     try:
-        model.compiled = Compiled(getattr(model, part), how)
+        model.compiled = Compiled(network, how)
     except RuntimeError as error:
-        raise UserError(f"model.compile={str(how).lower()}: {str(error).splitlines()[0]}") from error
+        raise UserError(f"{asked}: {str(error).splitlines()[0]}") from error
 
 
 def expect(model: Any, portion: Portion, count: int) -> None:

@@ -24,6 +24,7 @@ from bench.models.sdxl import StableDiffusionXL
 from bench.models.stable_diffusion import StableDiffusion
 from bench.types import Condition
 from tests.helpers import adm, class_models, flow_folders
+from tests.helpers.toy import Toy
 
 CPU = torch.device("cpu")
 USUAL = Portion(4, CPU)
@@ -266,6 +267,14 @@ def edits_of(out):
     return list(Path(out).glob("*/*/*/edits/*.png"))
 
 
+class Own(Toy):
+    """A model of one's own, whose network is none of torch's."""
+
+    @classmethod
+    def denoiser(cls):
+        return "alphas_cumprod"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -289,3 +298,9 @@ def test_what_cannot_be_compiled_is_refused_in_a_sentence(words, sentence, monke
     assert sentence in err
     assert "Traceback" not in err
     assert not edits_of(tmp_path)
+
+
+def test_a_denoiser_that_is_no_network_is_refused_in_a_sentence(tmp_path, capsys):
+    own = ["model=custom", "model._target_=tests.models.test_compiled.Own", "model.compile=true", "data.size=32"]
+    assert run.main([*RUN, *own, "control=none", f"out={tmp_path}"]) == 1
+    assert "model.compile=true: Greys.alphas_cumprod is no torch.nn.Module" in capsys.readouterr().err
