@@ -18,6 +18,7 @@ class Pipeline:
     """
 
     version = 1
+    alone = True
 
     def __init__(self, call: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]):
         self.call, self.before = call, before

@@ -138,7 +138,8 @@ class _Editor:
 
     def __post_init__(self) -> None:
         self.first = self.runs[0]
-        self.portion = Portion(self.first.cfg["batch_size"], self.device)
+        alone = any(getattr(self.methods.get(run.key), "alone", False) for run in self.runs)
+        self.portion = Portion(1 if alone else self.first.cfg["batch_size"], self.device)
 
     def going(self, runs: list[Run]) -> list[Run]:
         """Those that nothing has stopped."""

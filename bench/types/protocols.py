@@ -94,8 +94,9 @@ class Method(Protocol):
     """An editing method at one operating point; its knobs are constructor arguments, named in its YAML.
 
     A method may have `keeps`, True: what it keeps of a batch (`EditBatch.kept`) is of use to other methods, so that its
-    runs and theirs take turns on every batch; and `queries(sample)`, a list of the prompts that it asks the model
-    besides what the sample says.
+    runs and theirs take turns on every batch; `queries(sample)`, a list of the prompts that it asks the model besides
+    what the sample says; and `alone`, True: it works on one picture after the other, and is handed batches of one, so
+    that each is stored when it is made.
     """
 
     def __call__(self, model: DiffusionModel | None, batch: EditBatch, noise: Noise) -> EditResult:

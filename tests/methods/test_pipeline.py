@@ -14,6 +14,7 @@ from bench.diffusion.noise import SampleNoise
 from bench.edits.plan import plan
 from bench.edits.verify import altered
 from bench.errors import BadSample, NotFinite, UserError
+from bench.models.pipelines.running import RunningPipeline
 from bench.report import __main__ as report
 from bench.reproduce.cost import counting
 from bench.types import EditBatch, EditSample, Geometry
@@ -99,6 +100,23 @@ def test_a_run_goes_on_where_it_was_left(typed, tmp_path):
     assert {id_: one["edit_sha256"] for id_, one in parts.items()} == {
         id_: one["edit_sha256"] for id_, one in whole.items()
     }
+
+
+def test_a_picture_that_breaks_the_pipeline_costs_no_other_one_its_edit(typed, tmp_path, monkeypatch):
+    asked, edit = [], RunningPipeline.edit
+
+    def breaks(self, calls, generator):
+        asked.append(1)
+        if len(asked) == 2:
+            raise ValueError("broken")
+        return edit(self, calls, generator)
+
+    monkeypatch.setattr(RunningPipeline, "edit", breaks)
+    assert run.main([*typed["instruct_pix2pix"], "limit=4", "batch_size=4", f"out={tmp_path}"]) == 1
+    entries = list(journal(tmp_path).values())
+    assert ["error" in entry for entry in entries] == [False, True, False, False]
+    assert len(asked) == 4
+    assert len({entry["seconds"] for entry in entries if "seconds" in entry}) == 3
 
 
 def test_what_a_pipeline_keeps_of_a_picture_is_gone_afterwards(loaded):
