@@ -8,9 +8,10 @@ from itertools import islice
 from typing import Any
 
 from bench.data.own import sample
+from bench.data.preprocess import NATIVE
 from bench.errors import BadSample
 from bench.files import threads
-from bench.types import EditData
+from bench.types import EditData, EditSample
 
 
 def entry(error: BadSample) -> dict[str, str]:
@@ -48,6 +49,27 @@ def read(
             yield found, bad
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def of_one_size(
+    data: EditData, indices: Sequence[int], batch_size: int
+) -> Iterator[tuple[list[EditSample], dict[str, dict[str, str]]]]:
+    """`read` of samples that can be edited together. Where pictures are not of their own sizes each, one that has not
+    the first one's size is among those that could not be read."""
+    batches = read(data, indices, batch_size)
+    if data.size == NATIVE:
+        yield from alike(batches, batch_size, lambda one: one.image.shape)
+        return
+    shape = None
+    for found, bad in batches:
+        shape = shape or (found[0].image.shape if found else None)
+        odd = {one.id: {"error": _odd(one.image.shape, shape)} for one in found if one.image.shape != shape}
+        yield [one for one in found if one.id not in odd], bad | odd
+
+
+def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:
+    sizes = " px, others ".join(f"{width}x{height}" for _, height, width in (shape, others))
+    return f"the picture has {sizes}; expected one size"
 
 
 _KEPT = 4  # batches' worth of pictures that wait for others of their size

@@ -3,7 +3,6 @@
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -17,7 +16,7 @@ from bench.config.guard import by_signal, place, said
 from bench.config.instances import instance
 from bench.config.progress import Count
 from bench.data.preprocess import NATIVE
-from bench.data.reading import alike, read
+from bench.data.reading import of_one_size
 from bench.data.text import placed
 from bench.diffusion import device as devices
 from bench.diffusion.memory import Portion, exhausted, largest
@@ -31,7 +30,7 @@ from bench.errors import BadSample, NotFinite, UnfitSize, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
 from bench.models import compiled
-from bench.types import EditBatch, EditData, EditResult, EditSample, Method
+from bench.types import EditBatch, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
 
@@ -94,34 +93,14 @@ def _edit(runs: list[Run], methods: dict[str, Method], device: torch.device, sto
     ):
         plans = [list(plan) for _, plan in groupby(runs, lambda run: id(run.data))]
         editors = [_Editor(plan, model, methods, device, stopped, saver) for plan in plans]
-        shape = None
         for keys, indices in groups.items():
-            for samples, unreadable in _batches(first.data, indices, at_once):
+            for samples, bad in of_one_size(first.data, indices, at_once):
                 if not (group := [run for run in runs if run.key in keys and run.key not in stopped]):
                     break
                 for run in group:
-                    saver.record(run, [{"id": id_, **entry} for id_, entry in unreadable.items()])
-                if first.data.size != NATIVE:
-                    shape = shape or (samples[0].image.shape if samples else None)
-                    odd = [sample for sample in samples if sample.image.shape != shape]
-                    samples = [sample for sample in samples if sample.image.shape == shape]
-                    for run in group:
-                        saver.record(run, [{"id": one.id, "error": _odd(one.image.shape, shape)} for one in odd])
+                    saver.record(run, [{"id": id_, **entry} for id_, entry in bad.items()])
                 for editor in editors:
                     editor.work(samples, [run for run in editor.runs if run.key in keys])
-
-
-def _batches(
-    data: EditData, indices: list[int], most: int
-) -> Iterator[tuple[list[EditSample], dict[str, dict[str, str]]]]:
-    """Samples to edit together, and those that cannot be read."""
-    found = read(data, indices, most)
-    return alike(found, most, lambda one: one.image.shape) if data.size == NATIVE else found
-
-
-def _odd(shape: tuple[int, ...], others: tuple[int, ...]) -> str:
-    sizes = " px, others ".join(f"{width}x{height}" for _, height, width in (shape, others))
-    return f"the picture has {sizes}; expected one size"
 
 
 @dataclass

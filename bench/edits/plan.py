@@ -47,6 +47,8 @@ def plan(cfg: DictConfig) -> list[Run]:
             checkpoints.check_fits(checkpoint, *wanted)
             compiler.check(checkpoints.compilation(node), checkpoint, resolved["device"], node["offload"])
         resolved["data"]["size"] = picture_size(resolved, checkpoint)
+        if checkpoint and checkpoints.compilation(node) and resolved["data"]["size"] == NATIVE:
+            raise UserError("model.compile compiles anew for each size of pictures: leave it or data.size=native out")
         if resolved["model"]["size"] == resolved["data"]["size"] or not used:
             resolved["model"]["size"] = None
     except UserError as error:

@@ -199,6 +199,11 @@ def test_a_drawn_world_has_no_size_of_its_own(tmp_path, capsys):
     assert "data.size=own, expected a whole number from 1, or null, or native" in capsys.readouterr().err
 
 
+def test_a_denoiser_is_not_compiled_for_each_size(tmp_path, capsys):
+    assert run.main([*words(pictures(tmp_path / "data"), tmp_path / "out"), "model.compile=true"]) == 2
+    assert "model.compile compiles anew for each size of pictures" in capsys.readouterr().err
+
+
 def test_evaluations_are_counted_at_the_size_that_the_model_was_made_for(tmp_path):
     given = ["data=manifest", "data.root=nowhere", "data.size=native", "model=flux", "model.path=nowhere"]
     (cfg,) = cli.jobs([*given, "method=sdedit"])
