@@ -78,7 +78,7 @@ def test_autoencoder_and_denoiser_are_on_the_device_in_turns(sources, name, how)
     """On a device that computes nothing."""
     with fake_cuda.cuda(), torch.no_grad():
         device, seen = torch.device("cuda"), []
-        model = checkpoints.load(sources[name], device, torch.float32, how, lambda: ["a cat"])
+        model = checkpoints.load(sources[name], device, torch.float32, how, queries=lambda: ["a cat"])
         z = model.encode(torch.zeros(1, 3, 64, 64, device=device))
         seen.append(_places(model))
         model.eps(z, 500, told(model, ["a cat"]))
@@ -95,7 +95,7 @@ def test_the_device_is_freed_for_a_prompt_that_was_not_read_ahead(sources, monke
     places, make = [], Where.network
     with fake_cuda.cuda(), torch.no_grad():
         device = torch.device("cuda")
-        model = checkpoints.load(sources["flux"], device, torch.float32, "model", lambda: ["a cat"])
+        model = checkpoints.load(sources["flux"], device, torch.float32, "model", queries=lambda: ["a cat"])
         model.eps(torch.zeros(1, 16, 8, 8, device=device), 500, told(model, ["a cat"]))
         before = _places(model)
         monkeypatch.setattr(Where, "network", lambda *given: places.append(_places(model)) or make(*given))

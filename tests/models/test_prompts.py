@@ -162,9 +162,9 @@ def test_other_prompts_are_read_without_the_denoiser_in_memory(sources, loads):
 
 
 def test_a_denoiser_that_waits_is_not_loaded_again(sources, loads):
-    first = checkpoints.load(sources["flux"], CPU, torch.float32, "model", lambda: PROMPTS[:1])
+    first = checkpoints.load(sources["flux"], CPU, torch.float32, "model", queries=lambda: PROMPTS[:1])
     loads.clear()
-    assert checkpoints.load(sources["flux"], CPU, torch.float32, "model", lambda: PROMPTS) is first
+    assert checkpoints.load(sources["flux"], CPU, torch.float32, "model", queries=lambda: PROMPTS) is first
     assert [part for part, _ in loads] == ["text_encoder", "text_encoder_2"]
     assert first.prompts.unread(PROMPTS) == []
 
