@@ -10,6 +10,8 @@ from bench.files.paths import ROOT
 WRONG = {
     "rnu": "unknown command 'rnu'; did you mean run?",
     "run metod=copy": "unknown knob 'metod'; did you mean method",
+    "run experiment=demoo": "unknown experiment 'demoo'; did you mean demo?",
+    "run experiment=pie_flow": "is many runs, not one: python -m bench.reproduce flows/pie_flow",
     "run METHOD=copy": "unknown knob 'METHOD'; did you mean method",
     "run threshold=0.3": "unknown knob 'threshold'; did you mean method.threshold?",
     "run method.treshold=0.3": "unknown knob 'method.treshold'; did you mean method.threshold",
@@ -56,6 +58,8 @@ WRONG = {
     "score metrics=pie": "expected run=<folder or pattern>",
     "cite": "expected run=<folder or pattern>",
     "prepare data=pei": "unknown data 'pei'; did you mean pie",
+    "run data=magicbrush data.turns=[0]": "data.turns=0, expected a number from 1 to 100",
+    "prepare data=gedit data.language=fr": "data.language=fr, ",
     "prepare -m data=pie,ti2i": "2 data sets at once; bench.prepare checks one",
     "theory r =0.5": "type r=0.5",
     "theory parts=[gpa]": "unknown part 'gpa'; did you mean gap?",
