@@ -30,6 +30,7 @@ from bench.errors import BadSample, NotFinite, UnfitSize, UserError
 from bench.files.hashing import sha256, sha256_of
 from bench.files.sources import is_foreign
 from bench.models import compiled
+from bench.models.checkpoint import compilation
 from bench.types import EditBatch, EditResult, EditSample, Method
 from bench.types.bill import Shared
 
@@ -233,7 +234,7 @@ class _Editor:
         cfg, identity = self.first.cfg, self.first.identity
         # What the project's methods keep is alike in all of them until the version of one is raised.
         own = [one for one in identity["code"].values() if one.get("version") != 1]
-        made_on = str(self.device), *filter(None, [cfg["model"]["compile"]])
+        made_on = str(self.device), *filter(None, [compilation(cfg["model"])])
         facts = [identity["identity_version"], identity["model"], identity["data"], own, *made_on]
         names = [sha256_of([*facts, sample.id]) for sample in samples]
         return Cache(cfg["cache"], Path(cfg["out"]) / ".cache/latents", names, shared, self.device)

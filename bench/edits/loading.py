@@ -40,10 +40,11 @@ def model(
     Raises:
         UserError: it cannot be loaded, or memory is too small for it.
     """
-    dtype, offload = getattr(torch, cfg["model"]["dtype"]), cfg["model"]["offload"]
+    node = cfg["model"]
+    dtype, compile_ = getattr(torch, node["dtype"]), checkpoints.compilation(node)
     try:
         folder = Path(cfg["out"]) / ".cache/prompts"
-        return checkpoints.load(checkpoint, device, dtype, offload, cfg["model"]["compile"], queries, folder)
+        return checkpoints.load(checkpoint, device, dtype, node["offload"], queries, folder, compile_)
     except Exception as error:
         if not exhausted(error):
             raise

@@ -166,18 +166,18 @@ def load(
     device: "torch.device",
     dtype: "torch.dtype",
     offload: str = NOT,
-    compile_: bool | str = False,
     queries: Callable[[], list[Query]] | None = None,
     folder: Path | None = None,
+    compile_: bool | str = False,
 ) -> DiffusionModel:
     """`Checkpoint.load`, kept for the next run of a sweep in this process.
 
     Args:
         offload: a word of `model.offload`.
-        compile_: `model.compile`; see `bench.models.compiler`.
         queries: finds what the model will be asked. One with a `prompt_reader` has it read all of that, and frees its
             text encoders, before the rest is loaded; one that is kept makes room for it first.
         folder: for what is read, if it is more than memory should hold.
+        compile_: `model.compile`; see `bench.models.compiler`.
 
     Raises:
         UserError: its files do not fit together, or it cannot be compiled here.

@@ -221,7 +221,7 @@ def test_a_network_is_let_go_of_with_its_model(tmp_path):
 
 def test_a_model_is_loaded_anew_where_it_is_compiled(tmp_path):
     source = KINDS["sdxl"](tmp_path / "model")
-    free, kept = (checkpoints.load(source, CPU, torch.float32, how) for how in (False, True))
+    free, kept = (checkpoints.load(source, CPU, torch.float32, compile_=how) for how in (False, True))
     assert free is not kept
     assert not hasattr(free, "compiled")
     assert checkpoints.load(source, CPU, torch.float32, compile_=True) is kept
@@ -252,6 +252,11 @@ def test_a_run_has_the_same_key_and_pictures_and_says_that_it_was_compiled(tmp_p
     assert [one["nfe"] for one in entries] == [one["nfe"] for one in free]
     assert env["compile"] is True
     assert "compile" not in found["false"][3]
+
+
+def test_a_models_file_need_not_speak_of_it(tmp_path):
+    assert run.main([*RUN, "~model.compile", "limit=1", f"out={tmp_path}"]) == 0
+    assert "compile" not in edits(tmp_path)[3]
 
 
 def test_the_last_batch_of_a_run_is_filled_up(tmp_path):
