@@ -25,7 +25,7 @@ from bench.cluster.task import Wanted
 from bench.config import cli, options, ranks
 from bench.config.command import command
 from bench.config.options import Option
-from bench.errors import UserError
+from bench.errors import UserError, nearest
 from bench.files import hashing
 from bench.reproduce import items, outcomes
 from bench.reproduce.items import Item
@@ -64,6 +64,9 @@ def _split(argv: list[str]) -> tuple[list[Item], list[str], dict[str, Any]]:
         if type(seconds) not in (int, float) or not 0 < seconds < float("inf"):
             raise UserError(f"seconds_per_nfe={seconds}, expected a number above 0, such as 0.04")
     if not named:
+        if unknown := [word.partition("=")[2] for word in argv if word.startswith("experiment=")]:
+            offered = nearest(unknown[0], [name.split("/")[1] for name in items.names()])
+            raise UserError(f"unknown experiment {unknown[0]!r}; {offered}")
         raise UserError(f"expected an item, such as shapes/tradeoff; {_offer()}")
     chosen = [items.load(name) for name in items.chosen(named)]
     words = [word for word in argv if "=" in word and word not in own]
