@@ -119,6 +119,14 @@ def edit_bars(card: Card, count: int, out: Path) -> None:
         card.add(what, table["mask_iou"], overlap, "x 10^2")
 
 
+def into_card(file: Path, table: str) -> None:
+    """Writes what was measured below a model card's last heading."""
+    head, line, _ = file.read_text().partition(HEADING)
+    if not line:
+        raise SystemExit(f"{file} has no line {HEADING!r} below which to write")
+    write(file, f"{head}{HEADING}\n\n{table}\n")
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=256)
@@ -134,10 +142,7 @@ def main(argv: list[str] | None = None) -> None:
     edit_bars(card, args.count, args.out)
     print("\n" + card.table())
     if args.card:
-        head, line, _ = args.card.read_text().partition(HEADING)
-        if not line:
-            raise SystemExit(f"{args.card} has no line {HEADING!r} below which to write")
-        write(args.card, f"{head}{HEADING}\n\n{card.table()}\n")
+        into_card(args.card, card.table())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ writes the diffusers folder (fp16 safetensors) and the judge to the places from 
 """
 
 import argparse
-import json
 import os
 import shutil
 from pathlib import Path
@@ -23,15 +22,14 @@ from torch.nn import functional as F
 from torchvision.transforms.functional import gaussian_blur
 
 from bench.data.world import scenes as world
-from bench.files.write import write
 from metrics.judge import Judge
-from scripts import shapes_model
+from scripts import exporting, shapes_model
+from scripts.latents import Latents
 from scripts.scenes import SEED, grid, stream
 from scripts.training import fit, generator, load_average
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL, JUDGE = ROOT / "bench/models/shapes", ROOT / "metrics/shapes_judge"
-POOL, PASSES = 8192, 4  # latents are encoded a pool at a time and each seen a few times with other noise
 
 
 def progress(file: Path) -> int:
@@ -137,24 +135,8 @@ def train_unet(args: argparse.Namespace) -> bool:
     batch = 256 if device.type == "cuda" else 32
     alphas = scheduler.alphas_cumprod.to(device)
     empty = shapes_model.ids(tokenizer, [""])
-    pool: dict = {"number": -1}
-    per_pool = POOL * PASSES // batch
-
-    def latents(step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        number, turn = divmod(step, per_pool)
-        if pool["number"] != number:
-            parts, captions = [], []
-            scenes = stream(2 * 10**8 + number * POOL, 64, device)
-            with torch.no_grad():
-                for _ in range(POOL // 64):
-                    images, words, _ = next(scenes)
-                    parts.append(vae.encode(images).latent_dist.mode() * vae.config.scaling_factor)
-                    captions += words
-            orders = [torch.randperm(POOL, generator=generator(SEED + 1, number * PASSES + i)) for i in range(PASSES)]
-            pool.update(number=number, z=torch.cat(parts), ids=shapes_model.ids(tokenizer, captions))
-            pool["order"] = torch.cat(orders)
-        chosen = pool["order"][turn * batch : (turn + 1) * batch]
-        return pool["z"][chosen.to(device)], pool["ids"][chosen]
+    # encoded a pool at a time, and each seen a few times with other noise
+    latents = Latents(vae, tokenizer, first=2 * 10**8, batch=batch, pool=8192, passes=4)
 
     def loss(step: int) -> torch.Tensor:
         rng = generator(SEED, step)
@@ -199,12 +181,9 @@ def export(args: argparse.Namespace) -> bool:
         feature_extractor=None,
         requires_safety_checker=False,
     ).save_pretrained(MODEL)
-    # transformers would otherwise load the text encoder in the fp16 it is stored in, diffusers the rest in float32
-    _change(MODEL / "text_encoder/config.json", dtype="float32")
-    _change(MODEL / "vae/config.json", _name_or_path=None)  # a path of this machine
     Judge.load(_trained(args, "judge/model", JUDGE)).save(JUDGE)
-    for file in [*MODEL.rglob("*.safetensors"), *JUDGE.rglob("*.safetensors")]:
-        file.chmod(0o644)
+    for folder in (MODEL, JUDGE):
+        exporting.mend(folder)
     print(f"exported the UNet of step {steps} to {MODEL}, the judge to {JUDGE}")
     return True
 
@@ -218,11 +197,6 @@ def _tokenizer(args: argparse.Namespace):
 def _trained(args: argparse.Namespace, part: str, shipped: Path) -> Path:
     """A part trained in this work folder, else the shipped one."""
     return args.work / part if (args.work / part).exists() else shipped
-
-
-def _change(file: Path, **values: str | None) -> None:
-    config = json.loads(file.read_text()) | values
-    write(file, json.dumps({k: v for k, v in config.items() if v is not None or k not in values}, indent=2) + "\n")
 
 
 STAGES = {"vae": train_vae, "judge": train_judge, "unet": train_unet, "export": export}

@@ -37,6 +37,11 @@ class Ema:
             p.copy_(self.shadow[name])
 
 
+def adamw(module: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
+    """AdamW for everything."""
+    return [torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)]
+
+
 def fit(
     module: nn.Module,
     loss: Callable[[int], torch.Tensor],
@@ -47,8 +52,9 @@ def fit(
     minutes: float = float("inf"),
     every: int = 500,
     sample: Callable[[int], None] | None = None,
+    optimizers: Callable[[nn.Module, float], list[torch.optim.Optimizer]] = adamw,
 ) -> bool:
-    """Trains `module` by AdamW up to `steps`, or for `minutes` of this call, and leaves its EMA in it.
+    """Trains `module` up to `steps`, or for `minutes` of this call, and leaves its EMA in it.
 
     The learning rate rises over 200 steps and falls linearly to 1 % over the last third. Every `every` steps a
     checkpoint is written (to a temporary name, then renamed), `loss.csv` gets a line and `sample` is called.
@@ -57,18 +63,20 @@ def fit(
         whether `steps` was reached.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    optimizer = torch.optim.AdamW(module.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01)
+    steppers = optimizers(module, rate)
     ema, start, file = Ema(module), 0, folder / "checkpoint.pt"
     device = next(module.parameters()).device
     if file.exists():
         state = torch.load(file, map_location=device, weights_only=True)
         module.load_state_dict(state["module"])
-        optimizer.load_state_dict(state["optimizer"])
+        for stepper, kept in zip(steppers, state["optimizers"], strict=True):
+            stepper.load_state_dict(kept)
         ema.shadow, start = state["ema"], state["step"]
         print(f"{folder.name}: going on from step {start}", flush=True)
 
     def checkpoint(step: int) -> None:
-        state = {"module": module.state_dict(), "optimizer": optimizer.state_dict(), "ema": ema.shadow, "step": step}
+        kept = [stepper.state_dict() for stepper in steppers]
+        state = {"module": module.state_dict(), "optimizers": kept, "ema": ema.shadow, "step": step}
         with atomic(file) as temporary:
             torch.save(state, temporary)
 
@@ -76,13 +84,14 @@ def fit(
     step = start
     module.train()
     while step < steps:
-        for group in optimizer.param_groups:
+        for group in (group for stepper in steppers for group in stepper.param_groups):
             group["lr"] = rate * min(1.0, (step + 1) / 200, max(0.01, 3 * (steps - step) / steps))
         value = loss(step)
         value.backward()
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        for stepper in steppers:
+            stepper.step()
+            stepper.zero_grad(set_to_none=True)
         ema.update(module, step)
         total, seen, step = total + value.detach(), seen + 1, step + 1
         late = time.monotonic() - began > 60 * minutes
