@@ -9,7 +9,6 @@ from bench.models.joint_attention import Processor, find
 
 WIDTH, HEAD, BLOCKS = 128, 32, 5
 TEXT, CONTEXT = 64, 24
-SHIFT = 1.0
 
 
 def transformer() -> SD3Transformer2DModel:
@@ -79,7 +78,7 @@ def _attend(layer, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor) -> torch.T
 
 
 def optimizers(module: nn.Module, rate: float) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside, AdamW for the rest: with few steps to spend, the faster of the two alone."""
+    """Muon (torch 2.9 or newer) for the matrices inside, AdamW for the rest."""
     inside = [
         p for name, p in module.named_parameters() if p.ndim == 2 and "embedding" not in name and "proj_out" not in name
     ]

@@ -68,11 +68,13 @@ def export(args: argparse.Namespace) -> bool:
     tokenizer = _tokenizer()
     flow = shapes_flow_model.Flow(tokenizer)
     steps = load_average(flow, args.work / "checkpoint.pt")
+    vae = shapes_model.load_vae(DIFFUSION / "vae").half()
+    vae.register_to_config(shift_factor=0.0)  # the pipeline adds it
     first, second = (text.half() for text in flow.text)
     StableDiffusion3Pipeline(
         transformer=flow.transformer.half(),
-        scheduler=FlowMatchEulerDiscreteScheduler(shift=shapes_flow_model.SHIFT),
-        vae=shapes_model.load_vae(DIFFUSION / "vae").half(),
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
         text_encoder=first,
         tokenizer=tokenizer,
         text_encoder_2=second,
@@ -99,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--to", type=Path, default=MODEL, help="folder that export writes")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="time for training in this call")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--steps", type=int, default=5200)
+    parser.add_argument("--steps", type=int, default=4200)
     args = parser.parse_args(argv)
     args.device = torch.device(args.device)
     args.work.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ DENOISER = ("size", "rows", "grid", "condition", "encode", "decode", "eps")
 """The same of every other kind."""
 KINDS = {
     "denoiser": ("predicts noise or velocity alone", "model=sd14"),
-    "flow": ("predicts the velocity of a flow", "model=sd3 or model=flux"),
+    "flow": ("predicts the velocity of a flow", "model=sd3, model=flux or model=shapes_flow"),
     "beside": ("takes a picture beside the latents", "model=instruct_pix2pix"),
     "variance": ("predicts its own variance beside the noise", "model=adm256"),
     "pipeline": ("is a whole pipeline of diffusers", "model=pipeline"),
