@@ -26,6 +26,7 @@ EXPECTED = {
         *("tradeoff", "thresholds", "mask_noise", "guidance", "reference", "operator", "control", "examples", "masks"),
         *("ratios", "failures", "queries", "inversions", "reconstruction", "gap", "bounds", "truth", "mask_iou"),
         *(f"table{n}" for n in range(1, 7)),
+        *("flow", "flow_pose"),
     ],
 }
 ROW = ["paper", "item", "method", "settings", "metric"]
