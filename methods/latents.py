@@ -25,7 +25,9 @@ def flow(model: DiffusionModel, batch: EditBatch, steps: int) -> Grid:
     """The same of a flow, which can be asked at every level. Raises: UserError: the model is none."""
     found = grid(model, batch, steps)
     if not isinstance(found.path, Flow):
-        raise UserError("this method follows a flow's velocity, and this model predicts noise: use model=sd3 or flux")
+        raise UserError(
+            "this method follows a flow's velocity, and this model predicts noise: use model=sd3, flux or shapes_flow"
+        )
     return found
 
 

@@ -135,7 +135,7 @@ def test_flowedits_points_share_the_source(models):
 
 def test_a_method_of_flows_refuses_a_model_that_predicts_noise():
     with pytest.raises(
-        UserError, match="follows a flow's velocity, and this model predicts noise: use model=sd3 or flux"
+        UserError, match="follows a flow's velocity, and this model predicts noise: use model=sd3, flux or shapes_flow"
     ):
         FlowEdit(4)(shipped(), batch(pictures(64, 64, 1)), None)
 
