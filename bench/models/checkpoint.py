@@ -232,7 +232,8 @@ def _load(
     import torch
 
     kind = type(checkpoint)
-    with guard(f"the model {kind.__name__} cannot be loaded", kind):
+    # Whoever asks for it first, weights must be such that gradients can pass through.
+    with guard(f"the model {kind.__name__} cannot be loaded", kind), torch.inference_mode(False):
         if hasattr(checkpoint, "prompt_reader"):
             reader = reader or checkpoint.prompt_reader(device, dtype, offload)
             if asked is not None:

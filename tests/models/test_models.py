@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from bench import run
 from bench.errors import BadSample, UserError
 from bench.files.paths import ROOT
+from bench.models import checkpoint as checkpoints
 from bench.models.schedule import alphas_cumprod
 from bench.models.stable_diffusion import StableDiffusion
 from tests.helpers.models import SHIPPED, shipped
@@ -29,6 +30,13 @@ def copied(tmp_path):
 def test_local_folder_and_path_from_the_projects_root(copied):
     assert StableDiffusion(str(copied)).folder == copied
     assert StableDiffusion("bench/models/shapes").folder.samefile(SHIPPED)
+
+
+def test_gradients_pass_through_a_model_whoever_loads_it(copied):
+    with torch.inference_mode():
+        model = checkpoints.load(StableDiffusion(str(copied)), CPU, torch.float32)
+    checkpoints.free()
+    assert not any(weight.is_inference() for weight in model.unet.parameters())
 
 
 @pytest.fixture

@@ -179,15 +179,17 @@ class _Listener(logging.Handler):
 
 @contextmanager
 def _heard() -> Iterator[list[str]]:
-    """What diffusers warns of meanwhile, such as a prompt that is cut, in place of printing it; what its tokenizers say
-    of the same, once a process, is left out."""
+    """What diffusers warns of meanwhile, such as a prompt that is cut, in place of printing it, whatever was chosen to
+    be printed; what its tokenizers say of the same, once a process, is left out."""
     said: list[str] = []
     listeners = {"diffusers": _Listener(said), "transformers": logging.NullHandler()}
-    printing = {name: logging.getLogger(name).handlers[:] for name in listeners}
-    for name, listener in listeners.items():
-        logging.getLogger(name).handlers[:] = [listener]
+    printing = [(logger := logging.getLogger(name), logger.handlers[:], logger.level) for name in listeners]
+    for logger, _, _ in printing:
+        logger.handlers[:] = [listeners[logger.name]]
+        logger.setLevel(logging.WARNING)
     try:
         yield said
     finally:
-        for name, own in printing.items():
-            logging.getLogger(name).handlers[:] = own
+        for logger, handlers, level in printing:
+            logger.handlers[:] = handlers
+            logger.setLevel(level)
