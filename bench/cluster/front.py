@@ -15,6 +15,7 @@ from bench.cluster.record import Record
 from bench.cluster.task import WEIGHTS, Task, Wanted, code
 from bench.cluster.watch import going_on, watch
 from bench.diffusion.memory import AUTO
+from bench.edits.run import Run
 from bench.errors import UserError
 from bench.files import hashing
 from bench.files.lock import lock
@@ -56,13 +57,12 @@ def launched(
         if own := [record for record in living if _is_same(record, command, launcher)]:
             record, said = own[0], going_on(own[0])
         else:
-            keys, batches = list(dict.fromkeys(one.run.key for one in open_)), _batches(open_)
+            keys, pending = list(dict.fromkeys(one.run.key for one in open_)), _pending(open_)
             _refuse_shared(keys, living)
-            count = launcher.workers if batches else min(launcher.workers, len(open_))  # to score alone, one for a run
-            ids = _submit(command, launcher, count, open_, folder, heavy(launcher.words))
+            ids = _submit(command, launcher, open_, pending, folder, heavy(launcher.words))
             record = Record(command, launcher.words, launcher.engine, ids, keys, str(folder))
             records.save(record, folder)
-            said = f"{_named(record)}; logs: {folder}{_advice(launcher.workers, batches)}"
+            said = f"{_named(record)}; logs: {folder}{_advice(launcher.workers, pending)}"
     print(said, flush=True)
     if not launcher.wait:
         return 0
@@ -87,10 +87,17 @@ def _refuse_shared(keys: list[str], living: list[Record]) -> None:
             )
 
 
-def _submit(command: str, launcher: Launcher, count: int, wanted: list[Wanted], folder: Path, heavy: bool) -> list[str]:
-    """Starts so many tasks and the last job for what is not done; returns their ids."""
+Pending = list[tuple[Run, list[str]]]
+"""Runs, and the samples that each lacks."""
+
+
+def _submit(
+    command: str, launcher: Launcher, wanted: list[Wanted], pending: Pending, folder: Path, heavy: bool
+) -> list[str]:
+    """Starts the tasks and the last job for what is not done; returns their ids."""
     facts = {"words": launcher.words, "cwd": os.getcwd(), "code": code()}
-    lacking = tuple(dict.fromkeys(id_ for one in wanted if one.edited for id_ in one.run.pending()))
+    lacking = tuple(dict.fromkeys(id_ for _, ids in pending for id_ in ids))
+    count = launcher.workers if lacking else min(launcher.workers, len(wanted))  # to score alone, one for a run
     tasks = [Task(command, shard=(i, count), lacking=lacking, **facts) for i in range(count)]
     networks = heavy or any(one.run.cfg["metrics"].get("weights") for one in wanted if one.scored)
     light = not networks or all(one.run.cfg["device"] == "cpu" for one in wanted)
@@ -98,13 +105,14 @@ def _submit(command: str, launcher: Launcher, count: int, wanted: list[Wanted], 
     return ENGINES[launcher.engine].submit(tasks, last, folder / "%j", launcher, light)
 
 
-def _batches(open_: list[Wanted]) -> int:
-    """Of the run that lacks the most; 0 where a worker's memory decides how many pictures one is of."""
-    at_once = [(one.run, one.run.cfg["batch_size"]) for one in open_ if one.edited]
-    return max((-(-len(run.pending()) // most) for run, most in at_once if most != AUTO), default=0)
+def _pending(wanted: list[Wanted]) -> Pending:
+    return [(one.run, one.run.pending()) for one in wanted if one.edited]
 
 
-def _advice(workers: int, batches: int) -> str:
+def _advice(workers: int, pending: Pending) -> str:
+    """What to know where a run lacks fewer batches than there are workers; with `auto` nobody knows yet."""
+    at_once = [(len(ids), run.cfg["batch_size"]) for run, ids in pending]
+    batches = max((-(-count // most) for count, most in at_once if most != AUTO), default=0)
     if not 0 < batches < workers:
         return ""
     few = "one batch" if batches == 1 else f"{batches} batches"

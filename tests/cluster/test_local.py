@@ -144,6 +144,11 @@ def test_what_lacks_is_shared_evenly(inline, tmp_path):
     assert sorted(count - before.get(file, 0) for file, count in after.items()) == [1, 1]
 
 
+def test_batches_by_memory_leave_the_workers_as_many_as_asked_for(inline, tmp_path):
+    assert run.main([*COPY, f"out={tmp_path}", "batch_size=auto", *GPUS]) == 0
+    assert len(inline.seen) == 3  # two tasks, and the last job
+
+
 def test_a_metric_that_cannot_score_stops_tasks_before_they_edit(inline, tmp_path, monkeypatch, capsys):
     (tmp_path / "my_metric.py").write_text("class Mine:\n    def __init__(self):\n        raise RuntimeError('no')\n")
     monkeypatch.syspath_prepend(tmp_path)
