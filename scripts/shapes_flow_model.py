@@ -3,12 +3,13 @@
 import torch
 from diffusers import SD3Transformer2DModel
 from torch import nn
-from transformers import CLIPTextConfig, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextModelWithProjection, CLIPTokenizer
 
 from bench.models.joint_attention import Processor, find
+from scripts.shapes_model import CONTEXT, text_config
 
 WIDTH, HEAD, BLOCKS = 128, 32, 5
-TEXT, CONTEXT = 64, 24
+TEXT = 64
 
 
 def transformer() -> SD3Transformer2DModel:
@@ -35,20 +36,7 @@ def transformer() -> SD3Transformer2DModel:
 
 def text_encoder(tok: CLIPTokenizer) -> CLIPTextModelWithProjection:
     """Two-layer CLIP text tower."""
-    return CLIPTextModelWithProjection(
-        CLIPTextConfig(
-            vocab_size=len(tok),
-            hidden_size=TEXT,
-            intermediate_size=4 * TEXT,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            max_position_embeddings=CONTEXT,
-            projection_dim=TEXT,
-            bos_token_id=tok.bos_token_id,
-            eos_token_id=tok.eos_token_id,
-            pad_token_id=tok.pad_token_id,
-        )
-    )
+    return CLIPTextModelWithProjection(text_config(tok, TEXT, heads=2))
 
 
 class Flow(nn.Module):

@@ -89,19 +89,22 @@ def unet() -> UNet2DConditionModel:
 
 def text_encoder(tok: CLIPTokenizer) -> CLIPTextModel:
     """Two-layer CLIP text tower."""
-    return CLIPTextModel(
-        CLIPTextConfig(
-            vocab_size=len(tok),
-            hidden_size=WIDTH,
-            intermediate_size=4 * WIDTH,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            max_position_embeddings=CONTEXT,
-            projection_dim=WIDTH,
-            bos_token_id=tok.bos_token_id,
-            eos_token_id=tok.eos_token_id,
-            pad_token_id=tok.pad_token_id,
-        )
+    return CLIPTextModel(text_config(tok, WIDTH, heads=4))
+
+
+def text_config(tok: CLIPTokenizer, width: int, heads: int) -> CLIPTextConfig:
+    """Of a two-layer CLIP text tower."""
+    return CLIPTextConfig(
+        vocab_size=len(tok),
+        hidden_size=width,
+        intermediate_size=4 * width,
+        num_hidden_layers=2,
+        num_attention_heads=heads,
+        max_position_embeddings=CONTEXT,
+        projection_dim=width,
+        bos_token_id=tok.bos_token_id,
+        eos_token_id=tok.eos_token_id,
+        pad_token_id=tok.pad_token_id,
     )
 
 

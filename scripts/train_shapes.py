@@ -26,7 +26,7 @@ from metrics.judge import Judge
 from scripts import exporting, shapes_model
 from scripts.latents import Latents
 from scripts.scenes import SEED, grid, stream
-from scripts.training import fit, generator, load_average
+from scripts.training import fit, generator, load_average, run_stages
 
 ROOT = Path(__file__).resolve().parents[1]
 MODEL, JUDGE = ROOT / "bench/models/shapes", ROOT / "metrics/shapes_judge"
@@ -204,20 +204,12 @@ STAGES = {"vae": train_vae, "judge": train_judge, "unet": train_unet, "export": 
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stages", nargs="+", choices=STAGES)
     parser.add_argument("--work", type=Path, default=ROOT / "results/runs/shapes-training")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="time for each stage in this call")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--vae-steps", type=int, default=5000)
     parser.add_argument("--judge-steps", type=int, default=3000)
     parser.add_argument("--unet-steps", type=int, default=16_000)
     parser.add_argument("--from-shipped", action="store_true", help="start the UNet at the shipped weights")
-    args = parser.parse_args(argv)
-    args.device = torch.device(args.device)
-    args.work.mkdir(parents=True, exist_ok=True)
-    for stage in args.stages:
-        if not STAGES[stage](args):
-            raise SystemExit(f"{stage}: stopped by --minutes; the same command goes on")
+    run_stages(STAGES, parser, argv)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from bench.files.paths import ROOT
 from scripts import exporting, shapes_flow_model, shapes_model
 from scripts.latents import Latents
 from scripts.scenes import SEED, grid
-from scripts.training import fit, generator, load_average
+from scripts.training import fit, generator, load_average, run_stages
 
 DIFFUSION, MODEL = ROOT / "bench/models/shapes", ROOT / "bench/models/shapes_flow"
 BATCH, SPREAD = 64, 1.4
@@ -96,18 +96,10 @@ STAGES = {"train": train, "export": export}
 
 def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stages", nargs="+", choices=STAGES)
     parser.add_argument("--work", type=Path, default=ROOT / "results/runs/flow-training")
     parser.add_argument("--to", type=Path, default=MODEL, help="folder that export writes")
-    parser.add_argument("--minutes", type=float, default=float("inf"), help="time for training in this call")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--steps", type=int, default=4200)
-    args = parser.parse_args(argv)
-    args.device = torch.device(args.device)
-    args.work.mkdir(parents=True, exist_ok=True)
-    for stage in args.stages:
-        if not STAGES[stage](args):
-            raise SystemExit(f"{stage}: stopped by --minutes; the same command goes on")
+    run_stages(STAGES, parser, argv)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 Every random choice of step `i` is drawn from (seed, i) alone, so a checkpoint needs no random state.
 """
 
+import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,3 +128,23 @@ def load_average(module: nn.Module, file: Path) -> int:
     ema.shadow = state["ema"]
     ema.apply(module)
     return state["step"]
+
+
+def run_stages(
+    stages: dict[str, Callable[[argparse.Namespace], bool]], parser: argparse.ArgumentParser, argv: list[str] | None
+) -> None:
+    """The stages that a command line names, in turn, each with its words.
+
+    Args:
+        stages: name -> what does it, and says whether it is done.
+        parser: with the options of its own, `--work` among them.
+    """
+    parser.add_argument("stages", nargs="+", choices=stages)
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="time for each training in this call")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    args = parser.parse_args(argv)
+    args.device = torch.device(args.device)
+    args.work.mkdir(parents=True, exist_ok=True)
+    for stage in args.stages:
+        if not stages[stage](args):
+            raise SystemExit(f"{stage}: stopped by --minutes; the same command goes on")
