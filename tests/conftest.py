@@ -1,4 +1,4 @@
-"""Keeps tests off the network, off the user's caches and out of the project's result folder, and their chances equal."""
+"""Keeps tests off the network, the user's caches and the project's result folder, and has them draw alike."""
 
 import os
 

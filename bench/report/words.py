@@ -157,6 +157,11 @@ def few(groups: int | None) -> str:
     return "few" if groups is not None and groups < FEW else ""
 
 
+def some(names: list[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(names[:6]) + (" and others" if len(names) > 6 else "")
+
+
 def notice(summary: Summary) -> str | None:
     """What everything that is said of a run must say: of its model and data, and of the weights that scored it."""
     doubts = [f"{name} is {why}" for name, why in summary.doubts.items()]

@@ -13,7 +13,7 @@ from bench.report.words import INTERVALS, axis, finite
 from bench.report.write import csv
 from bench.reproduce import published
 from bench.reproduce.items import Item
-from bench.reproduce.verdicts import Cell, frame
+from bench.reproduce.verdicts import Cell, frame, notices
 
 
 def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[Path]:
@@ -55,7 +55,7 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     points = pd.concat([points.assign(x_metric=panel["x"], y_metric=panel["y"]) for panel, points in shown])
     key = [f"{_numbers(points)}bars: {INTERVALS}" + ("; hollow: published" if points.published.any() else "")]
     key += ["far outside, not drawn: " + "; ".join(far)] if far else []
-    files = style.finish(figure, item.title, [*_notices(cells), *header, *key], stem)
+    files = style.finish(figure, item.title, [*notices(cells), *header, *key], stem)
     return [*files, csv(points, stem)]
 
 
@@ -72,10 +72,6 @@ def _numbers(points: pd.DataFrame) -> str:
 
 def _prefix(panel: dict[str, str]) -> str:
     return f"{panel['of']}, " if "of" in panel else ""
-
-
-def _notices(cells: list[Cell]) -> list[str]:
-    return sorted({cell.notice for cell in cells} - {""})
 
 
 def _points(table: pd.DataFrame, panel: dict[str, str]) -> pd.DataFrame:
@@ -148,4 +144,4 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
         axes.locator_params(axis="x", nbins=4)
     grid[0][0].set_yticks([-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels])
     key = f"dots: ours, bars: {INTERVALS}" + ("; hollow diamonds: published" if numbers.published.any() else "")
-    return style.finish(figure, item.title, [*_notices(cells), *header, key], stem)
+    return style.finish(figure, item.title, [*notices(cells), *header, key], stem)

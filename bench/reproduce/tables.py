@@ -8,7 +8,7 @@ from bench.report import words, write
 from bench.report.write import Table
 from bench.reproduce import marks
 from bench.reproduce.items import Item
-from bench.reproduce.verdicts import DIFFERS, INCOMPARABLE, MATCHES, NOT_RUN, PRINTED, Cell, frame
+from bench.reproduce.verdicts import DIFFERS, INCOMPARABLE, MATCHES, NOT_RUN, PRINTED, Cell, frame, notices
 
 
 def tabulate(item: Item, cells: list[Cell]) -> pd.DataFrame:
@@ -78,7 +78,7 @@ def _published(cell: Cell) -> str:
 
 def remarks(item: Item, cells: list[Cell]) -> list[str]:
     """What has to be said under the table: notices, why values are missing or cannot be compared, the item's notes."""
-    lines = [f"Notice: {notice}" for notice in sorted({cell.notice for cell in cells} - {""})]
+    lines = [f"Notice: {notice}" for notice in notices(cells)]
     lines += [words.FEWNESS] if any(cell.ours is not None and words.few(cell.groups) for cell in cells) else []
     fewer = {
         cell.metric: cell.n for cell in cells if cell.kind == "pair" and cell.n and cell.n < (cell.n_expected or 0)
@@ -93,7 +93,7 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
         said |= set(reasons)
         for why, rows in reasons.items():
             rows = list(dict.fromkeys(rows))
-            who = "all rows" if set(rows) == {cell.row for cell in cells} and len(rows) > 1 else _some(rows)
+            who = "all rows" if set(rows) == {cell.row for cell in cells} and len(rows) > 1 else words.some(rows)
             lines.append(f"{verdict or 'empty'} ({who}): {' '.join(why.split())}")
     judged = [cell.verdict for cell in cells if cell.published and cell.verdict != PRINTED]
     if judged:
@@ -105,15 +105,12 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
         lines.append("bold: the best of a column, underlined: the second; ours and published values each by themselves")
     n_of = marks.counts(cells)
     if other := [", ".join(filter(None, place)) for place, n in n_of.items() if n != marks.usual(n_of)]:
-        lines.append(f"of other pictures than the rest, so that they do not compare and are never best: {_some(other)}")
+        who = words.some(other)
+        lines.append(f"of other pictures than the rest, so that they do not compare and are never best: {who}")
     for why in dict.fromkeys(cell.apart for cell in cells if cell.apart):
         places = [f"{cell.metric} of {cell.row}" for cell in cells if cell.apart == why]
-        lines.append(f"{why}, so that they do not compare and are never best or drawn: {_some(places)}")
+        lines.append(f"{why}, so that they do not compare and are never best or drawn: {words.some(places)}")
     return [*lines, *item.notes]
-
-
-def _some(rows: list[str]) -> str:
-    return ", ".join(rows[:6]) + (" and others" if len(rows) > 6 else "")
 
 
 def write_all(item: Item, cells: list[Cell], header: list[str], to: Path) -> list[Path]:

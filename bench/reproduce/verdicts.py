@@ -98,6 +98,22 @@ def frame(cells: list[Cell]) -> pd.DataFrame:
     return pd.DataFrame([asdict(cell) for cell in cells], columns=list(Cell.__dataclass_fields__))
 
 
+def notices(cells: list[Cell]) -> list[str]:
+    """What must be said beside values: each thing once, with the rows that it is of where some have none of it."""
+    rows = list(dict.fromkeys(cell.row for cell in cells if cell.ours is not None))
+    bearers: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for said in filter(None, cell.notice.split("; ")):
+            bearers.setdefault(said, {})[cell.row] = None
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for said, found in bearers.items():
+        alike.setdefault(tuple(found), []).append(said)
+    return [
+        "; ".join(said) + (f" ({words.some(list(found))})" if set(rows) - set(found) else "")
+        for found, said in alike.items()
+    ]
+
+
 def judge(item: Item, cell: Cell, reasons: list[str]) -> None:
     """Puts the published value and the verdict into a cell.
 

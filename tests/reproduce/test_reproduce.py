@@ -145,6 +145,17 @@ def test_what_the_user_changes_cannot_match(world):
     assert cells._reasons(item, point, words) == ["255 of 256 images, 1 failed"]
 
 
+def test_what_must_be_said_of_rows_is_said_once():
+    def cell(row, notice, ours=1.0):
+        return Cell("a", "b", row, "", "psnr", ours=ours, notice=notice)
+
+    of_all, of_some = "embedded model", "embedded model; sd3 at 64 px"
+    assert verdicts.notices([cell("A", of_all), cell("B", of_all), cell("C", "", None)]) == [of_all]
+    made = [cell("A", of_all), cell("B", of_some), cell("C", f"{of_some}; transferred; really"), cell("B", of_some)]
+    assert verdicts.notices(made) == [of_all, "sd3 at 64 px (B, C)", "transferred; really (C)"]
+    assert verdicts.notices([*made, cell("D", "")])[0] == "embedded model (A, B, C)"
+
+
 def test_tables_and_figures_are_written_in_every_form(world):
     text = (world / "tables/mine/tiny.md").read_text()
     assert "Notice: embedded model of a drawn world, comparable with no paper" in text
