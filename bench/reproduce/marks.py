@@ -27,6 +27,21 @@ def usual(found: dict[Place, int]) -> int | None:
     return max(often, key=lambda n: (often[n], n)) if often else None
 
 
+def apart(cells: Iterable[Cell]) -> str | None:
+    """Says which rows are of other pictures than most, and of how many; None: all are of as many."""
+    n_of = counts(cells)
+    most, others = usual(n_of), {}
+    for (row, point), n in n_of.items():
+        if n != most:
+            others.setdefault((row, n), []).append(point)
+    rows = [row for row, _ in n_of]
+    names = [
+        f"{row if rows.count(row) == len(points) else ', '.join([row, *points])} (n = {n})"
+        for (row, n), points in others.items()
+    ]
+    return f"of other pictures than the rest: {words.some(names)}" if names else None
+
+
 def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str], int]:
     """The best (1) and second (2) value of each column, by row, point and metric.
 
@@ -39,7 +54,7 @@ def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str
     """
     if item.panels:
         return {}
-    apart = {*item.best_of, *item.differences, *item.reductions}
+    no_methods = {*item.best_of, *item.differences, *item.reductions}
     n_of, marked = counts(cells), {}
     n = usual(n_of)
     better = {cell.metric: cell.higher_is_better for cell in cells if cell.higher_is_better is not None}
@@ -50,7 +65,7 @@ def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str
         if (
             cell.verdict == PRINTED
             or value is None
-            or cell.row in apart
+            or cell.row in no_methods
             or cell.metric not in better
             or cell.kind == "cost"
             or not alike

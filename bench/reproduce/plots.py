@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from bench.report import style, words
 from bench.report.words import INTERVALS, axis, finite
 from bench.report.write import csv
-from bench.reproduce import published
+from bench.reproduce import marks, published
 from bench.reproduce.items import Item
 from bench.reproduce.verdicts import Cell, frame, notices
 
@@ -55,7 +55,8 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     points = pd.concat([points.assign(x_metric=panel["x"], y_metric=panel["y"]) for panel, points in shown])
     key = [f"{_numbers(points)}bars: {INTERVALS}" + ("; hollow: published" if points.published.any() else "")]
     key += ["far outside, not drawn: " + "; ".join(far)] if far else []
-    files = style.finish(figure, item.title, [*notices(cells), *header, *key], stem)
+    notes = filter(None, [*notices(cells), *header, *key, marks.apart(cells)])
+    files = style.finish(figure, item.title, list(notes), stem)
     return [*files, csv(points, stem)]
 
 
@@ -144,4 +145,5 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
         axes.locator_params(axis="x", nbins=4)
     grid[0][0].set_yticks([-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels])
     key = f"dots: ours, bars: {INTERVALS}" + ("; hollow diamonds: published" if numbers.published.any() else "")
-    return style.finish(figure, item.title, [*notices(cells), *header, key], stem)
+    notes = filter(None, [*notices(cells), *header, key, marks.apart(cells)])
+    return style.finish(figure, item.title, list(notes), stem)

@@ -103,10 +103,8 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
     lines += [f"published values: {source}" for source in dict.fromkeys(cell.source for cell in cells if cell.source)]
     if marks.best(item, cells, "ours") or marks.best(item, cells, "published"):
         lines.append("bold: the best of a column, underlined: the second; ours and published values each by themselves")
-    n_of = marks.counts(cells)
-    if other := [", ".join(filter(None, place)) for place, n in n_of.items() if n != marks.usual(n_of)]:
-        who = words.some(other)
-        lines.append(f"of other pictures than the rest, so that they do not compare and are never best: {who}")
+    if others := marks.apart(cells):
+        lines.append(f"{others}; they do not compare and are never best")
     for why in dict.fromkeys(cell.apart for cell in cells if cell.apart):
         places = [f"{cell.metric} of {cell.row}" for cell in cells if cell.apart == why]
         lines.append(f"{why}, so that they do not compare and are never best or drawn: {words.some(places)}")

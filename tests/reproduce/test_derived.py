@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bench.reproduce import derived, marks, published, tables
+from bench.reproduce import derived, marks, plots, published, tables
 from bench.reproduce.items import Item
 from bench.reproduce.outcomes import Point
 from bench.reproduce.verdicts import Cell
@@ -129,9 +129,25 @@ def test_the_best_is_bold_the_second_underlined_and_another_n_is_neither():
     assert shown["Group, distance ↓"].tolist() == ["<u>3.00</u>", "**2.00**", "<u>3.00</u>", "1.00", "0.500"]
     assert shown.n.tolist() == ["8", "8", "8", "4 (others: 8)", "8"]
     remarks = tables.remarks(item, cells)
-    assert any("never best: few" in line for line in remarks)
+    assert "of other pictures than the rest: few (n = 4); they do not compare and are never best" in remarks
     curves = replace(item, panels=[{"x": "distance", "y": "distance"}])
     assert marks.best(curves, cells, "ours") == {}
+
+
+def test_rows_of_other_pictures_are_said_in_figures_too(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(
+        plots.style, "finish", lambda figure, title, notes, stem: said.append(notes) or plots.plt.close(figure) or []
+    )
+    cells = [cell(row, 1.0 + i, point=f"r = {i}", n=n) for row, n in [("a", 8), ("b", 8), ("few", 4)] for i in (0, 1)]
+    cells[0].n = 5
+    item = Item(name="x/y", **TITLED)
+    plots.dots(item, cells, [], tmp_path / "t")
+    plots.curves(replace(item, panels=[{"x": "distance", "y": "distance"}]), cells, [], tmp_path / "t")
+    others = "of other pictures than the rest: a, r = 0 (n = 5), few (n = 4)"
+    assert [notes[-1] for notes in said] == [others, others]
+    plots.dots(item, cells[1:4], [], tmp_path / "t")
+    assert "other pictures" not in said[-1][-1]
 
 
 def test_what_reads_alike_is_equally_good_and_costs_are_not_marked():
