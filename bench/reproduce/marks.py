@@ -27,8 +27,8 @@ def usual(found: dict[Place, int]) -> int | None:
     return max(often, key=lambda n: (often[n], n)) if often else None
 
 
-def apart(cells: Iterable[Cell]) -> str | None:
-    """Says which rows are of other pictures than most, and of how many; None: all are of as many."""
+def apart(cells: Iterable[Cell]) -> list[str]:
+    """A line that says which rows are of other pictures than most, and of how many; none where all are of as many."""
     n_of = counts(cells)
     most, others = usual(n_of), {}
     for (row, point), n in n_of.items():
@@ -39,7 +39,7 @@ def apart(cells: Iterable[Cell]) -> str | None:
         f"{row if rows.count(row) == len(points) else ', '.join([row, *points])} (n = {n})"
         for (row, n), points in others.items()
     ]
-    return f"of other pictures than the rest: {words.some(names)}" if names else None
+    return [f"of other pictures than the rest: {words.some(names)}"] if names else []
 
 
 def best(item: Item, cells: list[Cell], values: str) -> dict[tuple[str, str, str], int]:

@@ -21,7 +21,8 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     A panel `of` some rows shows those whose names begin so, and calls them by the rest. Writes PNG, PDF and the CSV of
     the points; returns them, or nothing if no panel has a point."""
     apart = {*item.differences, *item.reductions}
-    table = frame([cell for cell in cells if cell.row not in apart])
+    cells = [cell for cell in cells if cell.row not in apart]
+    table = frame(cells)
     found = [(panel, _points(table[table.row.str.startswith(_prefix(panel))], panel)) for panel in item.panels]
     shown = [(panel, points) for panel, points in found if not points.empty]
     if not shown:
@@ -55,8 +56,7 @@ def curves(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list
     points = pd.concat([points.assign(x_metric=panel["x"], y_metric=panel["y"]) for panel, points in shown])
     key = [f"{_numbers(points)}bars: {INTERVALS}" + ("; hollow: published" if points.published.any() else "")]
     key += ["far outside, not drawn: " + "; ".join(far)] if far else []
-    notes = filter(None, [*notices(cells), *header, *key, marks.apart(cells)])
-    files = style.finish(figure, item.title, list(notes), stem)
+    files = style.finish(figure, item.title, [*notices(cells), *header, *key, *marks.apart(cells)], stem)
     return [*files, csv(points, stem)]
 
 
@@ -145,5 +145,4 @@ def dots(item: Item, cells: list[Cell], header: list[str], stem: Path) -> list[P
         axes.locator_params(axis="x", nbins=4)
     grid[0][0].set_yticks([-i for i in range(len(labels))], [", ".join(filter(None, label)) for label in labels])
     key = f"dots: ours, bars: {INTERVALS}" + ("; hollow diamonds: published" if numbers.published.any() else "")
-    notes = filter(None, [*notices(cells), *header, key, marks.apart(cells)])
-    return style.finish(figure, item.title, list(notes), stem)
+    return style.finish(figure, item.title, [*notices(cells), *header, key, *marks.apart(cells)], stem)

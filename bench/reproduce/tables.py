@@ -103,8 +103,7 @@ def remarks(item: Item, cells: list[Cell]) -> list[str]:
     lines += [f"published values: {source}" for source in dict.fromkeys(cell.source for cell in cells if cell.source)]
     if marks.best(item, cells, "ours") or marks.best(item, cells, "published"):
         lines.append("bold: the best of a column, underlined: the second; ours and published values each by themselves")
-    if others := marks.apart(cells):
-        lines.append(f"{others}; they do not compare and are never best")
+    lines += [f"{others}; they do not compare and are never best" for others in marks.apart(cells)]
     for why in dict.fromkeys(cell.apart for cell in cells if cell.apart):
         places = [f"{cell.metric} of {cell.row}" for cell in cells if cell.apart == why]
         lines.append(f"{why}, so that they do not compare and are never best or drawn: {words.some(places)}")

@@ -91,7 +91,7 @@ def test_bench_run_says_where_it_is_made(capsys):
     assert run.main(["experiment=table1"]) == 2  # several papers have one
     assert "unknown experiment 'table1'" in capsys.readouterr().err
     assert reproduce.main(["experiment=pi_flow"]) == 2
-    assert "unknown experiment 'pi_flow'; did you mean pie_flow" in capsys.readouterr().err
+    assert "unknown experiment 'pi_flow'; did you mean pie_flow or flow or flow_pose?" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
