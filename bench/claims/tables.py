@@ -7,7 +7,7 @@ import pandas as pd
 
 from bench.claims.judging import Row
 from bench.claims.verdicts import Result, sentence
-from bench.report.words import FEWNESS, few, heading, number
+from bench.report.words import FEWNESS, borne, few, heading, number
 from bench.report.write import grid
 
 COLUMNS = [
@@ -144,6 +144,7 @@ def _by_data(results: list[Result]) -> dict[tuple[str, str], list[Result]]:
 
 
 def _cautions(results: list[Result]) -> list[str]:
-    """Notices of the runs, and what a verdict on such runs is not."""
-    notices = list(dict.fromkeys(notice for result in results for notice in result.notices))
+    """Notices of the runs, with the claims that they are of, and what a verdict on such runs is not."""
+    found = [(result.claim.name, notice) for result in results for notice in result.notices]
+    notices = borne(found, {result.claim.name for result in results})
     return notices + ["a verdict here is on these runs, and says nothing of the paper's own numbers"] * bool(notices)

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from bench.scores.stored import Fact, Scored, Summary
@@ -172,6 +172,26 @@ def notice(summary: Summary) -> str | None:
 def notices(summaries: Iterable[Summary]) -> list[str]:
     """Those of several runs, each once."""
     return sorted({said for summary in summaries if (said := notice(summary))})
+
+
+def borne(found: Iterable[tuple[str, str]], names: Collection[str]) -> list[str]:
+    """What must be said beside several things: each saying once, with the things that it is of where some have it not.
+
+    Args:
+        found: the name of a thing, and what must be said of it, sayings parted by semicolons.
+        names: of all the things that are shown.
+    """
+    bearers: dict[str, dict[str, None]] = {}
+    for name, said in found:
+        for part in filter(None, said.split("; ")):
+            bearers.setdefault(part, {})[name] = None
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for part, bearing in bearers.items():
+        alike.setdefault(tuple(bearing), []).append(part)
+    return [
+        "; ".join(parts) + (f" ({some(list(bearing))})" if set(names) - set(bearing) else "")
+        for bearing, parts in alike.items()
+    ]
 
 
 def commit(environment: dict[str, Any]) -> str:

@@ -100,18 +100,8 @@ def frame(cells: list[Cell]) -> pd.DataFrame:
 
 def notices(cells: list[Cell]) -> list[str]:
     """What must be said beside values: each thing once, with the rows that it is of where some have none of it."""
-    rows = list(dict.fromkeys(cell.row for cell in cells if cell.ours is not None))
-    bearers: dict[str, dict[str, None]] = {}
-    for cell in cells:
-        for said in filter(None, cell.notice.split("; ")):
-            bearers.setdefault(said, {})[cell.row] = None
-    alike: dict[tuple[str, ...], list[str]] = {}
-    for said, found in bearers.items():
-        alike.setdefault(tuple(found), []).append(said)
-    return [
-        "; ".join(said) + (f" ({words.some(list(found))})" if set(rows) - set(found) else "")
-        for found, said in alike.items()
-    ]
+    shown = {cell.row for cell in cells if cell.ours is not None}
+    return words.borne(((cell.row, cell.notice) for cell in cells), shown)
 
 
 def judge(item: Item, cell: Cell, reasons: list[str]) -> None:

@@ -1,5 +1,7 @@
 """Claims on scores written by hand in the form that runs have."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,7 +10,7 @@ from omegaconf import OmegaConf
 
 from bench.claims import file
 from bench.claims.__main__ import main
-from bench.claims.tables import COLUMNS, tidy
+from bench.claims.tables import COLUMNS, printed, tidy
 from bench.errors import UserError
 from bench.scores import stored
 from bench.statistics.intervals import half_samples
@@ -459,6 +461,15 @@ def test_each_data_set_is_a_result_and_notices_are_said(world, tmp_path):
         "not run",
         "Nothing is run on coco and scored with a profile that shows structure.",
     )
+
+
+def test_what_is_said_of_some_claims_alone_names_them(world, tmp_path):
+    simulated(world, 1.0)
+    (result,) = world.claim(tmp_path, **HALF)
+    rows = [replace(row, notices=("embedded model; sd3 at 64 px",)) for row in result.rows]
+    other = replace(result, claim=replace(result.claim, name="other"), rows=rows)
+    lines = printed([result, other]).splitlines()
+    assert lines[1:3] == ["embedded model", "sd3 at 64 px (other)"]
 
 
 def test_random_weights_are_found_under_their_name(world, tmp_path):
