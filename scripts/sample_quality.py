@@ -37,9 +37,9 @@ def rendered(seed: int, count: int) -> tuple[list[scenes.Scene], torch.Tensor]:
 
 def looked_at(judge: Judge, images: torch.Tensor) -> tuple[Moments, list[dict[str, str]]]:
     """Moments of the judge's pooled features, and the attributes that it reads."""
-    found, read = Moments(), []
+    found, read, device = Moments(), [], next(judge.parameters()).device
     for part in images.split(BATCH):
-        top = judge.maps(part.float() / 255)[-1]
+        top = judge.maps(part.to(device).float() / 255)[-1]
         found.update(top.mean((2, 3)))
         read += judge.read(top)
     return found, read
@@ -76,7 +76,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--card", type=Path, help="also write the table there, below its last heading")
     args = parser.parse_args(argv)
-    judge = Judge.load(ROOT / JUDGE)
+    device = pick("auto")
+    judge = Judge.load(ROOT / JUDGE).to(device)
     wanted, truths = rendered(SEED, args.count)
     reference, _ = looked_at(judge, truths)
     table = ["| pictures | Frechet distance | invert and reconstruct, dB | " + " | ".join(judge.attributes) + " |"]
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     say("renders of other scenes", rendered(SEED + 1, args.count)[1])
     for name in args.models:
         cfg = cli.jobs([f"model={name}"])[0].model
-        model = checkpoint.load(checkpoint.make(cfg), pick("auto"), torch.float32)
+        model = checkpoint.load(checkpoint.make(cfg), device, torch.float32)
         if name == args.models[0]:
             parts = truths.to(model.device).split(BATCH)
             say("the autoencoder alone", torch.cat([to_uint8(model.decode(model.encode(to_float(p)))) for p in parts]))

@@ -143,7 +143,7 @@ def test_metric_of_ones_own(swept, tmp_path, monkeypatch):
         "class Redness:\n"
         "    version, higher_is_better, unit = 3, True, ''\n"
         "    def score(self, batch):\n"
-        "        return batch.edits[:, 0].double().mean((1, 2)).numpy()\n"
+        "        return batch.edits[:, 0].double().mean((1, 2)).cpu().numpy()\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     shutil.copytree(swept, tmp_path / "out")

@@ -7,11 +7,13 @@ from bench.errors import NotFinite, UserError
 
 
 def pick(device: str) -> torch.device:
-    """`auto` is CUDA where there is one, `cuda:1` its second card.
+    """`auto` is CUDA where there is one, `cuda:1` its second card. float32 is float32 there, too: torch would leave its
+    convolutions to TF32, with which inversions end elsewhere in each batch size.
 
     Raises:
         UserError: CUDA was asked for and there is none, or not so many.
     """
+    torch.backends.cudnn.allow_tf32 = False
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if device.startswith("cuda") and not torch.cuda.is_available():

@@ -72,6 +72,13 @@ def test_a_card_that_is_not_there_is_a_sentence(monkeypatch, capsys):
     assert "cuda:number" in capsys.readouterr().err
 
 
+def test_float32_is_not_left_to_tf32(monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    assert torch.backends.cudnn.allow_tf32
+    devices.pick("cpu")
+    assert not torch.backends.cudnn.allow_tf32
+
+
 @pytest.fixture
 def words(tmp_path):
     """Seven pictures, one of them broken."""

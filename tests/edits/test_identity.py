@@ -167,7 +167,7 @@ DARK = """class Dark:
     version, higher_is_better, unit = 1, True, ''
 
     def score(self, batch):
-        return batch.edits.double().mean((1, 2, 3)).numpy() * {}
+        return batch.edits.double().mean((1, 2, 3)).cpu().numpy() * {}
 """
 
 

@@ -136,7 +136,7 @@ def test_the_unconditional_network_takes_no_class(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def benchmark(tmp_path_factory):
+def miniature(tmp_path_factory):
     """The ImageNet benchmark in miniature, with a model that has its classes."""
     root = tmp_path_factory.mktemp("benchmark")
     state = adm.original(adm.network(num_class_embeds=1000))
@@ -145,8 +145,8 @@ def benchmark(tmp_path_factory):
     return [*words, "model=adm256", "model.size=32", f"model.path={adm.folder(root / 'adm', state)}", "method.down=8"]
 
 
-def test_ilvr_on_the_benchmark(benchmark, tmp_path, capsys):
-    words = [*benchmark, "method=ilvr", "method.respacing=5", "method.range_t=[0,3]", "batch_size=2", f"out={tmp_path}"]
+def test_ilvr_on_the_benchmark(miniature, tmp_path, capsys):
+    words = [*miniature, "method=ilvr", "method.respacing=5", "method.range_t=[0,3]", "batch_size=2", f"out={tmp_path}"]
     assert run.main(words) == 0
     assert "3 of 3 scored" in capsys.readouterr().out
     folders = sorted((tmp_path / "imagenet/ilvr").iterdir())

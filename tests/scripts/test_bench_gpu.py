@@ -59,7 +59,8 @@ def test_every_row_is_measured(capsys):
 
 
 def test_the_networks_work_is_that_of_their_layers():
-    """Of convolutions and matrices, counted by hand; attention, which has no weights, is little of it."""
+    """Of convolutions and matrices, counted by hand; attention has no weights and is little of it, and is not counted
+    on a CPU by older torch."""
     bench = bench_gpu.Bench(torch.device("cpu"), "float32", 1, 2, tiny=True)
     by_hand = [0]
 
@@ -71,7 +72,7 @@ def test_the_networks_work_is_that_of_their_layers():
     row, _ = bench.flops
     for hook in hooks:
         hook.remove()
-    assert by_hand[0] < row < 1.5 * by_hand[0]
+    assert by_hand[0] <= row < 1.5 * by_hand[0]
 
 
 def test_a_row_that_fails_loses_no_other(capsys, monkeypatch):
