@@ -12,6 +12,9 @@ from pathlib import Path
 from bench.files.write import keep
 
 _BLOB = re.compile("[0-9a-f]{64}")
+_MOST = 500_000
+"""Entries that the cache holds, the latest; some 200 bytes each."""
+_added: dict[str, list] = {}
 
 
 def sha256(file: Path) -> str:
@@ -25,7 +28,7 @@ def sha256(file: Path) -> str:
     if entry and entry[:2] == stamp:
         return entry[2]
     digest = _digest(file)
-    known[str(file.resolve())] = [*stamp, digest]
+    known[str(file.resolve())] = _added[str(file.resolve())] = [*stamp, digest]
     return digest
 
 
@@ -51,7 +54,7 @@ def sha256_of_files(files: dict[str, Path]) -> str:
         digests = dict(zip(unique, pool.map(_digest_if_readable, unique), strict=True))
     digest = sha256_of({name: digests[place] for name, place in places.items()})
     if None not in digests.values():
-        known[stamp] = [digest]
+        known[stamp] = _added[stamp] = [digest]
     return digest
 
 
@@ -91,7 +94,10 @@ def rounded(value: object) -> object:
 def remember() -> None:
     """Adds what was hashed to the user's cache, beside what other processes added meanwhile; a cache that cannot be
     written is no reason to fail."""
-    keep(_cache_file(), json.dumps(_stored() | _remembered()).encode())
+    if _added:
+        entries = {key: entry for key, entry in _stored().items() if key not in _added} | _added
+        keep(_cache_file(), json.dumps(dict(list(entries.items())[-_MOST:])).encode())
+        _added.clear()
 
 
 def _digest(file: Path) -> str:
