@@ -2,7 +2,7 @@
 
     python -m scripts.publish [--out results/runs] [--to results]
 
-Runs what is missing under `--out` (about two hours on two cores the first time), then writes tables and figures of
+Runs what is missing under `--out` (1 h 48 min on two cores the first time), then writes tables and figures of
 every `shapes` item, the claims, the scores of every image behind them, and the metrics of whole sets over the first 16
 images of each run, which a test makes anew.
 """

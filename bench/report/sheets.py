@@ -243,8 +243,9 @@ def edit(store: Store, id_: str, cell: int = CELL, mask: bool = True) -> Image.I
 
 
 def save(image: Image.Image, stem: Path, forms: Iterable[str]) -> list[Path]:
-    """Writes a page as `<stem>.<form>`; returns the files."""
-    return write.files(stem, forms, lambda file, form: image.save(file, format=form.upper()))
+    """Writes a page as `<stem>.<form>`, equal pages in equal bytes; returns the files."""
+    told = {"title": stem.name, "creationDate": None, "modDate": None}  # of a PDF
+    return write.files(stem, forms, lambda file, form: image.save(file, format=form.upper(), **told))
 
 
 @lru_cache

@@ -106,3 +106,12 @@ def test_pages_are_alike(count, sizes):
     found = sheets.pages(list(range(count)), 12)
     assert [len(page) for page in found] == sizes
     assert np.concatenate(found).tolist() == list(range(count))
+
+
+def test_equal_pages_are_equal_bytes(tmp_path):
+    """A PDF would have the time, and the name of the file that it is first written to."""
+    page = Image.new("RGB", (8, 8))
+    (first,) = sheets.save(page, tmp_path / "page", ["pdf"])
+    content = first.read_bytes()
+    assert b"Date" not in content
+    assert content == sheets.save(page, tmp_path / "page", ["pdf"])[0].read_bytes()
