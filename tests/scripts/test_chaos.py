@@ -21,6 +21,10 @@ def test_a_sweep_that_was_killed_five_times_gives_what_an_undisturbed_one_gives(
     assert "seed=0" in (tmp_path / "chaos.md").read_text()
 
 
+def test_two_commands_at_the_same_time_are_as_expected(tmp_path, capsys):
+    assert main(["pictures=4", "sections=processes", f"to={tmp_path}"]) == 0, capsys.readouterr().out
+
+
 @pytest.mark.parametrize("words", [["sections=kill"], ["kills=1"], ["pictures=many"], ["picture=8"]])
 def test_wrong_words_are_one_sentence(words, capsys):
     assert main(words) == 2
