@@ -20,15 +20,16 @@ _added: dict[str, list] = {}
 def sha256(file: Path) -> str:
     """Hex digest of a file's bytes; a file that kept its size and time of change is not read again, and a large one of
     the hub's cache, which is named by its digest, not at all."""
-    if _BLOB.fullmatch(name := file.resolve().name) and file.resolve().parent.name == "blobs":
-        return name
+    place = file.resolve()
+    if _BLOB.fullmatch(place.name) and place.parent.name == "blobs":
+        return place.name
     stat = file.stat()
     stamp, known = [stat.st_size, stat.st_mtime_ns], _remembered()
-    entry = known.get(str(file.resolve()))
+    entry = known.get(str(place))
     if entry and entry[:2] == stamp:
         return entry[2]
     digest = _digest(file)
-    known[str(file.resolve())] = _added[str(file.resolve())] = [*stamp, digest]
+    known[str(place)] = _added[str(place)] = [*stamp, digest]
     return digest
 
 
